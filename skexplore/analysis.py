@@ -1,0 +1,328 @@
+"""From a study to tables and findings: pure functions, nothing drawn, nothing written.
+
+Errors are fractions 0..1, costs plain numbers (multiply-adds, parameters), as in the records.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from skexplore.cost import arch_id
+from skexplore.published import TABLES, Placement, anchor_names, place, table_rows
+from skexplore.record import COLUMNS, STATUSES, Record, Study, trained
+from skexplore.stats import Noise, noise
+
+PLACEMENT_COLUMNS = (
+    "number", "block", "table", "row_below", "row_above", "nearest", "params_diff_pct", "macs_diff_pct", "matched",
+)  # fmt: skip
+ANCHOR_COLUMNS = (
+    "arch_id", "block", "name", "n", "mean", "sd", "min", "max",
+    "ref_params", "ref_macs", "proxy_params", "proxy_macs",
+)  # fmt: skip
+INCUMBENT_COLUMNS = ("number", "block", "images", "seconds", "val_error", "best_val_error")
+PLACED_COLUMNS = (
+    "kind", "number", "name", "block", "ref_params", "ref_macs", "printed_params_m", "printed_gflops",
+    "published_error_pct", "val_error", "n", "on_front",
+)  # fmt: skip
+
+
+def _table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return ``rows`` as a table; ``None`` stays empty and whole numbers stay whole beside it."""
+    table = pd.DataFrame(list(rows), columns=pd.Index(columns))
+    for name in ("rung", "number", "n"):
+        if name in columns:
+            table[name] = table[name].astype("Int64")
+    for name in ("val_error", "best_val_error", "sd"):
+        if name in columns:
+            table[name] = table[name].astype("float64")
+    return table
+
+
+def trials_table(study: Study) -> pd.DataFrame:
+    """Return every record, anchors and search, with the columns of ``trials.csv``."""
+    return records_table(study.records)
+
+
+def records_table(records: Iterable[Record]) -> pd.DataFrame:
+    """Return ``records`` with the columns of ``trials.csv``."""
+    return _table((record.row() for record in records), COLUMNS)
+
+
+def pareto_table(study: Study) -> pd.DataFrame:
+    """Return the front in (val error, reference macs), ordered by macs, with the columns of ``trials.csv``."""
+    return records_table(study.front())
+
+
+def curves_table(study: Study) -> pd.DataFrame:
+    """Return the learning curves: one row per record and epoch, ``val_error`` after it."""
+    columns = ("number", "block", "status", "origin", "seed", "epoch", "val_error")
+    rows = (
+        {name: getattr(record, name) for name in columns[:5]} | {"epoch": e.epoch, "val_error": e.val_error}
+        for record in study.records
+        for e in record.curve
+    )
+    return _table(rows, columns)
+
+
+def _trained(study: Study) -> list[Record]:
+    """Return one record for each trained architecture of the search."""
+    found: dict[str, Record] = {}
+    for record in study.searched:
+        if record.origin == "search" and record.status in ("complete", "stopped"):
+            found.setdefault(record.arch_id, record)
+    return list(found.values())
+
+
+def placement_table(study: Study) -> pd.DataFrame:
+    """Return where each trained block of the search stands on Tables 3, 6 and 7: one row per block and table.
+
+    Placement is by complexity at the reference, see ``published.Placement``; tied rows are joined by " | ".
+    """
+    rows = (_placement_row(record, at) for record in _trained(study) for at in place(record.block))
+    return _table(rows, PLACEMENT_COLUMNS)
+
+
+def _placement_row(record: Record, at: Placement) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "block": record.block,
+        "table": at.table,
+        "row_below": " | ".join(at.below),
+        "row_above": " | ".join(at.above),
+        "nearest": " | ".join(at.nearest),
+        "params_diff_pct": at.params_diff_pct,
+        "macs_diff_pct": at.macs_diff_pct,
+        "matched": at.matched,
+    }
+
+
+def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.DataFrame:
+    """Return a published table with the trials set in their place, all ordered by macs, then params.
+
+    kind: ``published`` or ``trial``. Costs are our count at the reference, printed ones beside them.
+    published_error_pct is an ImageNet error in %; val_error is the error under the study's recipe: a trial's
+    own, or the mean of ``n`` seeds where the published block was trained as an anchor.
+    """
+    anchors = {row["arch_id"]: row for row in anchors_table(study).to_dict("records")}
+    front = {record.number for record in study.front()}
+    rows: list[dict[str, Any]] = []
+    for row in table_rows(table):
+        anchor = anchors.get(arch_id(row.block)) if row.backbone == "sknet50" else None
+        rows.append(
+            dict.fromkeys(PLACED_COLUMNS)
+            | {"kind": "published", "name": row.system, "block": row.block, "on_front": False}
+            | {"ref_params": row.ours.params, "ref_macs": row.ours.macs}
+            | {"printed_params_m": row.params_m, "printed_gflops": row.gflops}
+            | {"published_error_pct": row.top1_error_pct}
+            | ({"val_error": anchor["mean"], "n": anchor["n"]} if anchor else {})
+        )
+    for record in _trained(study):
+        if front_only and record.number not in front:
+            continue
+        rows.append(
+            dict.fromkeys(PLACED_COLUMNS)
+            | {"kind": "trial", "number": record.number, "name": record.status, "block": record.block}
+            | {"ref_params": record.ref_params, "ref_macs": record.ref_macs, "n": 1}
+            | {"val_error": record.val_error, "on_front": record.number in front}
+        )
+    rows.sort(
+        key=lambda row: (row["ref_macs"], row["ref_params"])
+    )  # stable: published rows first among equals
+    return _table(rows, PLACED_COLUMNS)
+
+
+def published_table() -> pd.DataFrame:
+    """Return the rows of Tables 3, 6 and 7 with our count: table, name, block, ref_params, ref_macs."""
+    rows = (
+        {"table": row.table, "name": row.system, "block": row.block}
+        | {"ref_params": row.ours.params, "ref_macs": row.ours.macs}
+        for table in TABLES
+        for row in table_rows(table)
+    )
+    return _table(rows, ("table", "name", "block", "ref_params", "ref_macs"))
+
+
+def _measured(records: Iterable[Record]) -> dict[str, float]:
+    """Return the errors of complete records by replay key, so that one measurement counts once."""
+    return {r.key: r.val_error for r in records if r.status == "complete" and r.val_error is not None}
+
+
+def anchors_table(study: Study) -> pd.DataFrame:
+    """Return one row per anchor: its name in Table 7, n seeds, mean, sd, min and max of val error, and costs.
+
+    Only complete trainings count. sd is empty below two seeds; an anchor without any has no row.
+    """
+    names = anchor_names()
+    groups: dict[str, list[Record]] = {}
+    for record in study.anchors:
+        groups.setdefault(record.arch_id, []).append(record)
+    rows = []
+    for key, records in groups.items():
+        errors = list(_measured(records).values())
+        if not errors:
+            continue
+        first = records[0]
+        rows.append(
+            {name: getattr(first, name, None) for name in ANCHOR_COLUMNS}
+            | {"name": names.get(key, first.block), "n": len(errors), "mean": statistics.fmean(errors)}
+            | {"sd": statistics.stdev(errors) if len(errors) > 1 else None}
+            | {"min": min(errors), "max": max(errors)}
+        )
+    return _table(rows, ANCHOR_COLUMNS)
+
+
+def counters(study: Study) -> dict[str, int]:
+    """Return the counters of the search: asked, trained, target, and each status."""
+    statuses = Counter(record.status for record in study.searched)
+    return {
+        "asked": len(study.searched),
+        "trained": trained(study.records),
+        "target": study.target,
+        **{status: statuses[status] for status in STATUSES},
+    }
+
+
+def ledger(study: Study) -> dict[str, Any]:
+    """Return what the study cost: images and seconds of training, and the proposals that cost nothing.
+
+    ``free_share`` is the share 0..1 of the sampler's proposals refused before training or answered by a
+    measurement that was there already; None before the first proposal.
+    """
+    search, anchors = study.searched, study.anchors
+    refused = sum(record.status == "over_budget" for record in search)
+    replays = sum(record.status == "replay" for record in search)
+    return {
+        "search_images": sum(record.images for record in search),
+        "search_seconds": sum(record.seconds for record in search),
+        "anchor_images": sum(record.images for record in anchors),
+        "anchor_seconds": sum(record.seconds for record in anchors),
+        "proposals": len(search),
+        "refused_before_training": refused,
+        "replays": replays,
+        "free_share": (refused + replays) / len(search) if search else None,
+    }
+
+
+def study_noise(study: Study) -> Noise | None:
+    """Return the seed noise of the study, pooled over its anchors, or None if none has two seeds."""
+    groups: dict[str, list[Record]] = {}
+    for record in study.anchors:
+        groups.setdefault(record.net_id, []).append(record)
+    return noise([list(_measured(records).values()) for records in groups.values()])
+
+
+def within_noise(study: Study) -> dict[int, bool | None]:
+    """Return for each trial number of the front whether seed noise may explain its distance to the best.
+
+    None stands for "not known", if no anchor has two seeds.
+    """
+    best, found = study.best(), study_noise(study)
+    marks: dict[int, bool | None] = {}
+    for record in study.front():
+        if best is None or best.val_error is None or record.val_error is None or found is None:
+            marks[record.number] = None
+        else:
+            marks[record.number] = record.val_error - best.val_error < found.least_difference
+    # with no spread at all the best is still no worse than itself
+    return {n: True if best and n == best.number and mark is False else mark for n, mark in marks.items()}
+
+
+def incumbent(study: Study) -> pd.DataFrame:
+    """Return the best error so far after each trained record of the search, over trained images so far.
+
+    ``best_val_error`` is empty as long as nothing feasible is complete. Anchors' images are not counted.
+    """
+    eligible = {record.number for record in study.eligible()}
+    rows, images, seconds, best = [], 0, 0.0, None
+    for record in sorted(study.searched, key=lambda r: r.number):
+        images, seconds = images + record.images, seconds + record.seconds
+        if record.images == 0:
+            continue
+        error = record.val_error
+        if record.number in eligible and error is not None and (best is None or error < best):
+            best = error
+        rows.append(
+            {"number": record.number, "block": record.block, "images": images, "seconds": seconds}
+            | {"val_error": error, "best_val_error": best}
+        )
+    return _table(rows, INCUMBENT_COLUMNS)
+
+
+def nearest_in_table_7(record: Record) -> str:
+    """Return the rows of Table 7 nearest in complexity, ties joined by " | "."""
+    return " | ".join(next(at.nearest for at in place(record.block) if at.table == 7))
+
+
+def findings(study: Study) -> dict[str, Any]:
+    """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
+    found, best, marks = study_noise(study), study.best(), within_noise(study)
+    anchors = anchors_table(study)
+    return {
+        "study": study.spec.name,
+        "state": study.state,
+        "command": study.command,
+        "spec": asdict(study.spec),
+        "counters": counters(study),
+        "front": [
+            record.row()
+            | {"within_noise": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
+            for record in study.front()
+        ],
+        "best": best.row() if best else None,
+        "noise": asdict(found) if found else None,
+        "ledger": ledger(study),
+        "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
+        "environment": dict(sorted(study.environment.items())),
+        "notes": notes(study),
+    }
+
+
+def notes(study: Study) -> list[str]:
+    """Return what a reader must know before quoting a number, as sentences."""
+    spec, count, found = study.spec, counters(study), study_noise(study)
+    said = []
+    if count["trained"] < count["target"] or count["running"]:
+        said.append(f"{count['trained']} of {count['target']} trials are trained (state: {study.state}).")
+    if not study.eligible():
+        said.append("No feasible trial is complete yet: there is no front and no best block.")
+    else:
+        said.append(
+            "The front is one of single trainings: each point is one seed, chosen on validation error."
+        )
+    said.append(_noise_note(found))
+    if study.eligible() and found is not None:
+        close = sum(mark is True for mark in within_noise(study).values()) - 1
+        if close > 0:
+            said.append(f"{close} other point(s) of the front are not distinguishable from the best one.")
+        said.append(
+            "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
+        )
+    said.append(
+        f"Errors are {spec.split.dataset} validation errors after {spec.recipe.epochs} epoch(s) on "
+        f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about ImageNet. "
+        "The test set plays no part in them."
+    )
+    if count["failed"] or count["diverged"]:
+        lost = count["failed"] + count["diverged"]
+        said.append(f"{lost} trial(s) failed or diverged; they stay in the table with the reason.")
+    if count["stopped"]:
+        said.append(
+            f"{count['stopped']} trial(s) were stopped early; their error is that of their last epoch."
+        )
+    return said
+
+
+def _noise_note(found: Noise | None) -> str:
+    if found is None:
+        return "Seed noise is not known: no anchor was trained with two seeds or more, so no difference is claimed."
+    return (
+        f"Seed noise rests on n={found.n} trainings of anchors ({found.df} degrees of freedom): two single "
+        f"trainings that differ by less than {100 * found.least_difference:.2f} points of error are not "
+        "distinguishable."
+    )

@@ -1,0 +1,140 @@
+"""Macro-architectures: stem, stages and head as data, and the registry of those that have a name.
+
+Paper: Table 1 (ResNeXt-50 and SKNet-50), section 3.2 (SKNet-26/101), supplement A (Table 3's variants).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from skexplore.block import Blocks, canonical, per_stage, scale_block
+from skexplore.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stem:
+    """First convolution (``kernel``, ``stride``, ``width`` channels), then a 3x3 stride-2 max pool if ``pool``."""
+
+    kernel: int
+    stride: int
+    width: int
+    pool: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """``depth`` SK units of inner width ``cardinality * group_width`` and ``out`` output channels."""
+
+    depth: int
+    cardinality: int
+    group_width: int
+    out: int
+    stride: int
+
+    @property
+    def width(self) -> int:
+        """Channels of the SK convolution (the bottleneck), C of Eq. 4."""
+        return self.cardinality * self.group_width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A network without its blocks. ``resolution`` is the side of the square input in pixels."""
+
+    name: str
+    stem: Stem
+    stages: tuple[Stage, ...]
+    resolution: int
+    classes: int
+
+    @property
+    def cardinality(self) -> int:
+        """C of the ``C x group_width`` template."""
+        return self.stages[0].cardinality
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of the SK convolutions, stage by stage."""
+        return tuple(stage.width for stage in self.stages)
+
+    def place(self, blocks: Blocks) -> Blocks:
+        """Return one block per stage, scaled from cardinality 32 to this backbone (``UserError`` if it cannot)."""
+        stages = per_stage(blocks, len(self.stages))
+        if len(blocks) == 1:
+            return (scale_block(blocks[0], self.cardinality, self.widths, self.name),) * len(self.stages)
+        return tuple(
+            scale_block(block, self.cardinality, (width,), f"stage {number} of {self.name}")
+            for number, (block, width) in enumerate(zip(stages, self.widths, strict=True), start=1)
+        )
+
+
+def _imagenet(
+    name: str,
+    depths: tuple[int, ...],
+    *,
+    cardinality: int = 32,
+    outs: tuple[int, ...] = (256, 512, 1024, 2048),
+) -> Backbone:
+    stages = tuple(
+        Stage(depth=depth, cardinality=cardinality, group_width=4 * 2**i, out=out, stride=1 if i == 0 else 2)
+        for i, (depth, out) in enumerate(zip(depths, outs, strict=True))
+    )
+    stem = Stem(kernel=7, stride=2, width=64, pool=True)
+    return Backbone(name=name, stem=stem, stages=stages, resolution=224, classes=1000)
+
+
+REFERENCE = _imagenet("sknet50", (3, 4, 6, 3))
+
+BACKBONES: dict[str, Backbone] = {
+    "sknet26": _imagenet("sknet26", (2, 2, 2, 2)),
+    "sknet50": REFERENCE,
+    "sknet101": _imagenet("sknet101", (3, 4, 23, 3)),
+    # the three ways of Table 3 to spend SK's complexity on a plain ResNeXt-50 (supplement A)
+    "sknet50-wider": _imagenet("sknet50-wider", (3, 4, 6, 3), cardinality=34, outs=(272, 544, 1088, 2176)),
+    "sknet50-deeper": _imagenet("sknet50-deeper", (3, 4, 8, 3)),
+    "sknet50-36x4d": _imagenet("sknet50-36x4d", (3, 4, 6, 3), cardinality=36),
+}
+
+_PROXY = re.compile(r"(?P<cardinality>[1-9][0-9]?)x4d(?:-(?P<depths>[1-9]{4}))?(?P<stride>-s2)?")
+
+
+def _proxy(name: str) -> Backbone | None:
+    """Return the four-stage CIFAR network ``Cx4d[-DEPTHS][-s2]``, or None if ``name`` is not of that form."""
+    match = _PROXY.fullmatch(name)
+    if match is None:
+        return None
+    cardinality = int(match["cardinality"])
+    depths = [int(digit) for digit in match["depths"] or "1111"]
+    stages = tuple(
+        Stage(
+            depth=depth,
+            cardinality=cardinality,
+            group_width=4 * 2**i,
+            out=2 * cardinality * 4 * 2**i,
+            stride=1 if i == 0 else 2,
+        )
+        for i, depth in enumerate(depths)
+    )
+    # 2C stem channels and no pool: the reference's proportions (64 at C = 32) on a 32-pixel image
+    stem = Stem(kernel=3, stride=2 if match["stride"] else 1, width=2 * cardinality, pool=False)
+    return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10)
+
+
+def get_backbone(name: str) -> Backbone:
+    """Return the backbone called ``name``; an unknown name is a ``UserError`` with the nearest one."""
+    found = BACKBONES.get(name) or _proxy(name)
+    if found is None:
+        near = difflib.get_close_matches(name, BACKBONES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"unknown backbone {name!r}{hint}. Known: {', '.join(BACKBONES)}, and CIFAR proxies "
+            "Cx4d[-DEPTHS][-s2] such as 8x4d-1111-s2 (cardinality 8, one unit per stage, stem stride 2)"
+        )
+    return found
+
+
+def canonical_at_reference(blocks: Blocks) -> Blocks:
+    """Return the canonical form at the reference, where blocks are written (SKNet-50)."""
+    return canonical(blocks, REFERENCE.widths)

@@ -1,0 +1,257 @@
+"""SK blocks as data, their notation, and the scaling from the reference to another cardinality.
+
+Paper: Selective Kernel Networks (Li et al., CVPR 2019), section 3.1; SK[M, G, r] is section 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from skexplore.errors import UserError
+
+REFERENCE_CARDINALITY = 32
+DEFAULT_REDUCTION = 16
+DEFAULT_MIN_DIM = 32
+MAX_BRANCHES = 8
+MAX_TEXT = 400  # a longer notation is a mistake, not a block
+
+_BRANCH = re.compile(r"k(?P<kernel>[0-9]{1,2})(?:d(?P<dilation>[0-9]{1,2}))?(?:g(?P<groups>[0-9]{1,4}))?")
+_REDUCTION = re.compile(r"r([0-9]{1,4})")
+_MIN_DIM = re.compile(r"L([0-9]{1,4})")
+_GRAMMAR = "BRANCH+BRANCH...[/rN][/LN][/sum] with BRANCH = kK[dD][gG], for example k3+k3d2 or k3+k5g64/r8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Branch:
+    """One path of a block: a convolution with odd ``kernel``, ``dilation`` and ``groups`` at cardinality 32."""
+
+    kernel: int
+    dilation: int = 1
+    groups: int = REFERENCE_CARDINALITY
+
+    def __post_init__(self) -> None:
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise UserError(f"kernel {self.kernel}: must be odd and at least 1 (1, 3, 5, 7 ...)")
+        if self.dilation < 1:
+            raise UserError(f"dilation {self.dilation}: must be at least 1")
+        if self.groups < 1:
+            raise UserError(f"groups {self.groups}: must be at least 1")
+
+    @property
+    def receptive_field(self) -> int:
+        """Side of the square of input pixels that one output pixel sees."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def __str__(self) -> str:
+        dilation = f"d{self.dilation}" if self.dilation != 1 else ""
+        groups = f"g{self.groups}" if self.groups != REFERENCE_CARDINALITY else ""
+        return f"k{self.kernel}{dilation}{groups}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SKBlock:
+    """A Selective Kernel block: M branches, reduction r and floor L of Eq. 4, and how branches are fused.
+
+    ``fuse`` is ``select`` (softmax attention, Eqs. 5-6) or ``sum`` (the naive baseline of Table 7).
+    """
+
+    branches: tuple[Branch, ...]
+    reduction: int = DEFAULT_REDUCTION
+    min_dim: int = DEFAULT_MIN_DIM
+    fuse: str = "select"
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.branches) <= MAX_BRANCHES:
+            raise UserError(f"{len(self.branches)} branches: between 1 and {MAX_BRANCHES} are allowed")
+        if self.reduction < 1:
+            raise UserError(f"reduction r{self.reduction}: must be at least 1")
+        if self.min_dim < 1:
+            raise UserError(f"floor L{self.min_dim}: must be at least 1 (L1 means no floor)")
+        if self.fuse not in ("select", "sum"):
+            raise UserError(f"fuse {self.fuse!r}: must be select or sum")
+
+    @property
+    def selects(self) -> bool:
+        """Whether attention acts: more than one branch, and not the plain sum."""
+        return self.fuse == "select" and len(self.branches) > 1
+
+    def dim(self, width: int) -> int:
+        """Return d of Eq. 4, ``max(width // r, L)``, for an SK convolution ``width`` channels wide."""
+        return max(width // self.reduction, self.min_dim)
+
+    def __str__(self) -> str:
+        parts = ["+".join(str(branch) for branch in self.branches)]
+        if self.reduction != DEFAULT_REDUCTION:
+            parts.append(f"r{self.reduction}")
+        if self.min_dim != DEFAULT_MIN_DIM:
+            parts.append(f"L{self.min_dim}")
+        if self.fuse == "sum":
+            parts.append("sum")
+        return "/".join(parts)
+
+
+Blocks = tuple[SKBlock, ...]  # one block tied over all stages, or one per stage
+
+
+@lru_cache(maxsize=4096)
+def parse_branch(text: str) -> Branch:
+    """Return the branch written as ``kK[dD][gG]``; raises ``UserError`` with the grammar."""
+    match = _BRANCH.fullmatch(text)
+    if match is None:
+        raise UserError(f"branch {text!r}: not of the form kK[dD][gG], for example k3, k3d2 or k5g64")
+    try:
+        return Branch(**{name: int(value) for name, value in match.groupdict().items() if value is not None})
+    except UserError as error:
+        raise UserError(f"branch {text!r}: {error}") from None
+
+
+def parse_block(text: str) -> SKBlock:
+    """Return the block written in block notation (one stage or tied); raises ``UserError``."""
+    if len(text) > MAX_TEXT:
+        raise UserError(f"block of {len(text)} characters: at most {MAX_TEXT} are allowed")
+    head, *knobs = text.strip().split("/")
+    if not head:
+        raise UserError(f"block {text!r}: empty; expected {_GRAMMAR}")
+    found: dict[str, int | str] = {}
+    for knob in knobs:
+        if match := _REDUCTION.fullmatch(knob):
+            name, value = "reduction", int(match[1])
+        elif match := _MIN_DIM.fullmatch(knob):
+            name, value = "min_dim", int(match[1])
+        elif knob == "sum":
+            name, value = "fuse", "sum"  # type: ignore[assignment]
+        else:
+            raise UserError(f"block {text!r}: {knob!r} is none of rN, LN, sum; expected {_GRAMMAR}")
+        if name in found:
+            raise UserError(f"block {text!r}: {knob!r} given twice")
+        found[name] = value
+    branches = tuple(parse_branch(part) for part in head.split("+"))
+    try:
+        return SKBlock(branches=branches, **found)  # type: ignore[arg-type]
+    except UserError as error:
+        raise UserError(f"block {text!r}: {error}") from None
+
+
+def parse_blocks(text: str) -> Blocks:
+    """Return the block or the per-stage blocks (``BLOCK;BLOCK;...``) of ``text``; raises ``UserError``."""
+    if len(text) > MAX_TEXT:
+        raise UserError(f"block of {len(text)} characters: at most {MAX_TEXT} are allowed")
+    return tuple(parse_block(part) for part in text.split(";"))
+
+
+def format_blocks(blocks: Blocks) -> str:
+    """Return the notation that ``parse_blocks`` reads back to the same blocks."""
+    return ";".join(str(block) for block in blocks)
+
+
+def per_stage(blocks: Blocks, stages: int) -> Blocks:
+    """Return one block for each of ``stages`` stages; raises ``UserError`` if the numbers do not fit."""
+    if len(blocks) == 1:
+        return blocks * stages
+    if len(blocks) != stages:
+        raise UserError(
+            f"{len(blocks)} blocks for {stages} stages: give one block, or {stages} with ';' between"
+        )
+    return blocks
+
+
+def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: str) -> SKBlock:
+    """Return ``block`` (written at cardinality 32) for a backbone of another ``cardinality``.
+
+    Groups and the floor L are multiplied by ``cardinality / 32``, so that channels per group and d/C stay
+    equal. ``widths`` are the channels of the stages where the block will stand; ``where`` names the
+    backbone in errors. Raises ``UserError`` that names the branch, the width and the values that would do.
+    """
+    branches = []
+    for branch in block.branches:
+        groups, rest = divmod(branch.groups * cardinality, REFERENCE_CARDINALITY)
+        if rest or any(width % groups for width in widths):
+            fits = _groups_that_fit(cardinality, widths)
+            raise UserError(
+                f"branch {branch} cannot be built on {where}: groups {branch.groups} at cardinality 32 mean "
+                f"{branch.groups * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality}, which must be "
+                f"whole and divide the widths {', '.join(map(str, widths))}; groups that do: "
+                f"{', '.join(map(str, fits))}"
+            )
+        branches.append(replace(branch, groups=groups))
+    min_dim = _scale_min_dim(block, cardinality, where)
+    return replace(block, branches=tuple(branches), min_dim=min_dim)
+
+
+def _scale_min_dim(block: SKBlock, cardinality: int, where: str) -> int:
+    if block.min_dim == 1 or not block.selects:
+        return block.min_dim
+    min_dim, rest = divmod(block.min_dim * cardinality, REFERENCE_CARDINALITY)
+    if rest:
+        step = REFERENCE_CARDINALITY // math.gcd(cardinality, REFERENCE_CARDINALITY)
+        raise UserError(
+            f"floor L{block.min_dim} cannot be built on {where}: it means "
+            f"{block.min_dim * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality}, which must be "
+            f"whole; use L1 (no floor) or a multiple of {step}"
+        )
+    return min_dim
+
+
+def _groups_that_fit(cardinality: int, widths: Sequence[int]) -> list[int]:
+    fits = []
+    for groups in range(1, min(widths) + 1):
+        if all(width % groups == 0 for width in widths):
+            reference, rest = divmod(groups * REFERENCE_CARDINALITY, cardinality)
+            if not rest:
+                fits.append(reference)
+    return fits
+
+
+def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
+    """Return the one spelling of all blocks that mean the same network on stages of these ``widths``.
+
+    Branches are sorted, knobs that cannot act are dropped, r and L get one spelling for one sequence of d
+    (the default where it fits, else L32 or no floor, then the smallest r), and stages that agree are tied.
+    """
+    stages = per_stage(blocks, len(widths))
+    forms = [_without_idle_knobs(block) for block in stages]
+    dims = tuple(block.dim(width) for block, width in zip(forms, widths, strict=True))
+    first = forms[0]
+    if all((form.branches, form.selects) == (first.branches, first.selects) for form in forms):
+        tied = _respelled(first, tuple(widths), dims)
+        if tied is not None:
+            return (tied,)
+    per = [_respelled(form, (width,), (dim,)) for form, width, dim in zip(forms, widths, dims, strict=True)]
+    return tuple(block for block in per if block is not None)
+
+
+def _without_idle_knobs(block: SKBlock) -> SKBlock:
+    branches = tuple(sorted(replace(b, dilation=1) if b.kernel == 1 else b for b in block.branches))
+    if block.selects:
+        return replace(block, branches=branches)
+    return SKBlock(branches=branches, fuse="select" if len(branches) == 1 else "sum")
+
+
+def _respelled(block: SKBlock, widths: tuple[int, ...], dims: tuple[int, ...]) -> SKBlock | None:
+    if not block.selects:
+        return block
+    spelling = _spelling(widths, dims)
+    return None if spelling is None else replace(block, reduction=spelling[0], min_dim=spelling[1])
+
+
+@lru_cache(maxsize=65536)
+def _spelling(widths: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the canonical (r, L) with ``max(width // r, L) == dim`` at every stage, or None if there is none."""
+    smallest = min(dims)
+    for floor in (DEFAULT_MIN_DIM, 1, smallest):
+        if floor > smallest:
+            continue
+        # width // r <= dim everywhere, with equality wherever the floor does not act
+        low = max(width // (dim + 1) + 1 for width, dim in zip(widths, dims, strict=True))
+        high = min(
+            (w // d for w, d in zip(widths, dims, strict=True) if d > floor), default=max(widths) + low
+        )
+        if low <= DEFAULT_REDUCTION <= high:
+            return DEFAULT_REDUCTION, floor
+        if low <= high:
+            return low, floor
+    return None

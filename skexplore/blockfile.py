@@ -1,0 +1,193 @@
+"""``block.json``, the exported block as data, and the one way to read a BLOCK wherever one is accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from skexplore.block import Blocks, parse_blocks
+from skexplore.cost import Cost, arch_id
+from skexplore.errors import UserError
+from skexplore.files import parse, read_json
+from skexplore.recipe import Recipe, Split
+
+FILE_NAME = "block.json"
+SCHEMA = 1
+MAX_STDIN = 1_000_000  # characters; a block.json has a few thousand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A network that holds the block: backbone, side of the input in pixels, classes, and its cost."""
+
+    backbone: str
+    resolution: int
+    classes: int
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHash:
+    """A file beside ``block.json`` (name only) and the SHA-256 of its bytes."""
+
+    file: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:
+            raise UserError(f"{self.file!r}: must be the name of a file in the same folder")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The trial that the block comes from. command: as typed. environment: versions and machine."""
+
+    study: str
+    trial: int
+    origin: str
+    status: str
+    key: str
+    command: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockFile:
+    """What ``block.json`` holds.
+
+    block: notation; canonical: its canonical form at the reference. val_error: fraction 0..1 of the
+    validation images that one training of the proxy gets wrong. epochs: trained, of ``recipe.epochs``.
+    weights: None if the study kept none, then ``weights_note`` says how to get them. digest: SHA-256 of
+    everything else in the file.
+    """
+
+    schema: int
+    block: str
+    canonical: str
+    arch_id: str
+    net_id: str
+    reference: Place
+    proxy: Place
+    val_error: float
+    seed: int
+    epochs: int
+    recipe: Recipe
+    split: Split
+    provenance: Provenance
+    code: FileHash
+    weights: FileHash | None
+    weights_note: str
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.val_error <= 1:
+            raise UserError(f"val_error {self.val_error}: must be a fraction from 0 to 1")
+
+    def own_digest(self) -> str:
+        """Return the digest that the content asks for; another one in ``digest`` means a later change."""
+        content = asdict(self) | {"digest": ""}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the text of the file; the same content always gives the same text."""
+        return json.dumps(asdict(self) | {"digest": self.own_digest()}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_block_file(path: Path) -> BlockFile:
+    """Return the content of a ``block.json`` or of the folder that holds one.
+
+    Raises ``UserError`` if there is none, or for everything in it that is not as ``BlockFile`` says.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{path}: holds no {FILE_NAME}; give a folder that `skexplore export` wrote")
+    return _checked(read_json(file), str(file))
+
+
+def read_block(text: str) -> Blocks:
+    """Return the block that a user gave: notation, the path of a ``block.json`` or its folder, or ``-``.
+
+    ``-`` reads notation or the content of a ``block.json`` from standard input. What can be read as notation
+    is notation; write ``./NAME`` for a folder called like a block. Raises ``UserError``.
+    """
+    if text == "-":
+        return _read_stdin()
+    if _is_path(text):
+        return load_block(text)
+    try:
+        return parse_blocks(text)
+    except UserError:
+        if _exists(text):
+            return load_block(text)
+        raise
+
+
+def load_block(path: str | Path) -> Blocks:
+    """Return the block of the ``block.json`` at ``path`` (the file, its folder, or ``-`` for standard input).
+
+    Raises ``UserError`` if there is none or its content is not what an export writes.
+    """
+    if str(path) == "-":
+        return _read_stdin()
+    place = Path(path).expanduser()
+    if not _exists(str(place)):
+        raise UserError(
+            f"{path}: no such file or folder; expected a {FILE_NAME} or the folder that holds one"
+        )
+    file = read_block_file(place)
+    return _blocks(file, str(path))
+
+
+def _read_stdin() -> Blocks:
+    try:
+        text = sys.stdin.read(MAX_STDIN + 1)
+    except UnicodeDecodeError:
+        raise UserError("standard input: not text (UTF-8 expected)") from None
+    if len(text) > MAX_STDIN:
+        raise UserError(f"standard input: longer than {MAX_STDIN} characters; expected one block")
+    if not text.lstrip().startswith("{"):
+        return parse_blocks(text.strip())
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"standard input: line {error.lineno}: not valid JSON ({error.msg})") from None
+    return _blocks(_checked(data, "standard input"), "standard input")
+
+
+def _checked(data: Any, source: str) -> BlockFile:
+    # the version first: a later schema would otherwise only be called a list of unknown keys
+    if isinstance(data, dict) and data.get("schema", SCHEMA) != SCHEMA:
+        raise UserError(
+            f"{source}: schema {data['schema']!r}: this version of skexplore reads schema {SCHEMA}"
+        )
+    return parse(BlockFile, data, source)
+
+
+def _blocks(file: BlockFile, source: str) -> Blocks:
+    try:
+        blocks = parse_blocks(file.block)
+        expected = arch_id(blocks)
+    except UserError as error:
+        raise UserError(f"{source}: block: {error}") from None
+    if expected != file.arch_id:
+        raise UserError(
+            f"{source}: block {file.block!r} has the arch_id {expected}, the file says {file.arch_id}: it "
+            "was changed after the export; export it again, or give the notation itself"
+        )
+    return blocks
+
+
+def _is_path(text: str) -> bool:
+    """Whether ``text`` can only be meant as a path; a block's own slashes never come first."""
+    return text.endswith((".json", "/")) or text.startswith((".", "/", "~"))
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a name, or a null byte
+        return False

@@ -1,0 +1,159 @@
+"""The card of an exported block: its README.md, for a reader who has nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from skexplore.backbone import REFERENCE, Backbone, get_backbone
+from skexplore.block import Blocks, SKBlock, parse_blocks
+from skexplore.blockfile import BlockFile
+from skexplore.cost import cost
+from skexplore.data import MEAN, STD
+from skexplore.published import Placement, place, table_rows
+from skexplore.recipe import Recipe
+from skexplore.record import Record, Study
+from skexplore.render import render
+
+
+def card(study: Study, block: BlockFile) -> str:
+    """Return the Markdown card of ``block``; ``study`` gives the anchors, trained by the same recipe."""
+    return render("block.md.j2", **_card_context(study, block))
+
+
+def fusion(block: SKBlock) -> str:
+    """Return how the block's branches are fused, in words."""
+    if block.selects:
+        floor = f"at least {block.min_dim}" if block.min_dim > 1 else "no floor"
+        rule = f"d = C / {block.reduction}, {floor} (Eq. 4, at the reference)"
+        return f"fused by attention over the branches, {rule}"
+    return (
+        "fused by addition, without attention" if len(block.branches) > 1 else "one branch: nothing to fuse"
+    )
+
+
+def size_line(blocks: Blocks, body: Backbone) -> str:
+    """Return one line on the network that ``body`` becomes with the block: input, parameters, GFLOPs."""
+    own = cost(blocks, body)
+    digits = 2 if own.macs >= 1e9 else 4  # the small proxies have a few hundredths of a GFLOP
+    return (
+        f"{body.name} at {body.resolution} x {body.resolution}, {body.classes} classes: "
+        f"{own.params / 1e6:.{digits}f} M parameters, {own.macs / 1e9:.{digits}f} GFLOPs"
+    )
+
+
+def _card_context(study: Study, block: BlockFile) -> dict[str, object]:
+    blocks, body = parse_blocks(block.block), get_backbone(block.proxy.backbone)
+    return {
+        "block": block,
+        "code": _code_span,
+        "origin": _origin(block),
+        "parts": list(_parts(blocks, body)),
+        "costs": _cost_rows(block),
+        "error": f"{100 * block.val_error:.2f}",
+        "anchors": _anchor_rows(study.anchors),
+        "recipe": _recipe(block.recipe),
+        "placement": [_placement_row(placement) for placement in place(blocks)],
+        "reference": size_line(blocks, REFERENCE),
+        "proxy": size_line(blocks, body),
+        "mean": ", ".join(f"{value:.4f}" for value in MEAN),
+        "deviation": ", ".join(f"{value:.4f}" for value in STD),
+    }
+
+
+def _recipe(recipe: Recipe) -> str:
+    return (
+        f"SGD with Nesterov momentum {recipe.momentum:g}, one cycle to learning rate {recipe.lr:g} over "
+        f"{recipe.epochs} epochs, batches of {recipe.batch_size}, weight decay {recipe.weight_decay:g}, "
+        f"label smoothing {recipe.label_smoothing:g}, {'with' if recipe.augment else 'no'} random crop and flip"
+    )
+
+
+def _origin(block: BlockFile) -> str:
+    source = block.provenance
+    what = (
+        "a published block, trained for comparison"
+        if source.origin == "anchor"
+        else "found by architecture search"
+    )
+    return (
+        f"A Selective Kernel block (Li et al., CVPR 2019), {what}: trial {source.trial} of the study "
+        f"{_code_span(source.study)}. It is written for the reference ({block.reference.backbone}) and "
+        f"was trained in the proxy ({block.proxy.backbone})."
+    )
+
+
+def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
+    """Yield the branch table and the fusion of the tied block, or of each stage's."""
+    reference, proxy = REFERENCE.place(blocks), body.place(blocks)
+    for number, block in enumerate(blocks):
+        stages = range(len(body.stages)) if len(blocks) == 1 else range(number, number + 1)
+        fuse = fusion(block)
+        if block.selects:
+            dims = [
+                ", ".join(str(form[i].dim(b.stages[i].width)) for i in stages)
+                for form, b in ((reference, REFERENCE), (proxy, body))
+            ]
+            where = "stage by stage" if len(blocks) == 1 else "here"
+            fuse += f". The compact feature z has, {where}, {dims[0]} channels at the reference"
+            fuse += f" and {dims[1]} in the proxy"
+        yield {
+            "title": "" if len(blocks) == 1 else f"Stage {number + 1}: {_code_span(str(block))}",
+            "branches": [
+                [
+                    _code_span(str(branch)),
+                    f"{branch.kernel} x {branch.kernel}",
+                    branch.dilation,
+                    f"{branch.receptive_field} x {branch.receptive_field}",
+                    branch.groups,
+                    small.groups,
+                ]
+                for branch, small in zip(block.branches, proxy[number].branches, strict=True)
+            ],
+            "fuse": f"{fuse[0].upper()}{fuse[1:]}.",
+        }
+
+
+def _cost_rows(block: BlockFile) -> list[list[str]]:
+    places = (block.reference, block.proxy)
+    return [
+        ["network", *(p.backbone for p in places)],
+        ["input", *(f"{p.resolution} x {p.resolution}, {p.classes} classes" for p in places)],
+        ["#P (trainable)", *(f"{p.cost.params:,}" for p in places)],
+        ["BatchNorm statistics", *(f"{p.cost.bn_stats:,}" for p in places)],
+        ["GFLOPs", *(f"{p.cost.macs / 1e9:.4f}" for p in places)],
+        ["multiply-adds", *(f"{p.cost.macs:,}" for p in places)],
+        ["gate multiply-adds", *(f"{p.cost.gate_macs:,}" for p in places)],
+        ["activations", *(f"{p.cost.activations:,}" for p in places)],
+    ]
+
+
+def _anchor_rows(anchors: Iterable[Record]) -> list[list[str]]:
+    done = [record for record in anchors if record.status == "complete" and record.val_error is not None]
+    rows = []
+    for block, group in groupby(
+        sorted(done, key=lambda record: record.block), key=lambda record: record.block
+    ):
+        errors = [100 * record.val_error for record in group if record.val_error is not None]
+        spread = f"{errors[0]:.2f}" if len(errors) == 1 else f"{min(errors):.2f} to {max(errors):.2f}"
+        rows.append([_code_span(block), str(len(errors)), spread])
+    return rows
+
+
+def _placement_row(placement: Placement) -> list[str]:
+    printed = {row.system: row.top1_error_pct for row in table_rows(placement.table)}
+    return [
+        str(placement.table),
+        "; ".join(placement.nearest),
+        f"{placement.params_diff_pct:+.2f} %",
+        f"{placement.macs_diff_pct:+.2f} %",
+        "yes" if placement.matched else "no",
+        placement.relation,
+        "; ".join(f"{printed[system]:.2f}" for system in placement.nearest),
+    ]
+
+
+def _code_span(text: str) -> str:
+    """Return free text as a Markdown code span that stays one span and one table cell, whatever it holds."""
+    flat = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    return f"`{flat}`" if flat else ""

@@ -1,0 +1,317 @@
+"""The ``skexplore`` command. Results go to stdout, progress and messages to stderr."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skexplore.errors import StudyError, UserError
+
+if TYPE_CHECKING:
+    from skexplore.record import Study
+
+GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
+)
+space_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces.")
+app.add_typer(space_app, name="space")
+
+BlockArgument = Annotated[
+    str, typer.Argument(metavar="BLOCK", help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
+]
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except StudyError as error:
+        print(f"ended: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from skexplore import __version__
+
+        print(f"skexplore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def cost(
+    block: BlockArgument,
+    backbone: Annotated[
+        str, typer.Option(help="sknet50, or a CIFAR proxy such as 8x4d-1111-s2.")
+    ] = "sknet50",
+    as_json: JsonOption = False,
+    verify: Annotated[
+        bool, typer.Option(help="Build the network and count it with fvcore; exit 1 if different.")
+    ] = False,
+) -> None:
+    """Print the exact cost of a block in a backbone, for one image."""
+    from skexplore.backbone import canonical_at_reference, get_backbone
+    from skexplore.block import format_blocks
+    from skexplore.blockfile import read_block
+    from skexplore.cost import arch_id
+    from skexplore.cost import cost as closed_form
+
+    blocks, body = read_block(block), get_backbone(backbone)
+    total = closed_form(blocks, body)
+    row = {
+        "block": format_blocks(canonical_at_reference(blocks)),
+        "arch_id": arch_id(blocks),
+        "backbone": body.name,
+        "resolution": body.resolution,
+    } | {name: getattr(total, name) for name in ("params", "bn_stats", "macs", "gate_macs", "activations")}
+    different = {}
+    if verify:
+        from skexplore.count import differences
+
+        different = differences(blocks, body)
+    if as_json:
+        print(json.dumps(row | ({"verified": not different} if verify else {})))
+    else:
+        for name, value in row.items():
+            print(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value}")
+        print(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
+        if verify and not different:
+            print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
+    for name, (ours, counted) in different.items():
+        print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
+    if different:
+        raise typer.Exit(1)
+
+
+@space_app.command("show")
+def space_show(
+    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
+    budget_gflops: Annotated[float | None, typer.Option(help="Budget at the reference, in GFLOPs.")] = None,
+    budget_params: Annotated[
+        float | None, typer.Option(help="Budget at the reference, in 10^6 parameters.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the decisions, size and reference costs of a search space."""
+    from skexplore.backbone import get_backbone
+    from skexplore.recipe import PROFILES
+    from skexplore.space import Space, check_budget, summarise
+
+    chosen = Space.load(space)
+    for name in sorted({profile.backbone for profile in PROFILES.values()}):
+        chosen.check_buildable(get_backbone(name))
+    max_macs, max_params = check_budget(chosen, budget_gflops, budget_params)
+    summary = summarise(chosen, max_macs, max_params)
+    if as_json:
+        print(json.dumps(asdict(summary)))
+        return
+    print(f"{chosen.name}: {chosen.description}\nbase {chosen.base}\n")
+    for path, levels in chosen.decisions.items():
+        print(f"  {path:<20} {', '.join(map(str, levels))}")
+    print(
+        f"\n{summary.size:,} {'distinct architectures' if summary.exact else 'combinations at most (sampled below)'}"
+    )
+    budget = "" if max_macs == max_params == float("inf") else " within the budget"
+    print(f"feasible    {summary.feasible:,} ({100 * summary.feasible_share:.1f} %){budget}")
+    for name, unit, scale in (("macs", "GFLOPs", 1e9), ("params", "M params", 1e6)):
+        low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
+        print(f"{unit:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
+    print(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
+
+
+@app.command()
+def search(
+    budget_gflops: Annotated[
+        float, typer.Option(help=f"Budget at the reference (SKNet-50 at 224x224). {GFLOPS}")
+    ],
+    budget_params: Annotated[
+        float | None, typer.Option(help="Budget in 10^6 parameters, at the reference.")
+    ] = None,
+    space: Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")] = "sk-paper",
+    trials: Annotated[
+        int | None, typer.Option(help="Distinct architectures to train over the life of the study.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name; the same name continues a study.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke or quick: proxy network, recipe and images.")] = "quick",
+    sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
+    anchors: Annotated[str, typer.Option(help="Published blocks trained beside: two or none.")] = "two",
+    workers: Annotated[int | None, typer.Option(help="Processes; default one per GPU or CPU core.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler and of every training.")] = 0,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with CIFAR-10, instead of fetching it.")
+    ] = None,
+) -> None:
+    """Search a space of SK blocks under a budget, trained on real CIFAR-10; repeat the command to continue."""
+    from skexplore.display import Reporter, counted_interrupts, error_console
+    from skexplore.recipe import get_profile
+    from skexplore.search import search as run_search
+
+    console = error_console()
+    settings = get_profile(profile)
+    console.print(f"profile {settings.name}: {settings.why}", style="dim")
+    try:
+        with counted_interrupts(console) as interrupts, Reporter(console) as on_progress:
+            result = run_search(
+                budget_gflops=budget_gflops,
+                budget_params_m=budget_params,
+                space=space,
+                trials=trials,
+                study=study,
+                profile=profile,
+                sampler=sampler,
+                anchors=anchors,
+                workers=workers,
+                seed=seed,
+                data_dir=data_dir,
+                command=shlex.join(["skexplore", *sys.argv[1:]]),
+                on_progress=on_progress,
+                interrupts=interrupts,
+            )
+    except KeyboardInterrupt:
+        console.print("interrupted; everything finished is kept. Repeat the same command to go on.")
+        raise typer.Exit(130) from None
+    _print_result(result)
+
+
+def _print_result(study: Study) -> None:
+    from skexplore.display import print_front
+
+    name = study.spec.name
+    print_front(study)
+    print(f"\nNext:\n  skexplore report {name}\n  skexplore export {name} --trial best")
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write under ``folder`` into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+
+
+@app.command()
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study; without it, all of them.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print how far a study is; without a name, all studies under studies/."""
+    from skexplore.display import print_table
+    from skexplore.record import status_row
+    from skexplore.store import known_studies, load_study
+
+    names = [study] if study else [path.name for path in known_studies()]
+    rows = [status_row(load_study(name)) for name in names]
+    if as_json:
+        print(json.dumps(rows[0] if study else rows))
+    elif not rows:
+        print("no studies here yet; begin one with: skexplore search --budget-gflops 4.5")
+    elif study:
+        for name, value in rows[0].items():
+            print(f"{name:<15} {value}")
+    else:
+        shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
+        print_table([{name: str(row[name]) for name in shown} for row in rows])
+
+
+@app.command()
+def archive(study: StudyArgument) -> None:
+    """Write study.json and records.jsonl of a study, the form in which evidence is kept and shared."""
+    from skexplore.store import archive as write_archive
+
+    for path in write_archive(study):
+        print(path)
+
+
+@app.command()
+def report(
+    study: StudyArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default reports/STUDY.")] = None,
+    picture: Annotated[
+        bool, typer.Option(help="Write pareto.svg too (needs a Chromium and skexplore[picture]).")
+    ] = False,
+) -> None:
+    """Write the report of a study: one HTML page, Markdown, CSV and JSON."""
+    from skexplore.files import write_atomic
+    from skexplore.report import picture as draw
+    from skexplore.report import write_report
+    from skexplore.store import load_study
+
+    loaded = load_study(study)
+    folder = out or Path("reports") / loaded.spec.name
+    with _writable(folder):
+        paths = write_report(loaded, folder)
+        if picture:
+            paths.append(folder / "pareto.svg")
+            write_atomic(paths[-1], draw(loaded))
+    for path in paths:
+        print(path)
+
+
+@app.command()
+def export(
+    study: StudyArgument,
+    trial: Annotated[str, typer.Option(help="best, front, or the number of a trained trial.")] = "best",
+    out: Annotated[Path | None, typer.Option(help="Folder; default exports/STUDY/trial-N.")] = None,
+) -> None:
+    """Write the block of a trial as code and weights that run without skexplore."""
+    from skexplore.export import chosen, export_block
+    from skexplore.store import load_study, study_folder
+
+    loaded = load_study(study)
+    records = chosen(loaded, trial)
+    for record in records:
+        default = Path("exports") / loaded.spec.name / f"trial-{record.number}"
+        folder = default if out is None else out / f"trial-{record.number}" if trial == "front" else out
+        with _writable(folder):
+            for path in export_block(loaded, record, study_folder(study), folder):
+                print(path)
+        print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that export wrote.")],
+) -> None:
+    """Rebuild an exported block from its files and check every number; exit 1 if one is off."""
+    from skexplore.verify import verify as run_checks
+
+    checks = run_checks(folder)
+    for check in checks:
+        print(f"{'ok    ' if check.ok else 'FAILED'} {check.name}: {check.detail}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

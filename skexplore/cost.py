@@ -1,0 +1,177 @@
+"""Exact cost of a network in closed form, and the two identities of an architecture.
+
+"GFLOPs" of this field are 10^9 multiply-adds of convolutions and linear layers (``macs``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference, get_backbone
+from skexplore.block import Blocks, SKBlock, format_blocks, parse_blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one image costs.
+
+    params: trainable numbers. bn_stats: BatchNorm running means and variances. macs: multiply-adds of
+    convolutions and linear layers. gate_macs: one multiply for each element that select rescales
+    (M*C*H*W, Eq. 6). activations: output elements of convolutions and linear layers. bn_elements: elements
+    that pass a BatchNorm.
+    """
+
+    params: int = 0
+    bn_stats: int = 0
+    macs: int = 0
+    gate_macs: int = 0
+    activations: int = 0
+    bn_elements: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            params=self.params + other.params,
+            bn_stats=self.bn_stats + other.bn_stats,
+            macs=self.macs + other.macs,
+            gate_macs=self.gate_macs + other.gate_macs,
+            activations=self.activations + other.activations,
+            bn_elements=self.bn_elements + other.bn_elements,
+        )
+
+    def __mul__(self, times: int) -> Cost:
+        return Cost(
+            params=self.params * times,
+            bn_stats=self.bn_stats * times,
+            macs=self.macs * times,
+            gate_macs=self.gate_macs * times,
+            activations=self.activations * times,
+            bn_elements=self.bn_elements * times,
+        )
+
+
+def _conv_bn(inputs: int, outputs: int, kernel: int, pixels: int, groups: int = 1) -> Cost:
+    """Cost of a bias-free convolution that yields ``pixels`` positions, and its BatchNorm."""
+    weights = inputs // groups * outputs * kernel * kernel
+    return Cost(
+        params=weights + 2 * outputs,
+        bn_stats=2 * outputs,
+        macs=weights * pixels,
+        activations=outputs * pixels,
+        bn_elements=outputs * pixels,
+    )
+
+
+def _half(size: int, stride: int) -> int:
+    """Return the output side of a 'same'-padded window of odd kernel: ceil(size / stride)."""
+    return -(-size // stride)
+
+
+def sk_conv_cost(block: SKBlock, width: int, size: int) -> Cost:
+    """Cost of an SK convolution of ``width`` channels with a ``size`` x ``size`` output (Eqs. 1-6)."""
+    pixels, count = size * size, len(block.branches)
+    weights = sum(width // branch.groups * width * branch.kernel**2 for branch in block.branches)
+    channels = count * width  # every branch ends in a BatchNorm over all channels
+    if not block.selects:
+        return Cost(
+            params=weights + 2 * channels,
+            bn_stats=2 * channels,
+            macs=weights * pixels,
+            activations=channels * pixels,
+            bn_elements=channels * pixels,
+        )
+    dim = block.dim(width)
+    linear = width * dim + dim * channels  # W of Eq. 3, then the M matrices of Eq. 5, all kept
+    return Cost(
+        params=weights + 2 * channels + linear + 2 * dim,
+        bn_stats=2 * channels + 2 * dim,
+        macs=weights * pixels + linear,
+        gate_macs=channels * pixels,
+        activations=channels * pixels + dim + channels,
+        bn_elements=channels * pixels + dim,
+    )
+
+
+@lru_cache(maxsize=256)
+def _frame(
+    backbone: Backbone, resolution: int, classes: int
+) -> tuple[Cost, tuple[tuple[int, int, int], ...]]:
+    """Return the cost of everything but the SK convolutions, and (depth, width, output size) of each stage's."""
+    stem = backbone.stem
+    size = _half(resolution, stem.stride)
+    total = _conv_bn(3, stem.width, stem.kernel, size * size)
+    if stem.pool:
+        size = _half(size, 2)
+    inputs, places = stem.width, []
+    for stage in backbone.stages:
+        for unit in range(stage.depth):
+            stride = stage.stride if unit == 0 else 1
+            total += _conv_bn(inputs, stage.width, 1, size * size)
+            size = _half(size, stride)
+            total += _conv_bn(stage.width, stage.out, 1, size * size)
+            if inputs != stage.out or stride != 1:  # the shortcut needs a projection
+                total += _conv_bn(inputs, stage.out, 1, size * size)
+            inputs = stage.out
+        places.append((stage.depth, stage.width, size))
+    head = inputs * classes
+    return total + Cost(params=head + classes, macs=head, activations=classes), tuple(places)
+
+
+def network_cost(
+    placed: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
+) -> Cost:
+    """Cost of ``backbone`` with one already placed (scaled) block per stage, for one image."""
+    total, places = _frame(backbone, resolution or backbone.resolution, classes or backbone.classes)
+    for block, (depth, width, size) in zip(placed, places, strict=True):
+        total += sk_conv_cost(block, width, size) * depth
+    return total
+
+
+def cost(
+    block: str | SKBlock | Blocks,
+    backbone: str | Backbone = REFERENCE,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+) -> Cost:
+    """Return the exact cost of ``block`` in ``backbone``, for one image.
+
+    ``block`` is written at cardinality 32 (notation, ``SKBlock`` or one per stage). ``resolution`` in pixels
+    and ``classes`` default to the backbone's. Raises ``UserError`` if the backbone cannot hold the block.
+    """
+    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    return network_cost(body.place(as_blocks(block)), body, resolution=resolution, classes=classes)
+
+
+def as_blocks(block: str | SKBlock | Blocks) -> Blocks:
+    """Return blocks from any of the three ways to give them."""
+    if isinstance(block, str):
+        return parse_blocks(block)
+    return (block,) if isinstance(block, SKBlock) else block
+
+
+def arch_id(block: str | SKBlock | Blocks) -> str:
+    """Return the identity of an architecture: a hash of its canonical form at the reference."""
+    return _hash(
+        {"reference": REFERENCE.name, "block": format_blocks(canonical_at_reference(as_blocks(block)))}
+    )
+
+
+def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
+    """Return the identity of the network that ``block`` becomes in ``backbone``: what is really trained.
+
+    Two blocks that differ at the reference can be one network in a small proxy, where a floor hides r.
+    """
+    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    stages = []
+    for stage, form in zip(body.stages, body.place(canonical_at_reference(as_blocks(block))), strict=True):
+        dim = form.dim(stage.width) if form.selects else None
+        stages.append([str(branch) for branch in form.branches] + [dim])
+    shape = asdict(body) | {"name": None}
+    return _hash({"backbone": shape, "stages": stages})
+
+
+def _hash(data: object) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]

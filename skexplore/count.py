@@ -1,0 +1,48 @@
+"""A second opinion on cost: fvcore counts the built network."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from torch import nn
+
+from skexplore.backbone import Backbone
+from skexplore.block import Blocks
+from skexplore.cost import Cost, cost
+from skexplore.model import build
+
+
+def count(network: nn.Module, resolution: int) -> Cost:
+    """Return what fvcore and torch count in ``network`` for one ``resolution`` x ``resolution`` image.
+
+    macs are fvcore's ``conv`` + ``linear`` (it counts one multiply-add as one flop; its total would add
+    BatchNorm). gate_macs and bn_elements are not counted there and are 0.
+    """
+    logging.getLogger("fvcore").setLevel(logging.ERROR)  # it warns of each elementwise operator it leaves out
+    training = network.training
+    network.eval()
+    image = torch.zeros(1, 3, resolution, resolution)
+    with torch.inference_mode(False), torch.no_grad():
+        operators = FlopCountAnalysis(network, image).unsupported_ops_warnings(False).by_operator()
+        activations = ActivationCountAnalysis(network, image).unsupported_ops_warnings(False).total()
+    network.train(training)
+    statistics = [b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    return Cost(
+        params=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        bn_stats=sum(b.numel() for b in statistics),
+        macs=int(operators["conv"] + operators["linear"]),
+        activations=int(activations),
+    )
+
+
+def differences(
+    blocks: Blocks, backbone: Backbone, resolution: int | None = None
+) -> dict[str, tuple[int, int]]:
+    """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
+    size = resolution or backbone.resolution
+    closed, counted = cost(blocks, backbone, resolution=size), count(build(blocks, backbone), size)
+    names = ("params", "bn_stats", "macs", "activations")
+    pairs = {name: (getattr(closed, name), getattr(counted, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -1,0 +1,178 @@
+"""What the terminal shows: live progress, plain lines where there is no terminal, and result tables."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from skexplore import analysis
+from skexplore.coordinator import Progress
+from skexplore.record import STATUSES, Study
+from skexplore.search import Fetch
+
+GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
+
+
+def error_console() -> Console:
+    """Return the console of progress and messages (stderr)."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_table(rows: list[dict[str, str]], *, right: tuple[str, ...] = (), title: str = "") -> None:
+    """Print rows as an aligned table on stdout; columns in ``right`` are aligned to the right."""
+    width = None if sys.stdout.isatty() else 200
+    console = Console(highlight=False, width=width)
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row.values()))
+    console.print(table)
+
+
+class Reporter:
+    """Turns progress into a live line on a terminal, and into plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._live = console, console.is_terminal
+        self._display = Live(console=console, refresh_per_second=4, transient=True)
+        self._skipped = 0
+        self._fetched = 0.0
+
+    def __enter__(self) -> Callable[[Progress | Fetch], None]:
+        if self._live:
+            self._display.start()
+        return self.show
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._display.stop()
+
+    def show(self, event: Progress | Fetch) -> None:
+        """Show one event."""
+        if isinstance(event, Fetch):
+            self._fetch(event)
+            return
+        if event.kind == "skip":
+            self._skipped += 1
+        else:
+            line = _line(event)
+            if line:
+                self._console.print(escape(self._skips()) + escape(line))
+        if self._live:
+            self._display.update(Text(_status(event), style="bold"))
+
+    def _skips(self) -> str:
+        text = f"({self._skipped} proposals refused or replayed without training)\n" if self._skipped else ""
+        self._skipped = 0
+        return text
+
+    def _fetch(self, event: Fetch) -> None:
+        share = f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
+        text = f"{event.what} {share}"
+        if self._live:
+            self._display.update(Text(text, style="bold"))
+        elif time.monotonic() - self._fetched > 5 or event.done >= event.total:
+            self._fetched = time.monotonic()
+            self._console.print(escape(text))
+
+
+def _line(event: Progress) -> str:
+    record = event.record
+    if record is None:
+        return event.text
+    name = f"{'anchor' if record.origin == 'anchor' else 'trial '} {record.number:>3}"
+    what = f"{name}  {record.block}  {record.ref_macs / 1e9:.2f} GFLOPs  {record.ref_params / 1e6:.1f} M"
+    if event.kind == "start":
+        return f"{what}  seed {record.seed}: training"
+    if event.kind == "end":
+        result = record.reason if record.val_error is None else f"val error {100 * record.val_error:.2f} %"
+        return f"{what}  seed {record.seed}: {record.status}, {result}  ({record.seconds:.0f} s)"
+    return ""
+
+
+def _status(event: Progress) -> str:
+    counters = ", ".join(f"{count} {name}" for name, count in sorted(event.counters.items()))
+    best = f"best {100 * event.best:.2f} %  " if event.best is not None else ""
+    return f"{event.trained} of {event.target} trained  {best}[{counters}]  {_time_left(event)}"
+
+
+def _time_left(event: Progress) -> str:
+    if not event.images:
+        return "time left: measuring"
+    minutes = event.seconds * event.images_left / event.images / 60
+    return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
+
+
+@contextmanager
+def counted_interrupts(console: Console) -> Iterator[Callable[[], int]]:
+    """Count Ctrl-C instead of dying of it; yields the counter."""
+    presses = 0
+
+    def on_press(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses == 1:
+            console.print("ending after the epochs in hand; press Ctrl-C again to stop at once")
+
+    before = signal.signal(signal.SIGINT, on_press)
+    try:
+        yield lambda: presses
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def print_front(study: Study) -> None:
+    """Print what a search found: counters, the front, the anchors, and how much of it is noise."""
+    counts = analysis.counters(study)
+    done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
+    print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
+    marks, names = analysis.within_noise(study), {True: "yes", False: "no", None: "not known"}
+    rows = [
+        {
+            "trial": str(record.number),
+            "block": record.block,
+            "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
+            "#P (M)": f"{record.ref_params / 1e6:.2f}",
+            "val error": "" if record.val_error is None else f"{100 * record.val_error:.2f} %",
+            "within noise of best": names[marks.get(record.number)],
+            "nearest in Table 7": analysis.nearest_in_table_7(record),
+        }
+        for record in study.front()
+    ]
+    if rows:
+        print_table(rows, right=("trial", "GFLOPs", "#P (M)", "val error"), title="Pareto front")
+    else:
+        print("No trial within the budget is complete yet, so there is no front.")
+    _print_anchors(study)
+    print()
+    for note in analysis.notes(study):
+        print(note)
+    print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}.")
+
+
+def _print_anchors(study: Study) -> None:
+    table = analysis.anchors_table(study)
+    rows = [
+        {
+            "anchor": f"{row['block']} ({row['name']})",
+            "GFLOPs": f"{row['ref_macs'] / 1e9:.3f}",
+            "#P (M)": f"{row['ref_params'] / 1e6:.2f}",
+            "val error": f"{100 * row['mean']:.2f} %",
+            "seeds": str(row["n"]),
+        }
+        for row in table.to_dict("records")
+    ]
+    if rows:
+        print()
+        print_table(rows, right=("GFLOPs", "#P (M)", "val error", "seeds"), title="Anchors, same recipe")

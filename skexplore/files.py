@@ -1,0 +1,100 @@
+"""The boundary to files: atomic writes, strict YAML, and one place where outside data is checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError, with_config
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from skexplore.errors import UserError
+
+T = TypeVar("T")
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write ``content`` (text as UTF-8) so that ``path`` is either the old file or the whole new one.
+
+    The parent folder is created. Raises ``OSError`` as the system does (disk full, no permission); the
+    unfinished temporary file is removed then.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp makes files private; results are to be shared
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of ``path``; a missing, unreadable or binary file is a ``UserError``."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file (UTF-8 expected)") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the plain data of a YAML 1.2 file; duplicate keys and tags are refused (``UserError``)."""
+    text = read_text(path)
+    parser = YAML(typ="safe", pure=True)
+    try:
+        data = parser.load(text)
+    except (YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}:{place} not valid YAML: {problem}") from None
+    return data
+
+
+def read_json(path: Path) -> Any:
+    """Return the data of a JSON file; anything else is a ``UserError``."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: line {error.lineno}: not valid JSON ({error.msg})") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    with_config({"extra": "forbid", "strict": True})(kind)
+    return TypeAdapter(kind)
+
+
+def parse(kind: type[T], data: Any, source: str) -> T:
+    """Check plain ``data`` against the dataclass ``kind``, strictly and without unknown keys.
+
+    Returns the instance. Raises ``UserError`` that lists every error as ``source: dotted.path: problem``.
+    """
+    try:
+        text = json.dumps(data)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{source}: holds a value that is not plain data ({error})") from None
+    try:
+        checked: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            place = ".".join(str(part) for part in item["loc"]) or "top level"
+            message = item["msg"].removeprefix("Value error, ")
+            if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+                message = "unknown key"
+            lines.append(f"{source}: {place}: {message}")
+        raise UserError("\n".join(lines)) from None
+    return checked

@@ -1,0 +1,39 @@
+"""What goes to a worker and what comes back: plain data, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from skexplore.recipe import TrainSpec
+from skexplore.record import Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A training to do: to epoch ``until``, with data from ``data_folder``, its files under ``study_folder``."""
+
+    spec: TrainSpec
+    until: int
+    study_folder: str
+    data_folder: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the unfinished training is kept."""
+        return checkpoint_file(Path(self.study_folder), self.spec.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``."""
+
+    key: str
+    status: str
+    curve: tuple[Epoch, ...] = ()
+    reason: str = ""
+
+
+def checkpoint_file(study_folder: Path, key: str) -> Path:
+    """Return where a study keeps the checkpoint of an unfinished training."""
+    return study_folder / "checkpoints" / f"{key}.pt"

@@ -1,0 +1,129 @@
+"""The SK convolution and the SK unit as plain modules (paper, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skexplore.block import Branch, SKBlock
+
+Map = Float[Tensor, "batch channels height width"]
+
+
+def conv_bn(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Return a bias-free, 'same'-padded convolution and its BatchNorm."""
+    padding = dilation * (kernel - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
+        nn.BatchNorm2d(outputs),
+    )
+
+
+class SKConv(nn.Module):
+    """Selective Kernel convolution: split, fuse, select (Eqs. 1-6).
+
+    ``width`` channels in and out; ``block`` is at this width's own scale (groups and floor already scaled).
+    With one branch it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the branches are added.
+    """
+
+    def __init__(self, width: int, block: SKBlock, *, stride: int = 1) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(_branch(width, branch, stride) for branch in block.branches)
+        self.selects = block.selects
+        if self.selects:
+            dim = block.dim(width)
+            self.fc = nn.Sequential(
+                nn.Linear(width, dim, bias=False), nn.BatchNorm1d(dim), nn.ReLU(inplace=True)
+            )
+            self.attend = nn.Linear(dim, len(block.branches) * width, bias=False)
+
+    def forward(self, x: Map) -> Map:
+        """Return V of Eq. 6, of the branches' output size.
+
+        In training a batch of one image raises ``ValueError``: the fuse step normalises over the batch.
+        """
+        maps = [branch(x) for branch in self.branches]
+        if not self.selects:
+            return _add(maps)
+        return self._select(maps, self.attention(maps))
+
+    def attention(self, maps: list[Tensor]) -> Float[Tensor, "batch branches channels"]:
+        """Return the softmax weights of the branches, which sum to 1 for every image and channel (Eqs. 2-5)."""
+        if self.training and maps[0].shape[0] == 1:
+            raise ValueError(
+                "one image in training: the BatchNorm of the fuse step needs at least 2; use a larger batch or eval()"
+            )
+        # the mean of U is the sum of the branches' means: U itself is never built
+        squeezed = _add([branch.mean((2, 3)) for branch in maps])
+        logits = self.attend(self.fc(squeezed)).unflatten(1, (len(maps), -1))
+        weights: Tensor = logits.softmax(dim=1)
+        return weights
+
+    def _select(self, maps: list[Tensor], weights: Tensor) -> Tensor:
+        total = maps[0] * weights[:, 0, :, None, None]
+        for number, branch in enumerate(maps[1:], start=1):
+            total = torch.addcmul(total, branch, weights[:, number, :, None, None])
+        return total
+
+
+def _branch(width: int, branch: Branch, stride: int) -> nn.Sequential:
+    convolution = conv_bn(
+        width, width, branch.kernel, stride=stride, dilation=branch.dilation, groups=branch.groups
+    )
+    return convolution.append(nn.ReLU(inplace=True))
+
+
+def _add(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0]
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total
+
+
+class SKUnit(nn.Module):
+    """Bottleneck of Table 1: 1x1 to ``width``, SK convolution with the stride, 1x1 to ``outputs``, shortcut."""
+
+    def __init__(self, inputs: int, width: int, outputs: int, block: SKBlock, *, stride: int = 1) -> None:
+        super().__init__()
+        self.reduce = conv_bn(inputs, width, 1).append(nn.ReLU(inplace=True))
+        self.sk = SKConv(width, block, stride=stride)
+        self.expand = conv_bn(width, outputs, 1)
+        projects = inputs != outputs or stride != 1
+        self.shortcut = conv_bn(inputs, outputs, 1, stride=stride) if projects else nn.Identity()
+
+    def forward(self, x: Map) -> Map:
+        """Return the unit's output, ``outputs`` channels at 1/stride of the side."""
+        return torch.relu(self.expand(self.sk(self.reduce(x))) + self.shortcut(x))
+
+
+@contextmanager
+def record_attention(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Record the attention of every SK convolution of ``model`` while the context is open.
+
+    Yields a dict that holds, after a forward pass, the weights (batch, M, channels) by module name; they sum
+    to 1 over M. Convolutions without selection are absent.
+    """
+    found: dict[str, Tensor] = {}
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, SKConv) and module.selects:
+            handles.append(module.attend.register_forward_hook(_keep(found, name, len(module.branches))))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _keep(found: dict[str, Tensor], name: str, branches: int) -> Any:
+    def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        found[name] = output.detach().unflatten(1, (branches, -1)).softmax(dim=1)  # type: ignore[no-untyped-call]
+
+    return hook

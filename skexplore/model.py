@@ -1,0 +1,68 @@
+"""From an architecture to a network that trains."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skexplore.backbone import REFERENCE, Backbone, Stem, get_backbone
+from skexplore.block import Blocks, SKBlock
+from skexplore.cost import as_blocks
+from skexplore.layers import SKUnit, conv_bn
+
+
+class Network(nn.Module):
+    """Stem, stages of SK units, global mean and linear classifier (Table 1)."""
+
+    def __init__(self, placed: Blocks, backbone: Backbone, classes: int) -> None:
+        super().__init__()
+        self.stem = _stem(backbone.stem)
+        self.stages = nn.Sequential()
+        inputs = backbone.stem.width
+        for stage, block in zip(backbone.stages, placed, strict=True):
+            units = nn.Sequential()
+            for number in range(stage.depth):
+                stride = stage.stride if number == 0 else 1
+                units.append(SKUnit(inputs, stage.width, stage.out, block, stride=stride))
+                inputs = stage.out
+            self.stages.append(units)
+        self.classifier = nn.Linear(inputs, classes)
+
+    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of a batch of images."""
+        features: Tensor = self.stages(self.stem(x))
+        logits: Tensor = self.classifier(features.mean((2, 3)))
+        return logits
+
+
+def _stem(stem: Stem) -> nn.Sequential:
+    layers = conv_bn(3, stem.width, stem.kernel, stride=stem.stride).append(nn.ReLU(inplace=True))
+    return layers.append(nn.MaxPool2d(3, 2, 1)) if stem.pool else layers
+
+
+def build(
+    block: str | SKBlock | Blocks,
+    backbone: str | Backbone = REFERENCE,
+    *,
+    classes: int | None = None,
+) -> Network:
+    """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``.
+
+    Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
+    network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
+    cannot hold the block.
+    """
+    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    network = Network(body.place(as_blocks(block)), body, classes or body.classes)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def seeded_build(block: str | SKBlock | Blocks, backbone: str | Backbone, *, seed: int) -> Network:
+    """Return ``build(block, backbone)`` with weights fixed by ``seed``, without touching the caller's generator."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(block, backbone)

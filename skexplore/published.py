@@ -1,0 +1,141 @@
+"""Tables 3, 6 and 7 of the SKNet paper as printed, beside our own count, and the placement of a block on them.
+
+Placement is by complexity alone: the printed errors are ImageNet errors and belong to another protocol.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from skexplore.block import Blocks, SKBlock
+from skexplore.cost import Cost, arch_id, cost
+
+TABLES = (3, 6, 7)
+MATCH_PCT = 1.0  # "matched complexity": within this many percent in params and in macs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRow:
+    """A printed row (error in %, params in 10^6, gflops in 10^9 multiply-adds), its definition and our count."""
+
+    table: int
+    row: int
+    system: str
+    block: str
+    backbone: str
+    top1_error_pct: float
+    params_m: float
+    gflops: float
+    ours: Cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a block stands in a table by complexity.
+
+    below, above: nearest rows in the order of (macs, params), all ties, empty at the ends. nearest: the rows
+    nearest in (ln params, ln macs), all ties. Differences are the block's excess over them in %. matched:
+    both differences within 1 %. relation: in (params, macs) the block ``equals``, ``dominates``, ``is
+    dominated by`` or ``trades off against`` the nearest rows.
+    """
+
+    table: int
+    below: tuple[str, ...]
+    above: tuple[str, ...]
+    nearest: tuple[str, ...]
+    params_diff_pct: float
+    macs_diff_pct: float
+    matched: bool
+    relation: str
+
+
+@lru_cache(maxsize=1)
+def published_rows() -> tuple[PublishedRow, ...]:
+    """Return every row of Tables 3, 6 and 7 in printed order."""
+    text = files("skexplore").joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(
+        PublishedRow(
+            table=int(line["table"]),
+            row=int(line["row"]),
+            system=line["system"],
+            block=line["block"],
+            backbone=line["backbone"],
+            top1_error_pct=float(line["top1_error_pct"]),
+            params_m=float(line["params_m"]),
+            gflops=float(line["gflops"]),
+            ours=cost(line["block"], line["backbone"]),
+        )
+        for line in csv.DictReader(text.splitlines())
+    )
+
+
+def table_rows(table: int) -> list[PublishedRow]:
+    """Return the rows of one table in the order of placement: by macs, then params."""
+    rows = [row for row in published_rows() if row.table == table]
+    return sorted(rows, key=lambda row: (row.ours.macs, row.ours.params, row.row))
+
+
+def anchor_blocks(which: str) -> tuple[str, ...]:
+    """Return the distinct blocks of the published rows to be trained as anchors (``two`` or ``none``)."""
+    if which == "none":
+        return ()
+    return ("k3", "k3+k3d2")
+
+
+def anchor_names() -> dict[str, str]:
+    """Return the architecture ids of Table 7's blocks, with the names they have there."""
+    return {arch_id(row.block): row.system for row in published_rows() if row.table == 7}
+
+
+def place(block: str | SKBlock | Blocks) -> tuple[Placement, ...]:
+    """Return the placement of ``block`` on Tables 3, 6 and 7; raises ``UserError`` if it cannot be built."""
+    return place_cost(cost(block))
+
+
+def place_cost(own: Cost) -> tuple[Placement, ...]:
+    """Return the placement of a cost at the reference on Tables 3, 6 and 7."""
+    return tuple(_place_on(table, own) for table in TABLES)
+
+
+def _place_on(table: int, own: Cost) -> Placement:
+    rows = table_rows(table)
+    here = (own.macs, own.params)
+    below = [row for row in rows if (row.ours.macs, row.ours.params) < here]
+    above = [row for row in rows if (row.ours.macs, row.ours.params) > here]
+    shortest = min(_distance(row.ours, own) for row in rows)
+    nearest = [row for row in rows if math.isclose(_distance(row.ours, own), shortest, abs_tol=1e-12)]
+    one = nearest[0].ours
+    params_diff = 100 * (own.params / one.params - 1)
+    macs_diff = 100 * (own.macs / one.macs - 1)
+    return Placement(
+        table=table,
+        below=_tied_with(below[-1], below) if below else (),
+        above=_tied_with(above[0], above) if above else (),
+        nearest=tuple(row.system for row in nearest),
+        params_diff_pct=params_diff,
+        macs_diff_pct=macs_diff,
+        matched=abs(params_diff) <= MATCH_PCT and abs(macs_diff) <= MATCH_PCT,
+        relation=_relation(own, one),
+    )
+
+
+def _distance(a: Cost, b: Cost) -> float:
+    return math.hypot(math.log(a.params / b.params), math.log(a.macs / b.macs))
+
+
+def _tied_with(row: PublishedRow, rows: list[PublishedRow]) -> tuple[str, ...]:
+    return tuple(r.system for r in rows if (r.ours.macs, r.ours.params) == (row.ours.macs, row.ours.params))
+
+
+def _relation(own: Cost, other: Cost) -> str:
+    if (own.params, own.macs) == (other.params, other.macs):
+        return "equals"
+    if own.params <= other.params and own.macs <= other.macs:
+        return "dominates"
+    if own.params >= other.params and own.macs >= other.macs:
+        return "is dominated by"
+    return "trades off against"

@@ -1,0 +1,192 @@
+"""What is kept of a trial and of a study: plain data, alike in the database, the archive and the tables."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from skexplore.recipe import Recipe, Split
+
+STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
+
+# columns of trials.csv and first keys of records.jsonl, in this order
+COLUMNS = (
+    "number", "arch_id", "net_id", "block", "status", "origin", "sampler", "rung", "epochs", "images", "seed",
+    "ref_params", "ref_macs", "proxy_params", "proxy_macs", "val_error", "seconds", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch of a learning curve; losses in nats, ``val_error`` a fraction 0..1, wall ``seconds``."""
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_error: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One trial.
+
+    status: one of ``STATUSES``. origin: ``search``, ``anchor`` or ``replay``. rung: index of the last rung
+    reached, None if never trained. epochs, images, seconds: what was trained for this record itself (0 for
+    a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of the network trained.
+    val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
+    """
+
+    number: int
+    arch_id: str
+    net_id: str
+    block: str
+    status: str
+    origin: str
+    sampler: str
+    rung: int | None = None
+    epochs: int = 0
+    images: int = 0
+    seed: int
+    ref_params: int
+    ref_macs: int
+    proxy_params: int
+    proxy_macs: int
+    val_error: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    key: str
+    replay_of: str = ""
+    curve: tuple[Epoch, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of ``trials.csv``."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters."""
+
+    name: str
+    space: str
+    space_hash: str
+    budget_gflops: float
+    budget_params_m: float | None = None
+    profile: str
+    backbone: str
+    recipe: Recipe
+    split: Split
+    sampler: str
+    anchors: str
+    anchor_seeds: int
+    seed: int
+    version: int = 1
+
+    @property
+    def max_macs(self) -> float:
+        """Budget in multiply-adds."""
+        return self.budget_gflops * 1e9
+
+    @property
+    def max_params(self) -> float:
+        """Budget in parameters, infinite if none was given."""
+        return math.inf if self.budget_params_m is None else self.budget_params_m * 1e6
+
+    def within(self, record: Record) -> bool:
+        """Whether the record's architecture keeps every budget at the reference."""
+        return record.ref_macs <= self.max_macs and record.ref_params <= self.max_params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A study as it is read: its specification, its records (anchors first) and the counters beside them.
+
+    target: trials asked for so far. environment: versions and machine, as text. command: as typed.
+    """
+
+    spec: StudySpec
+    records: tuple[Record, ...]
+    target: int
+    environment: dict[str, str]
+    command: str
+    state: str
+
+    def with_records(self, records: Iterable[Record]) -> Study:
+        """Return the same study with these records."""
+        return replace(self, records=tuple(records))
+
+    @property
+    def searched(self) -> tuple[Record, ...]:
+        """Records of the search itself, without the anchors."""
+        return tuple(record for record in self.records if record.origin != "anchor")
+
+    @property
+    def anchors(self) -> tuple[Record, ...]:
+        """Records of published blocks under this study's recipe."""
+        return tuple(record for record in self.records if record.origin == "anchor")
+
+    def eligible(self) -> list[Record]:
+        """Records that may be on the front or be best: complete, of the search itself, within the budget."""
+        return [r for r in self.searched if r.status == "complete" and self.spec.within(r)]
+
+    def front(self, size: Callable[[Record], float] = lambda record: record.ref_macs) -> list[Record]:
+        """Return the Pareto front in (val error, ``size``), ordered by size."""
+        return pareto_front(self.eligible(), size)
+
+    def best(self) -> Record | None:
+        """Return the record of lowest validation error, or None."""
+        return min(self.eligible(), key=_by_error, default=None)
+
+
+def _by_error(record: Record) -> tuple[float, int, int]:
+    return (math.inf if record.val_error is None else record.val_error, record.ref_macs, record.number)
+
+
+def pareto_front(records: Iterable[Record], size: Callable[[Record], float]) -> list[Record]:
+    """Return the records that no other one beats in (val error, size), ordered by size.
+
+    A record is dominated by one that is at most equal in both and smaller in one; equals are both kept.
+    """
+    front: list[Record] = []
+    best = math.inf
+    for record in sorted(records, key=lambda r: (size(r), _by_error(r))):
+        error = math.inf if record.val_error is None else record.val_error
+        twin = bool(front) and front[-1].val_error == error and size(front[-1]) == size(record)
+        if error < best or twin:
+            front.append(record)
+            best = error
+    return front
+
+
+def trained(records: Sequence[Record]) -> int:
+    """Count distinct architectures of the search whose last segment ended complete or stopped."""
+    return len({r.arch_id for r in records if r.origin == "search" and r.status in ("complete", "stopped")})
+
+
+def status_row(study: Study) -> dict[str, Any]:
+    """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
+
+    images and seconds are of all trainings, anchors included.
+    """
+    counts = Counter(record.status for record in study.searched)
+    best = study.best()
+    return {
+        "study": study.spec.name,
+        "state": study.state,
+        "asked": len(study.searched),
+        "trained": trained(study.records),
+        **{status: counts[status] for status in STATUSES},
+        "target": study.target,
+        "best_block": best.block if best else None,
+        "best_val_error": best.val_error if best else None,
+        "images": sum(record.images for record in study.records),
+        "seconds": sum(record.seconds for record in study.records),
+    }

@@ -1,0 +1,176 @@
+"""Worker processes on this machine: start them, hand them jobs, hear of their events."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from skexplore.errors import UserError
+from skexplore.files import parse
+from skexplore.job import Job, Outcome
+from skexplore.record import Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEvent:
+    """A worker finished an epoch of the training ``key``."""
+
+    key: str
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneEvent:
+    """A worker finished a job, or died over it (then the outcome is ``failed``)."""
+
+    outcome: Outcome
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    device: str
+    process: subprocess.Popen[bytes]
+    job: Job | None = None
+    buffer: bytes = b""
+
+    @property
+    def outlet(self) -> IO[bytes]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+
+class DiskError(RuntimeError):
+    """A worker could not write: nothing more can be trained here until the user makes room."""
+
+
+class Pool:
+    """``workers`` processes, one job each. A worker that dies is replaced; its job comes back as failed.
+
+    Use as a context: at its end every worker is ended and waited for. What workers and their libraries say
+    on the side (warnings, tracebacks) is appended to ``log``.
+    """
+
+    def __init__(self, devices: list[str], log: Path) -> None:
+        self._log = log.open("ab")
+        self._selector = selectors.DefaultSelector()
+        self._workers = [self._spawn(device) for device in devices]
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+            worker.process.wait()
+            for pipe in (worker.process.stdin, worker.process.stdout):
+                if pipe is not None:
+                    pipe.close()
+        self._selector.close()
+        self._log.close()
+
+    @property
+    def idle(self) -> int:
+        """Number of workers without a job."""
+        return sum(worker.job is None for worker in self._workers)
+
+    @property
+    def running(self) -> list[Job]:
+        """Jobs in hand."""
+        return [worker.job for worker in self._workers if worker.job is not None]
+
+    def start(self, job: Job) -> None:
+        """Give ``job`` to an idle worker."""
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        self._send(worker, {"do": "train", "job": asdict(job)})
+
+    def pause(self) -> None:
+        """Ask every worker to end its job after the epoch in hand (it comes back ``paused``)."""
+        for worker in self._workers:
+            if worker.job is not None:
+                self._send(worker, {"do": "pause"})
+
+    def events(self, timeout: float) -> Iterator[EpochEvent | DoneEvent]:
+        """Yield what workers said, after waiting at most ``timeout`` seconds for the first word."""
+        for key, _ in self._selector.select(timeout):
+            worker: _Worker = key.data
+            chunk = os.read(worker.outlet.fileno(), 65536)
+            if not chunk:
+                yield from self._bury(worker)
+                continue
+            *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
+            for line in lines:
+                yield from self._hear(worker, json.loads(line))
+
+    def _hear(self, worker: _Worker, message: dict[str, Any]) -> Iterator[EpochEvent | DoneEvent]:
+        if message["kind"] == "broken":
+            raise DiskError(message["reason"])
+        if worker.job is None or message["kind"] == "ready":
+            return
+        if message["kind"] == "epoch":
+            epoch = parse(Epoch, message["epoch"], "worker")
+            yield EpochEvent(key=worker.job.spec.key, epoch=epoch)
+        else:
+            worker.job = None
+            yield DoneEvent(outcome=parse(Outcome, message["outcome"], "worker"))
+
+    def _bury(self, worker: _Worker) -> Iterator[DoneEvent]:
+        """Replace a dead worker; whatever it was doing failed."""
+        self._selector.unregister(worker.outlet)
+        code = worker.process.wait()
+        worker.outlet.close()
+        job, place = worker.job, self._workers.index(worker)
+        if job is None:
+            raise RuntimeError(f"a worker process ended before it did anything (exit status {code})")
+        self._workers[place] = self._spawn(worker.device)
+        killed = " (killed; out of memory?)" if code == -9 else ""
+        yield DoneEvent(
+            outcome=Outcome(
+                key=job.spec.key, status="failed", reason=f"worker ended with exit status {code}{killed}"
+            )
+        )
+
+    def _spawn(self, device: str) -> _Worker:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "skexplore.worker", device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} if device == "cpu" else None,
+        )
+        worker = _Worker(device, process)
+        self._selector.register(worker.outlet, selectors.EVENT_READ, worker)
+        return worker
+
+    def _send(self, worker: _Worker, message: dict[str, Any]) -> None:
+        assert worker.process.stdin is not None
+        try:
+            worker.process.stdin.write(json.dumps(message).encode() + b"\n")
+            worker.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died: the selector reports the end of its output next
+
+
+def default_devices(workers: int | None) -> list[str]:
+    """Return the devices of ``workers`` processes: one per GPU, else one per CPU core (``UserError`` if < 1)."""
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: must be at least 1")
+    gpus = _gpus()
+    if gpus:
+        count = workers or gpus
+        return [f"cuda:{number % gpus}" for number in range(count)]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ["cpu"] * (workers or cores)
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count()

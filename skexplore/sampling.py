@@ -1,0 +1,84 @@
+"""What to try next: Optuna's samplers on an in-memory mirror of the study.
+
+A proposal is drawn in the mirror and reaches the database as one finished piece (see ``Store.add``), so that a
+kill can leave no half-asked trial. Before every draw a sampler seeded by study seed and trial number is
+installed: a resumed study draws what the uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from skexplore.errors import UserError
+from skexplore.record import Record, StudySpec
+from skexplore.space import Level, Space
+
+SAMPLERS = ("tpe", "random")
+
+
+def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
+    """Return Optuna's constraints (feasible where <= 0), as fractions of the budget so that they add fairly."""
+    values = {"gflops": macs / spec.max_macs - 1}
+    if spec.budget_params_m is not None:
+        values["params"] = params / spec.max_params - 1
+    return values
+
+
+class Proposer:
+    """Draws proposals for ``space`` and remembers what became of them."""
+
+    def __init__(self, space: Space, spec: StudySpec, history: Iterable[tuple[FrozenTrial, Record]]) -> None:
+        self.space, self._spec = space, spec
+        self.distributions: dict[str, BaseDistribution] = {
+            path: CategoricalDistribution(levels) for path, levels in space.decisions.items()
+        }
+        self._mirror = optuna.create_study(direction="minimize")
+        for trial, record in history:
+            # the budget may have changed since: feasibility is derived anew from the stored cost
+            values = constraints(spec, record.ref_macs, record.ref_params)
+            self._mirror.add_trial(
+                create_trial(
+                    state=trial.state,
+                    value=trial.value,
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    constraints=values,
+                )
+            )
+        self._count = len(self._mirror.trials)
+
+    def ask(self) -> tuple[int, dict[str, Level]]:
+        """Return the next trial's number and its levels, one per decision."""
+        self._mirror.sampler = _sampler(self._spec.sampler, _seed(self._spec.seed, self._count))
+        trial = self._mirror.ask(self.distributions)
+        self._count += 1
+        return trial.number, dict(trial.params)
+
+    def constrain(self, number: int, values: Mapping[str, float]) -> None:
+        """Tell the sampler how far trial ``number`` is from the budget."""
+        trial = optuna.trial.Trial(self._mirror, self._mirror.trials[number]._trial_id)
+        for name, value in values.items():
+            trial.set_constraint(name, value)
+
+    def tell(self, number: int, state: TrialState, value: float | None) -> None:
+        """Tell the sampler how trial ``number`` ended."""
+        self._mirror.tell(number, value, state=state)
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    if name == "random":
+        return RandomSampler(seed=seed)
+    if name == "tpe":
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    raise UserError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
+
+
+def _seed(study_seed: int, number: int) -> int:
+    digest = hashlib.sha256(f"{study_seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

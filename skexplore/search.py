@@ -1,0 +1,140 @@
+"""``search``: from a request to a finished study."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import skexplore
+from skexplore import cifar
+from skexplore.backbone import get_backbone
+from skexplore.coordinator import Coordinator, Progress
+from skexplore.errors import StudyError, UserError
+from skexplore.recipe import get_profile
+from skexplore.record import Study, StudySpec
+from skexplore.runner import DiskError, default_devices
+from skexplore.sampling import SAMPLERS
+from skexplore.space import Space, check_budget
+from skexplore.store import Store, load_study, study_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Bytes of the data set fetched so far; ``what`` names the source."""
+
+    what: str
+    done: int
+    total: int
+
+
+def search(
+    *,
+    budget_gflops: float,
+    budget_params_m: float | None = None,
+    space: str | Space = "sk-paper",
+    trials: int | None = None,
+    study: str | None = None,
+    profile: str = "quick",
+    sampler: str = "tpe",
+    anchors: str = "two",
+    workers: int | None = None,
+    seed: int = 0,
+    data_dir: Path | None = None,
+    data_folder: Path | None = None,
+    command: str = "",
+    on_progress: Callable[[Progress | Fetch], None] = lambda _: None,
+    interrupts: Callable[[], int] = lambda: 0,
+) -> Study:
+    """Search ``space`` under a budget at the reference and return the study; the same call continues it.
+
+    budget_gflops: 10^9 multiply-adds of SKNet-50 at 224x224; budget_params_m: 10^6 parameters of it.
+    trials: trained distinct architectures over the life of the study. data_folder: arrays prepared
+    elsewhere, instead of fetching CIFAR-10. interrupts: how often the user asked to stop (once: after the
+    epochs in hand, twice: now). Raises ``UserError`` before anything is written if the request cannot be
+    met, ``StudyError`` if the search had to end early, ``KeyboardInterrupt`` if it was asked to.
+    """
+    chosen = space if isinstance(space, Space) else Space.load(space)
+    spec, target = plan(
+        budget_gflops, budget_params_m, chosen, trials, study, profile, sampler, anchors, seed
+    )
+    devices = default_devices(workers)
+    folder = study_folder(study or spec.name)
+
+    def fetching(what: str, done: int, total: int) -> None:
+        on_progress(Fetch(what=what, done=done, total=total))
+
+    data = data_folder or cifar.prepare(spec.split.dataset, data_dir=data_dir, progress=fetching)
+    with Store(folder, spec) as store:
+        store.annotate(target=target, command=command, environment=environment(devices))
+        coordinator = Coordinator(store, chosen, target, data, on_progress, interrupts)
+        try:
+            coordinator.run(devices)
+        except (DiskError, OSError) as error:
+            raise StudyError(
+                f"the disk refused a write: {error}. Finished trials are kept; make room and repeat the command"
+            ) from error
+    return load_study(str(folder.absolute()))
+
+
+def plan(
+    budget_gflops: float,
+    budget_params_m: float | None,
+    space: Space,
+    trials: int | None,
+    study: str | None,
+    profile: str,
+    sampler: str,
+    anchors: str,
+    seed: int,
+) -> tuple[StudySpec, int]:
+    """Check a request and return its specification and target; raises ``UserError``."""
+    settings = get_profile(profile)
+    if sampler not in SAMPLERS:
+        raise UserError(f"unknown sampler {sampler!r}; known: {', '.join(SAMPLERS)}")
+    if anchors not in ("two", "none"):
+        raise UserError(f"--anchors {anchors!r}: must be two or none")
+    target = settings.trials if trials is None else trials
+    if target < 1:
+        raise UserError(f"--trials {target}: must be at least 1")
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed {seed}: must be between 0 and {2**31 - 1}")
+    space.check_buildable(get_backbone(settings.backbone))
+    check_budget(space, budget_gflops, budget_params_m)
+    short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
+    name = f"{settings.split.dataset}-{short}-{budget_gflops:g}g-{profile}-s{seed}"
+    spec = StudySpec(
+        name=study_folder(study).name if study else name,
+        space=space.name,
+        space_hash=space.hash,
+        budget_gflops=budget_gflops,
+        budget_params_m=budget_params_m,
+        profile=profile,
+        backbone=settings.backbone,
+        recipe=settings.recipe,
+        split=settings.split,
+        sampler=sampler,
+        anchors=anchors,
+        anchor_seeds=settings.anchor_seeds,
+        seed=seed,
+    )
+    return spec, target
+
+
+def environment(devices: list[str]) -> dict[str, str]:
+    """Return versions and machine, as text."""
+    packages = ("torch", "torchvision", "optuna", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {
+        "skexplore": skexplore.__version__,
+        "python": platform.python_version(),
+        **versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "workers": ", ".join(f"{count} x {device}" for device, count in Counter(devices).items()),
+    }

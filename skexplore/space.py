@@ -1,0 +1,344 @@
+"""Search spaces: a base block and decisions that change it, from strict YAML.
+
+A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch without groups, or ``none``),
+``branches.N.groups``, ``reduction``, ``min_dim``, ``fuse``; with ``stages.K.`` before it a decision acts on
+stage K alone (``stages.*.`` or nothing: on all). Every decision is always asked; what does not act is removed
+by the canonical form, so that a sampler sees one constant space.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import math
+import random
+import re
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import skexplore
+from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
+from skexplore.block import Blocks, Branch, SKBlock, format_blocks, parse_block, parse_branch, scale_block
+from skexplore.cost import Cost, cost
+from skexplore.errors import UserError
+from skexplore.files import parse, read_yaml
+
+Level = str | int
+ENUMERABLE = 1_000_000  # raw points up to which a space is counted exactly
+SAMPLES = 20_000
+NONE = "none"
+_PATH = re.compile(
+    r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
+)
+_PATHS = "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SpaceFile:
+    name: str
+    description: str = ""
+    base: str
+    decisions: dict[str, list[str | int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """A base block and named decisions with their levels, in order."""
+
+    name: str
+    description: str
+    base: SKBlock
+    decisions: Mapping[str, tuple[Level, ...]]
+
+    @staticmethod
+    def load(source: str | Path) -> Space:
+        """Return the space called ``source`` or written in the file ``source``; raises ``UserError``.
+
+        A name is looked up in ``search_spaces/`` of the current folder, then among those shipped.
+        """
+        path = find_space(str(source))
+        raw = parse(_SpaceFile, read_yaml(path), str(path))
+        return _checked(raw, str(path))
+
+    @property
+    def raw_size(self) -> int:
+        """Number of combinations of levels, equivalent ones counted each."""
+        return math.prod(len(levels) for levels in self.decisions.values())
+
+    @property
+    def hash(self) -> str:
+        """Identity of the space: its base and decisions, whatever it is called."""
+        data = [str(self.base), {path: list(levels) for path, levels in self.decisions.items()}]
+        return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+
+    def decode(self, levels: Mapping[str, Level]) -> Blocks:
+        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean."""
+        tied = _apply(self.base, levels, stage=None)
+        if not any(_stage_of(path) for path in levels):
+            return canonical_at_reference((tied,))
+        stages = range(1, len(REFERENCE.stages) + 1)
+        return canonical_at_reference(tuple(_apply(tied, levels, stage=stage) for stage in stages))
+
+    def points(self) -> Iterator[dict[str, Level]]:
+        """Yield every combination of levels, in order."""
+        for chosen in itertools.product(*self.decisions.values()):
+            yield dict(zip(self.decisions, chosen, strict=True))
+
+    def sample(self, generator: random.Random) -> dict[str, Level]:
+        """Return one combination of levels, each level equally likely."""
+        return {path: generator.choice(levels) for path, levels in self.decisions.items()}
+
+    def check_buildable(self, backbone: Backbone) -> None:
+        """Raise ``UserError`` that lists every level that ``backbone`` cannot build."""
+        problems = []
+        for path, levels in self.decisions.items():
+            for level in levels:
+                try:
+                    for block in _smallest_use(path, level):
+                        scale_block(block, backbone.cardinality, backbone.widths, backbone.name)
+                except UserError as error:
+                    problems.append(f"space {self.name}: decisions.{path}: level {level}: {error}")
+        if problems:
+            raise UserError("\n".join(problems))
+
+
+def cheapest(space: Space) -> Blocks:
+    """Return the block of fewest macs (then params) without counting the whole space.
+
+    Each decision moves macs and params in one direction whatever the others are (kernel, groups, number of
+    branches, r, L, select), so that the best level of each, taken one at a time until nothing changes, is the
+    best of all.
+    """
+    point = {path: levels[0] for path, levels in space.decisions.items()}
+    while True:
+        before = dict(point)
+        for path, levels in space.decisions.items():
+            point[path] = min(levels, key=lambda level: _size(space, point, path, level))
+        if point == before:
+            return space.decode(point)
+
+
+def check_budget(space: Space, gflops: float | None, params_m: float | None) -> tuple[float, float]:
+    """Return the budget as (macs, params), infinite where none is given.
+
+    gflops: 10^9 multiply-adds, params_m: 10^6 parameters, at the reference. Raises ``UserError`` if a number
+    is no budget or nothing in ``space`` keeps it.
+    """
+    for option, value in (("--budget-gflops", gflops), ("--budget-params", params_m)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UserError(f"{option} {value}: must be a positive number")
+    max_macs = math.inf if gflops is None else gflops * 1e9
+    max_params = math.inf if params_m is None else params_m * 1e6
+    blocks = cheapest(space)
+    least = cost(blocks)
+    text = f"the cheapest block of {space.name}, {format_blocks(blocks)}, needs"
+    if least.macs > max_macs:
+        raise UserError(f"--budget-gflops {gflops:g}: {text} {least.macs / 1e9:.3f} GFLOPs at the reference")
+    if least.params > max_params:
+        raise UserError(f"--budget-params {params_m:g}: {text} {least.params / 1e6:.2f} M parameters")
+    return max_macs, max_params
+
+
+def _size(space: Space, point: Mapping[str, Level], path: str, level: Level) -> tuple[int, int]:
+    total = cost(space.decode({**point, path: level}))
+    return total.macs, total.params
+
+
+def _smallest_use(path: str, level: Level) -> list[SKBlock]:
+    """Return small blocks in which ``level`` acts: two branches, so that select uses r and L."""
+    match = _match(path)
+    if match["groups"]:
+        return [SKBlock(branches=(Branch(kernel=3, groups=int(level)),))]
+    pair = (Branch(kernel=3), Branch(kernel=3))
+    if match["knob"] == "min_dim":
+        return [SKBlock(branches=pair, min_dim=int(level))]
+    return []
+
+
+@lru_cache(maxsize=1024)  # asked for every decision of every point of a space
+def _match(path: str) -> re.Match[str]:
+    match = _PATH.fullmatch(path)
+    assert match is not None  # paths are checked when a space is loaded
+    return match
+
+
+def _stage_of(path: str) -> int | None:
+    match = _match(path)
+    return int(match["stage"]) if match["stage"] not in (None, "*") else None
+
+
+def _apply(base: SKBlock, levels: Mapping[str, Level], *, stage: int | None) -> SKBlock:
+    """Return ``base`` changed by the levels whose path is for ``stage`` (None: for all stages)."""
+    branches: dict[int, Branch] = dict(enumerate(base.branches, start=1))
+    groups: dict[int, int] = {}
+    knobs: dict[str, Level] = {}
+    for path, level in levels.items():
+        match = _match(path)
+        if _stage_of(path) != stage:
+            continue
+        if match["knob"]:
+            knobs[match["knob"]] = level
+        elif match["groups"]:
+            groups[int(match["branch"])] = int(level)
+        elif level == NONE:
+            branches.pop(int(match["branch"]), None)
+        else:
+            number = int(match["branch"])
+            old = branches.get(number)
+            new = parse_branch(str(level))
+            branches[number] = replace(new, groups=old.groups) if old else new
+    for number, count in groups.items():
+        if number in branches:
+            branches[number] = replace(branches[number], groups=count)
+    ordered = tuple(branches[number] for number in sorted(branches))
+    return replace(base, branches=ordered, **knobs)  # type: ignore[arg-type]
+
+
+def find_space(source: str) -> Path:
+    """Return the file of a space given by name or path; raises ``UserError`` with the nearest name."""
+    if source.endswith((".yaml", ".yml")) or "/" in source:
+        path = Path(source)
+        if not path.is_file():
+            raise UserError(f"space file {source}: not found")
+        return path
+    known = shipped_spaces()
+    if source not in known:
+        near = difflib.get_close_matches(source, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"unknown space {source!r}{hint}; known: {', '.join(known)}, or a path to a .yaml file"
+        )
+    return known[source]
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """Return the spaces known by name: the current folder's ``search_spaces`` before those shipped."""
+    package = Path(skexplore.__file__).parent
+    # installed as a wheel the folder is inside the package, in a source checkout beside it
+    folders = [package.parent / "search_spaces", package / "search_spaces", Path("search_spaces")]
+    found = {
+        path.stem: path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))
+    }
+    return dict(sorted(found.items()))
+
+
+def _checked(raw: _SpaceFile, source: str) -> Space:
+    problems = []
+    try:
+        base = parse_block(raw.base)
+    except UserError as error:
+        problems.append(f"{source}: base: {error}")
+        base = SKBlock(branches=(Branch(kernel=3),))
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw.name):
+        problems.append(f"{source}: name: {raw.name!r} must be letters, digits, '.', '_' and '-'")
+    if not raw.decisions:
+        problems.append(f"{source}: decisions: none given; a space needs at least one")
+    for path, levels in raw.decisions.items():
+        problems.extend(f"{source}: decisions.{path}: {problem}" for problem in _level_problems(path, levels))
+    if problems:
+        raise UserError("\n".join(problems))
+    decisions = {path: tuple(levels) for path, levels in raw.decisions.items()}
+    space = Space(name=raw.name, description=raw.description, base=base, decisions=decisions)
+    _check_never_empty(space, source)
+    return space
+
+
+def _level_problems(path: str, levels: list[Level]) -> Iterator[str]:
+    match = _PATH.fullmatch(path)
+    if match is None:
+        yield f"unknown decision; expected {_PATHS}"
+        return
+    if match["stage"] not in (None, "*") and int(match["stage"]) > len(REFERENCE.stages):
+        yield f"stage {match['stage']}: the reference has {len(REFERENCE.stages)} stages"
+    if not levels:
+        yield "no levels"
+    if len(set(map(str, levels))) != len(levels):
+        yield "a level is given twice"
+    for level in levels:
+        problem = _level_problem(match, level)
+        if problem:
+            yield f"level {level!r}: {problem}"
+
+
+def _level_problem(match: re.Match[str], level: Level) -> str | None:
+    if match["groups"] or match["knob"] in ("reduction", "min_dim"):
+        return None if isinstance(level, int) and 1 <= level <= 9999 else "must be a whole number, at least 1"
+    if match["knob"] == "fuse":
+        return None if level in ("select", "sum") else "must be select or sum"
+    if level == NONE:
+        return None
+    try:
+        branch = parse_branch(str(level))
+    except UserError as error:
+        return str(error)
+    if str(branch) != str(replace(branch, groups=Branch(kernel=3).groups)):
+        return "groups belong in a decision of their own (branches.N.groups)"
+    return None
+
+
+def _check_never_empty(space: Space, source: str) -> None:
+    """Refuse a space in which every branch can be ``none`` at once."""
+    lowest = {path: NONE if NONE in levels else levels[0] for path, levels in space.decisions.items()}
+    try:
+        space.decode(lowest)
+    except UserError as error:
+        raise UserError(
+            f"{source}: decisions: with none wherever it is allowed no block is left ({error}); "
+            "give one branch no level none"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceSummary:
+    """Size and reference costs of a space.
+
+    Sizes and shares count distinct architectures if ``exact``; else ``size`` is an upper bound (the raw
+    combinations) and the rest is of a uniform sample. ``cheapest`` is the block of fewest macs.
+    """
+
+    space: str
+    size: int
+    exact: bool
+    feasible: int
+    feasible_share: float
+    macs_min: int
+    macs_median: int
+    macs_max: int
+    params_min: int
+    params_median: int
+    params_max: int
+    cheapest: str
+
+
+def summarise(space: Space, max_macs: float = math.inf, max_params: float = math.inf) -> SpaceSummary:
+    """Return size, feasible share and costs of ``space`` under a budget at the reference."""
+    exact = space.raw_size <= ENUMERABLE
+    generator = random.Random(0)
+    points = space.points() if exact else (space.sample(generator) for _ in range(SAMPLES))
+    costs: dict[Blocks, Cost] = {}
+    for point in points:
+        blocks = space.decode(point)
+        if blocks not in costs:
+            costs[blocks] = cost(blocks)
+    feasible = sum(c.macs <= max_macs and c.params <= max_params for c in costs.values())
+    macs, params = [c.macs for c in costs.values()], [c.params for c in costs.values()]
+    cheapest = min(costs, key=lambda blocks: (costs[blocks].macs, costs[blocks].params))
+    return SpaceSummary(
+        space=space.name,
+        size=len(costs) if exact else space.raw_size,
+        exact=exact,
+        feasible=feasible if exact else round(space.raw_size * feasible / len(costs)),
+        feasible_share=feasible / len(costs),
+        macs_min=min(macs),
+        macs_median=round(statistics.median(macs)),
+        macs_max=max(macs),
+        params_min=min(params),
+        params_median=round(statistics.median(params)),
+        params_max=max(params),
+        cheapest=format_blocks(cheapest),
+    )

@@ -1,0 +1,240 @@
+"""Studies on disk: a folder with an Optuna database while it lives, ``records.jsonl`` once archived."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.distributions import BaseDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from skexplore.errors import UserError
+from skexplore.files import parse, read_json, read_text, write_atomic
+from skexplore.record import Record, Study, StudySpec, trained
+
+DATABASE, RECORDS, DEFINITION, LOCK = "study.db", "records.jsonl", "study.json", "study.lock"
+ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
+
+
+def study_folder(study: str) -> Path:
+    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``."""
+    if "/" in study:
+        return Path(study)
+    if not _NAME.fullmatch(study) or study.endswith(ANCHORS):
+        raise UserError(
+            f"study name {study!r}: must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or "
+            f"digit and not ending in {ANCHORS}"
+        )
+    return Path("studies") / study
+
+
+class Store:
+    """The coordinator's hold on a live study: takes the lock, is the only writer.
+
+    Use as a context. Opening a study of the same name continues it, if space, recipe, split, backbone and
+    seed are the same; another budget or sampler is taken over. Raises ``UserError`` otherwise, and when
+    another coordinator is alive.
+    """
+
+    def __init__(self, folder: Path, spec: StudySpec) -> None:
+        if (folder / RECORDS).exists() and not (folder / DATABASE).exists():
+            raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
+        self.folder, self.spec = folder, spec
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / LOCK)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"study {spec.name} has a live coordinator already; watch it with: skexplore status {spec.name}"
+            ) from None
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
+        try:
+            storage = _storage(folder)
+            self._main = optuna.create_study(storage=storage, study_name=spec.name, load_if_exists=True)
+            self._anchors = optuna.create_study(
+                storage=storage, study_name=spec.name + ANCHORS, load_if_exists=True
+            )
+            self._check_same(folder)
+            self._main.set_user_attr("spec", asdict(spec))
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._main._storage.remove_session()
+        self._lock.release()
+
+    def _check_same(self, folder: Path) -> None:
+        stored = self._main.user_attrs.get("spec")
+        if stored is None:
+            return
+        old = parse(StudySpec, stored, f"{folder / DATABASE}: spec")
+        fixed = ("space_hash", "backbone", "recipe", "split", "seed")
+        for name in fixed:
+            if getattr(old, name) != getattr(self.spec, name):
+                label, was = (
+                    ("space", f"{old.space} {old.space_hash}")
+                    if name == "space_hash"
+                    else (name, getattr(old, name))
+                )
+                raise UserError(
+                    f"study {self.spec.name} exists with another {label} ({was}); its results would not be "
+                    "comparable: choose another --study name"
+                )
+
+    def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
+        """Store how many trained architectures were asked for, by which command, on what machine."""
+        for name, value in (("target", target), ("command", command), ("environment", dict(environment))):
+            self._main.set_user_attr(name, value)
+
+    def trials(self) -> list[tuple[FrozenTrial, Record]]:
+        """Return the sampler's trials with their records, in order."""
+        return [(trial, _record(trial)) for trial in self._main.get_trials(deepcopy=False)]
+
+    def anchors(self) -> list[Record]:
+        """Return the anchors' records, in order."""
+        return [_record(trial) for trial in self._anchors.get_trials(deepcopy=False)]
+
+    def unfinished(self) -> list[Record]:
+        """Return the records of trials that have no result yet, anchors first."""
+        trials = self._anchors.get_trials(deepcopy=False) + self._main.get_trials(deepcopy=False)
+        return [_record(trial) for trial in trials if not trial.state.is_finished()]
+
+    def add(
+        self,
+        record: Record,
+        *,
+        state: TrialState,
+        value: float | None = None,
+        params: Mapping[str, Any] | None = None,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write a new trial with everything known of it, in one transaction."""
+        self._of(record).add_trial(
+            create_trial(
+                state=state,
+                value=value,
+                params=dict(params or {}),
+                distributions=dict(distributions or {}),
+                constraints=dict(constraints or {}),
+                user_attrs={"record": record.to_dict()},
+            )
+        )
+
+    def finish(self, record: Record, *, state: TrialState, value: float | None) -> None:
+        """Write the final record of a running trial and close it.
+
+        The record is written first: a trial found with a final record and no state is closed on resume.
+        """
+        study = self._of(record)
+        trial = study.get_trials(deepcopy=False)[record.number]
+        study._storage.set_trial_user_attr(trial._trial_id, "record", record.to_dict())
+        study.tell(record.number, value, state=state)
+
+    def _of(self, record: Record) -> optuna.Study:
+        return self._anchors if record.origin == "anchor" else self._main
+
+
+def _storage(folder: Path) -> RDBStorage:
+    url = f"sqlite:///{(folder / DATABASE).absolute()}"
+    return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
+
+
+def _record(trial: FrozenTrial) -> Record:
+    return parse(Record, trial.user_attrs["record"], f"trial {trial.number}")
+
+
+def load_study(study: str) -> Study:
+    """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
+    folder = study_folder(study)
+    if (folder / DATABASE).exists():
+        return _load_live(folder)
+    if (folder / RECORDS).exists():
+        return _load_archive(folder)
+    known = ", ".join(path.name for path in known_studies()) or "none yet; begin one with skexplore search"
+    raise UserError(f"no study at {folder}; studies here: {known}")
+
+
+def known_studies() -> list[Path]:
+    """Return the folders of the studies and archives under ``studies/``."""
+    return sorted(
+        path for path in Path("studies").glob("*") if (path / DATABASE).exists() or (path / RECORDS).exists()
+    )
+
+
+def _load_live(folder: Path) -> Study:
+    storage = _storage(folder)
+    try:
+        names = [s.study_name for s in storage.get_all_studies() if not s.study_name.endswith(ANCHORS)]
+        if len(names) != 1:
+            raise UserError(f"{folder / DATABASE}: holds {len(names)} studies where one was expected")
+        main = optuna.load_study(study_name=names[0], storage=storage)
+        anchors = optuna.load_study(study_name=names[0] + ANCHORS, storage=storage)
+        attrs = main.user_attrs
+        if "spec" not in attrs:
+            raise UserError(f"{folder / DATABASE}: not a study of skexplore (no specification in it)")
+        trials = anchors.get_trials(deepcopy=False) + main.get_trials(deepcopy=False)
+    finally:
+        storage.remove_session()
+    spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
+    records, target = tuple(_record(trial) for trial in trials), int(attrs.get("target", 0))
+    state = "running" if _is_live(folder) else "finished" if trained(records) >= target else "interrupted"
+    return Study(
+        spec=spec,
+        records=records,
+        target=target,
+        environment=attrs.get("environment", {}),
+        command=attrs.get("command", ""),
+        state=state,
+    )
+
+
+def _is_live(folder: Path) -> bool:
+    lock = FileLock(folder / LOCK)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False  # not writable here, so no coordinator of ours either
+
+
+def _load_archive(folder: Path) -> Study:
+    definition = read_json(folder / DEFINITION)
+    records = []
+    for number, line in enumerate(read_text(folder / RECORDS).splitlines(), start=1):
+        place = f"{folder / RECORDS}: line {number}"
+        try:
+            records.append(parse(Record, json.loads(line), place))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{place}: not valid JSON ({error.msg})") from None
+    return parse(Study, definition | {"records": []}, str(folder / DEFINITION)).with_records(records)
+
+
+def archive(study: str, out: Path | None = None) -> list[Path]:
+    """Write ``study.json`` and ``records.jsonl`` of a study (into its own folder by default); return both."""
+    loaded, folder = load_study(study), out or study_folder(study)
+    definition = asdict(loaded)
+    del definition["records"]
+    definition["state"] = "finished" if loaded.state == "finished" else "interrupted"
+    write_atomic(folder / DEFINITION, json.dumps(definition, indent=2) + "\n")
+    lines = [json.dumps(record.to_dict()) for record in loaded.records]
+    write_atomic(folder / RECORDS, "".join(line + "\n" for line in lines))
+    return [folder / DEFINITION, folder / RECORDS]

@@ -1,0 +1,51 @@
+"""One job in, one outcome out: what a worker does with a training, whatever happens to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from skexplore.data import load_split
+from skexplore.job import Job, Outcome
+from skexplore.recipe import Split
+from skexplore.record import Epoch
+from skexplore.train import Data, DivergedError, train_segment
+from skexplore.weights import save_weights, weights_file
+
+
+@lru_cache(maxsize=1)  # a worker trains many networks on one split
+def _data(folder: str, split: Split, device: str) -> Data:
+    images, labels, val_images, val_labels = load_split(
+        Path(folder),
+        train_images=split.train_images,
+        val_images=split.val_images,
+        device=torch.device(device),
+    )
+    return Data(images=images, labels=labels, val_images=val_images, val_labels=val_labels)
+
+
+def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome:
+    """Train ``job`` on ``device`` and return its outcome; only a full disk and an interrupt are raised.
+
+    A finished training leaves its weights in the study's folder.
+    """
+    spec = job.spec
+    try:
+        data = _data(job.data_folder, spec.split, device)
+        network, curve = train_segment(
+            spec, data, checkpoint=job.checkpoint, until=job.until, on_epoch=on_epoch
+        )
+    except DivergedError as error:
+        return Outcome(key=spec.key, status="diverged", reason=str(error))
+    except OSError:
+        raise  # the machine's trouble, not this architecture's
+    except Exception as error:  # any other failure is this trial's own, and the search goes on
+        first = (str(error).splitlines() or [""])[0]
+        return Outcome(key=spec.key, status="failed", reason=f"{type(error).__name__}: {first}"[:300])
+    if len(curve) < job.until:
+        return Outcome(key=spec.key, status="paused", curve=curve)
+    save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
+    return Outcome(key=spec.key, status="complete", curve=curve)

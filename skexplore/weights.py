@@ -1,0 +1,33 @@
+"""Network weights on disk, as safetensors: plain arrays, never pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from skexplore.errors import UserError
+from skexplore.files import write_atomic
+
+
+def weights_file(study_folder: Path, key: str) -> Path:
+    """Return where a study keeps the weights of the measurement ``key`` (see ``TrainSpec.key``)."""
+    return study_folder / "weights" / f"{key}.safetensors"
+
+
+def save_weights(path: Path, state: dict[str, Tensor]) -> None:
+    """Write a state dict, atomically and on the CPU; raises ``OSError`` as the system does."""
+    write_atomic(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Return the state dict in ``path``; raises ``UserError`` if it is missing or damaged."""
+    try:
+        state: dict[str, Tensor] = load(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except SafetensorError as error:
+        raise UserError(f"{path}: not a safetensors file, or damaged ({error})") from None
+    return state

@@ -1,0 +1,485 @@
+"""Exported folders: standalone code, equal networks, honest cards, and what tampering does to `verify`."""
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.block import format_blocks, parse_blocks
+from skexplore.blockfile import load_block, read_block_file
+from skexplore.cost import arch_id, cost, net_id
+from skexplore.errors import UserError
+from skexplore.export import chosen, export_block, verify
+from skexplore.model import build, seeded_build
+from skexplore.recipe import Recipe, Split, TrainSpec
+from skexplore.record import Record, Study, StudySpec
+from skexplore.render import render
+from skexplore.weights import save_weights, weights_file
+
+PROXY = "8x4d-1111-s2"
+RECIPE = Recipe(epochs=6, batch_size=64)
+SPLIT = Split(train_images=5_000, val_images=5_000)
+PER_STAGE = "k3+k3d2;k3;k3+k5g64/sum;k3+k3d2+k3d3/r8"
+BLOCKS = ("k3", "k3+k3d2", "k3+k5g64+k3d3/r8/L16", "k3+k3d2/sum", PER_STAGE)
+HOSTILE = '<script>alert(1)</script> `x` | """ \'\nimport os #'
+
+
+def a_record(block, *, number=0, val_error=0.3124, status="complete", origin="search", seed=0, **changes):
+    text = format_blocks(canonical_at_reference(parse_blocks(block)))
+    reference, proxy = cost(text, REFERENCE), cost(text, PROXY)
+    spec = TrainSpec(
+        block=text, net_id=net_id(text, PROXY), backbone=PROXY, recipe=RECIPE, split=SPLIT, seed=seed
+    )
+    record = Record(
+        number=number,
+        arch_id=arch_id(text),
+        net_id=spec.net_id,
+        block=text,
+        status=status,
+        origin=origin,
+        sampler="tpe",
+        rung=2,
+        epochs=6,
+        images=30_000,
+        seed=seed,
+        ref_params=reference.params,
+        ref_macs=reference.macs,
+        proxy_params=proxy.params,
+        proxy_macs=proxy.macs,
+        val_error=val_error,
+        seconds=12.5,
+        key=spec.key,
+    )
+    return replace(record, **changes)
+
+
+def a_study(*records, name="cifar10-sk-4.5g-quick-s0"):
+    spec = StudySpec(
+        name=name,
+        space="sk",
+        space_hash="0" * 12,
+        budget_gflops=4.5,
+        profile="quick",
+        backbone=PROXY,
+        recipe=RECIPE,
+        split=SPLIT,
+        sampler="tpe",
+        anchors="two",
+        anchor_seeds=2,
+        seed=0,
+    )
+    return Study(
+        spec=spec,
+        records=records,
+        target=12,
+        environment={"torch": "2.15.0", "python": "3.11"},
+        command="skexplore search --budget-gflops 4.5",
+        state="done",
+    )
+
+
+def keep_weights(folder, record):
+    """Save weights as a training leaves them: drawn, and with BatchNorm statistics that are not 0 and 1."""
+    network = seeded_build(record.block, PROXY, seed=7)
+    with torch.no_grad():
+        network.train()(torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(3)))
+    save_weights(weights_file(folder, record.key), network.state_dict())
+    return network.eval()
+
+
+def exported(tmp_path, block, *, weights=True, **changes):
+    record = a_record(block, **changes)
+    folder = tmp_path / "study"
+    if weights:
+        keep_weights(folder, record)
+    out = tmp_path / "out"
+    export_block(a_study(record), record, folder, out)
+    return out
+
+
+def imported(out):
+    """Import a block.py that this very test has just exported."""
+    spec = importlib.util.spec_from_file_location("exported_block", out / "block.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def failed(checks):
+    return [check.name for check in checks if not check.ok]
+
+
+def rewrite(out, change):
+    """Alter block.json as someone would who also knows how to renew its digest."""
+    file = out / "block.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    block = read_block_file(out)
+    file.write_text(block.to_json())
+
+
+# the code
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_code_is_the_same_network(tmp_path, block):
+    out = exported(tmp_path, block)
+    ours = seeded_build(block, PROXY, seed=0)
+    ours.load_state_dict(load_file(out / "weights.safetensors"))
+    module = imported(out)
+    theirs = module.build("proxy")
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    for train in (False, True):  # in training BatchNorm of z and of the maps also sees the batch
+        with torch.no_grad():
+            difference = ours.double().train(train)(images.double()) - theirs.double().train(train)(
+                images.double()
+            )
+        assert difference.abs().max() < 1e-9
+    reference = module.build()
+    assert sum(p.numel() for p in reference.parameters()) == cost(block).params
+    with torch.device("meta"):
+        expected = build(block)
+    assert {k: v.shape for k, v in reference.state_dict().items()} == {
+        k: v.shape for k, v in expected.state_dict().items()
+    }
+    assert module.build("proxy", num_classes=7)(images).shape == (3, 7)
+
+
+def test_same_seed_gives_the_same_fresh_weights(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+    ours = seeded_build("k3+k3d2", PROXY, seed=5).state_dict()
+    torch.manual_seed(5)
+    theirs = imported(out).build("proxy").state_dict()
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_unknown_scale_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="reference, proxy"):
+        imported(exported(tmp_path, "k3", weights=False)).build("huge")
+
+
+@pytest.mark.parametrize(
+    "block", [*BLOCKS, "k3+k3d2;k3+k3d2;k3+k3d2/r8;k3", "k1+k3+k3d2+k3d3+k5+k5d2+k7+k9g256"]
+)
+def test_code_is_formatted_and_clean(tmp_path, block):
+    ruff = importlib.util.find_spec("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    code = exported(tmp_path, block, weights=False) / "block.py"
+    for command in (
+        ["format", "--check", "--diff"],
+        ["check", "--select", "E,F,W,I,B,SIM", "--ignore", "E501"],
+    ):
+        isolated = [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "110", str(code)]
+        done = subprocess.run(isolated, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert max(map(len, code.read_text().splitlines())) <= 110 or block == PER_STAGE
+
+
+def test_main_prints_parameters_without_skexplore(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+    driver = (
+        "import runpy, sys; sys.modules['skexplore'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    command = [sys.executable, "-I", "-c", driver, str(out / "block.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    first, second = done.stdout.splitlines()
+    assert (
+        first == "reference: 27,479,784 parameters (224 x 224 pixels, 1000 classes)"
+    )  # SKNet-50 of the paper
+    assert second.startswith(f"proxy: {cost('k3+k3d2', PROXY).params:,} parameters")
+
+
+# verify
+
+
+@pytest.mark.parametrize(
+    ("block", "weights"), [("k3+k5g64+k3d3/r8/L16", True), (PER_STAGE, False), ("k3", True)]
+)
+def test_export_verifies(tmp_path, block, weights):
+    checks = verify(exported(tmp_path, block, weights=weights))
+    assert failed(checks) == []
+    names = " ".join(check.name for check in checks)
+    for wanted in ("reference cost, fvcore", "proxy cost, fvcore", "runs without skexplore", "equal outputs"):
+        assert wanted in names
+
+
+def test_one_weight_altered(tmp_path):
+    out = exported(tmp_path, "k3+k3d2")
+    file = out / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert "weights.safetensors unchanged" in failed(verify(out))
+
+
+def every_number(data, path=()):
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, key)
+        yield from every_number(value, (*path, key))
+
+
+def test_every_number_altered_alone(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+    whole = (out / "block.json").read_text()
+    paths = list(every_number(json.loads(whole)))
+    assert len(paths) > 25
+    for path in paths:
+        data = json.loads(whole)
+        inner = data
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
+        (out / "block.json").write_text(json.dumps(data))
+        if path == ("schema",):
+            with pytest.raises(UserError, match="schema 2"):
+                verify(out)
+        else:
+            assert failed(verify(out)), path
+
+
+def test_cost_altered_with_a_new_digest(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+
+    def change(data):
+        data["reference"]["cost"]["macs"] += 1
+        return data
+
+    rewrite(out, change)
+    assert "reference cost, closed form" in failed(verify(out))
+
+
+def test_block_altered_with_a_new_digest(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+    rewrite(out, lambda data: data | {"block": "k3+k3d3"})
+    assert "ids" in failed(verify(out))
+
+
+def test_definition_altered_in_the_code(tmp_path):
+    out = exported(tmp_path, "k3+k3d2", weights=False)
+    code = out / "block.py"
+    text = code.read_text()
+    changed = text.replace("dilation=2", "dilation=3")  # neither parameters nor multiply-adds move
+    assert changed != text
+    code.write_text(changed)
+    assert "block.py unchanged" in failed(verify(out))
+    digest = hashlib.sha256(changed.encode()).hexdigest()
+    rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
+    assert failed(verify(out)) == ["equal outputs"]
+
+
+def test_code_that_needs_skexplore_fails(tmp_path):
+    out = exported(tmp_path, "k3", weights=False)
+    code = out / "block.py"
+    code.write_text(code.read_text().replace("import torch\n", "import skexplore.model\nimport torch\n", 1))
+    digest = hashlib.sha256(code.read_bytes()).hexdigest()
+    rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
+    checks = verify(out)
+    assert failed(checks) == ["block.py runs without skexplore"]
+    assert "skexplore" in next(check.detail for check in checks if not check.ok)
+
+
+def test_missing_file_is_a_failed_check(tmp_path):
+    out = exported(tmp_path, "k3")
+    (out / "weights.safetensors").unlink()
+    assert "weights.safetensors unchanged" in failed(verify(out))
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", '{"schema": 1}', "\x00\x01"])
+def test_foreign_folder(tmp_path, content):
+    if content is not None:
+        (tmp_path / "block.json").write_text(content)
+    with pytest.raises(UserError, match=r"block\.json"):
+        verify(tmp_path)
+
+
+def test_path_out_of_the_folder_is_refused(tmp_path):
+    out = exported(tmp_path, "k3", weights=False)
+    file = out / "block.json"
+    file.write_text(file.read_text().replace('"file": "block.py"', '"file": "../block.py"'))
+    with pytest.raises(UserError, match="same folder"):
+        verify(out)
+
+
+# the folder
+
+
+def test_files_and_content(tmp_path):
+    record = a_record("k3+k3d2", number=4, seed=3)
+    keep_weights(tmp_path / "study", record)
+    paths = export_block(a_study(record), record, tmp_path / "study", tmp_path / "a" / "b")
+    assert {path.name for path in paths} == {"block.json", "block.py", "weights.safetensors", "README.md"}
+    assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == {path.name for path in paths}
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    block = read_block_file(tmp_path / "a" / "b")
+    assert block.reference.cost == cost("k3+k3d2")
+    assert block.proxy.cost == cost("k3+k3d2", get_backbone(PROXY))
+    assert (block.val_error, block.seed, block.provenance.trial) == (0.3124, 3, 4)
+    assert load_block(tmp_path / "a" / "b") == parse_blocks("k3+k3d2")
+    assert weights_file(tmp_path / "study", record.key).read_bytes() == paths[1].read_bytes()
+
+
+def test_same_bytes_twice_and_over_an_earlier_export(tmp_path):
+    record = a_record("k3+k5g64")
+    keep_weights(tmp_path / "study", record)
+    study = a_study(record)
+    first = export_block(study, record, tmp_path / "study", tmp_path / "one")
+    second = export_block(study, record, tmp_path / "study", tmp_path / "two")
+    again = export_block(study, record, tmp_path / "study", tmp_path / "one")
+    assert (
+        [p.read_bytes() for p in first] == [p.read_bytes() for p in second] == [p.read_bytes() for p in again]
+    )
+
+
+def test_earlier_weights_do_not_survive_another_block(tmp_path):
+    out = exported(tmp_path, "k3+k3d2")
+    other = a_record("k3")
+    export_block(a_study(other), other, tmp_path / "nothing", out)
+    assert not (out / "weights.safetensors").exists()
+    assert read_block_file(out).weights is None
+
+
+def test_empty_folder_is_taken_and_a_foreign_one_refused(tmp_path):
+    record = a_record("k3")
+    (tmp_path / "empty").mkdir()
+    export_block(a_study(record), record, tmp_path, tmp_path / "empty")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "full")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    with pytest.raises(UserError, match="is a file"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "full" / "thesis.tex")
+
+
+def test_failure_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("skexplore.export.write_atomic", full)
+    record = a_record("k3")
+    with pytest.raises(UserError, match="No space left"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    record = a_record("k3+k3d2")
+    path = weights_file(tmp_path, record.key)
+    save_weights(path, seeded_build("k3", PROXY, seed=0).state_dict())
+    with pytest.raises(UserError, match="do not fit"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    path.write_bytes(b"rubbish")
+    with pytest.raises(UserError, match="damaged"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="do not fit"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("status", ["over_budget", "replay", "failed", "diverged", "running"])
+def test_untrained_record_is_refused(tmp_path, status):
+    record = a_record("k3", status=status, val_error=None)
+    with pytest.raises(UserError, match=status):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out")
+
+
+# the card
+
+
+def test_card_says_what_it_may(tmp_path):
+    record = a_record("k3+k3d2", number=9)
+    anchors = [a_record("k3+k3d2", origin="anchor", seed=s, val_error=e) for s, e in ((0, 0.31), (1, 0.33))]
+    export_block(a_study(*anchors, record), record, tmp_path, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "**31.24 % of the CIFAR-10 validation images**" in card
+    assert "n = 1 training" in card
+    assert "GFLOPs = 10^9 multiply-adds of convolutions and linear layers" in card
+    assert "| `k3+k3d2` | 2 | 31.00 to 33.00 |" in card
+    assert "| 3 | SKNet-50 | +0.00 % | +0.00 % | yes | equals | 20.79 |" in card
+    assert "(ImageNet, other protocol)" in card
+    assert "did not keep them" in card
+    assert "27,479,784" in card
+    assert "4.4627" in card  # 4.47 GFLOPs printed in Table 3
+
+
+def test_stopped_trial_is_called_so(tmp_path):
+    record = a_record("k3", status="stopped", epochs=2)
+    export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "2 of 6 epochs" in card
+    assert "stopped this training early" in card
+    assert "No published block was trained" in card
+
+
+def test_hostile_names_stay_text(tmp_path):
+    record = a_record("k3")
+    export_block(a_study(record, name=HOSTILE), record, tmp_path, tmp_path / "out")
+    line = next(
+        x for x in (tmp_path / "out" / "README.md").read_text().splitlines() if x.startswith("| study")
+    )
+    assert line == "| study | `<script>alert(1)</script> 'x' \\| \"\"\" ' import os #` |"
+    assert "script" not in (tmp_path / "out" / "block.py").read_text()
+    assert read_block_file(tmp_path / "out").provenance.study == HOSTILE
+
+
+# which trials
+
+
+def a_search():
+    return a_study(
+        a_record("k3+k3d2", number=0, origin="anchor", val_error=0.10),
+        a_record("k3+k3d2", number=0, val_error=0.30),
+        a_record("k3", number=1, val_error=0.35),
+        a_record("k3+k3d3", number=2, val_error=0.40),
+        a_record("k3+k5g64", number=3, status="stopped", val_error=0.50),
+        a_record("k3+k3d2+k3d3", number=4, status="over_budget", val_error=None),
+        a_record("k3", number=5, status="replay", val_error=0.35, replay_of=a_record("k3").key),
+    )
+
+
+def test_chosen():
+    study = a_search()
+    assert [r.number for r in chosen(study, "best")] == [0]
+    assert chosen(study, "best")[0].origin == "search"
+    assert [r.number for r in chosen(study, "front")] == [1, 0]
+    assert [r.number for r in chosen(study, "3")] == [3]
+
+
+@pytest.mark.parametrize(
+    ("which", "message"),
+    [
+        ("4", "trial 4 is over_budget; complete or stopped trials: 0, 1, 2, 3"),
+        ("5", "trial 5 is a replay of trial 1"),
+        ("17", "no trial 17"),
+        ("-1", "best, front or a number"),
+        ("", "best, front or a number"),
+        ("²", "best, front or a number"),
+        ("Best", "best, front or a number"),
+    ],
+)
+def test_wrong_choice_says_what_is_allowed(which, message):
+    with pytest.raises(UserError, match=message) as error:
+        chosen(a_search(), which)
+    assert "0, 1, 2, 3" in str(error.value)
+
+
+@pytest.mark.parametrize("which", ["best", "front", "0"])
+def test_nothing_to_choose(which):
+    with pytest.raises(UserError, match="no complete or stopped trial yet"):
+        chosen(a_study(), which)
+
+
+def test_render_escapes_html_only(tmp_path, monkeypatch):
+    with pytest.raises(Exception, match="undefined"):
+        render("block.py.j2")
