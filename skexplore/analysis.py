@@ -19,7 +19,8 @@ from skexplore.record import COLUMNS, STATUSES, Record, Study, trained
 from skexplore.stats import Noise, noise
 
 PLACEMENT_COLUMNS = (
-    "number", "block", "table", "row_below", "row_above", "nearest", "params_diff_pct", "macs_diff_pct", "matched",
+    "number", "block", "table", "row_below", "row_above", "nearest",
+    "params_diff_pct", "macs_diff_pct", "matched",
 )  # fmt: skip
 ANCHOR_COLUMNS = (
     "arch_id", "block", "name", "n", "mean", "sd", "min", "max",
@@ -55,7 +56,7 @@ def records_table(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def pareto_table(study: Study) -> pd.DataFrame:
-    """Return the front in (val error, reference macs), ordered by macs, with the columns of ``trials.csv``."""
+    """Return the front in (val error, reference macs), ordered by macs; columns of ``trials.csv``."""
     return records_table(study.front())
 
 
@@ -305,8 +306,8 @@ def notes(study: Study) -> list[str]:
         )
     said.append(
         f"Errors are {spec.split.dataset} validation errors after {spec.recipe.epochs} epoch(s) on "
-        f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about ImageNet. "
-        "The test set plays no part in them."
+        f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
+        "ImageNet. The test set plays no part in them."
     )
     if count["failed"] or count["diverged"]:
         lost = count["failed"] + count["diverged"]
@@ -320,7 +321,7 @@ def notes(study: Study) -> list[str]:
 
 def _noise_note(found: Noise | None) -> str:
     if found is None:
-        return "Seed noise is not known: no anchor was trained with two seeds or more, so no difference is claimed."
+        return "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
     return (
         f"Seed noise rests on n={found.n} trainings of anchors ({found.df} degrees of freedom): two single "
         f"trainings that differ by less than {100 * found.least_difference:.2f} points of error are not "

@@ -65,7 +65,8 @@ def _recipe(recipe: Recipe) -> str:
     return (
         f"SGD with Nesterov momentum {recipe.momentum:g}, one cycle to learning rate {recipe.lr:g} over "
         f"{recipe.epochs} epochs, batches of {recipe.batch_size}, weight decay {recipe.weight_decay:g}, "
-        f"label smoothing {recipe.label_smoothing:g}, {'with' if recipe.augment else 'no'} random crop and flip"
+        f"label smoothing {recipe.label_smoothing:g}, "
+        f"{'random crops and flips' if recipe.augment else 'no augmentation'}"
     )
 
 
@@ -148,7 +149,7 @@ def _placement_row(placement: Placement) -> list[str]:
         f"{placement.params_diff_pct:+.2f} %",
         f"{placement.macs_diff_pct:+.2f} %",
         "yes" if placement.matched else "no",
-        placement.relation,
+        f"this block {placement.relation} it",
         "; ".join(f"{printed[system]:.2f}" for system in placement.nearest),
     ]
 

@@ -209,7 +209,7 @@ def _code_context(blocks: Blocks, body: Backbone) -> dict[str, object]:
     scales = {"reference": _code_scale(blocks, REFERENCE), "proxy": _code_scale(blocks, body)}
     attention = "all" if all(selecting) else "some" if any(selecting) else "none"
     return scales | {
-        "title": format_blocks(blocks) if len(blocks) == 1 else "of its own in each stage",
+        "title": f"block {format_blocks(blocks)}" if len(blocks) == 1 else "blocks, one for each stage,",
         "about": _about(blocks),
         "summary": [
             f"{name:9}  {size_line(blocks, b)}" for name, b in (("reference", REFERENCE), ("proxy", body))

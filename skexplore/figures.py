@@ -10,6 +10,7 @@ import html
 import importlib.util
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
@@ -18,23 +19,57 @@ from plotly.offline import get_plotlyjs
 
 from skexplore.errors import UserError
 
-BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
 GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
-BAND = "rgba(0,158,115,0.13)"
+BAND = "rgba(0,158,115,0.15)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 FAR = 1.25  # ticks of refused proposals beyond this multiple of all that was trained are not drawn
 
+NAMED_ANCHORS = 4  # more names than this would cover the points; they stay on hover
+
 Size = Literal["ref_macs", "ref_params"]
-_AXIS: dict[Size, tuple[str, float, str]] = {
-    "ref_macs": ("Reference cost, GFLOPs", 1e9, "GFLOPs"),
-    "ref_params": ("Reference #P, millions", 1e6, "M"),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """The noise band: from the ``best`` error to ``width`` above it, fractions 0..1."""
+
+    best: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Axis:
+    """A cost axis: the column it shows, in multiples of ``unit``."""
+
+    column: Size
+    title: str
+    unit: float
+    short: str
+
+    def of(self, rows: pd.DataFrame) -> list[float]:
+        return [value / self.unit for value in rows[self.column]]
+
+
+_AXES: dict[Size, _Axis] = {
+    "ref_macs": _Axis(column="ref_macs", title="Reference cost, GFLOPs", unit=1e9, short="GFLOPs"),
+    "ref_params": _Axis(column="ref_params", title="Reference #P, millions", unit=1e6, short="M"),
 }
-_HOVER = (
-    "<b>%{customdata[0]}</b><br>val error %{customdata[7]}<br>reference %{customdata[1]:.3f} GFLOPs,"
-    " %{customdata[2]:.2f} M<br>proxy %{customdata[3]:.2f} M multiply-adds, %{customdata[4]:.1f} k #P"
-    "<br>seed %{customdata[5]}, %{customdata[6]} epochs<br>%{customdata[8]}<extra></extra>"
+_HOVER_COSTS = (
+    "<br>reference %{customdata[1]:.3f} GFLOPs, %{customdata[2]:.2f} M"
+    "<br>proxy %{customdata[3]:.2f} M multiply-adds, %{customdata[4]:.1f} k #P"
 )
+_HOVER = (
+    "<b>%{customdata[0]}</b><br>val error %{customdata[7]}"
+    + _HOVER_COSTS
+    + "<br>seed %{customdata[5]}, %{customdata[6]} epochs<br>%{customdata[8]}<extra></extra>"
+)
+_ANCHOR_HOVER = (
+    "<b>%{text}: %{customdata[0]}</b><br>val error %{y:.2f} %, mean of %{customdata[5]} seeds"
+    "<br>(%{customdata[6]:.2f} to %{customdata[7]:.2f})" + _HOVER_COSTS + "<extra></extra>"
+)
+_RANDOM_ID = re.compile(r"(?:clip|topdefs-|defs-|legend)([0-9a-f]{6})")  # plotly.js draws them anew each time
 
 
 def plotly_js() -> str:
@@ -49,115 +84,90 @@ def pareto_figure(
     *,
     x: Size,
     budget: float | None,
-    best: float | None,
-    least_difference: float | None,
+    band: Band | None,
 ) -> go.Figure:
     """Return validation error against a reference cost.
 
     trials, front: the columns of ``trials.csv``; anchors: ``analysis.anchors_table``. budget in the unit of
-    ``x`` (multiply-adds or parameters); best and least_difference, fractions, make the noise band.
+    ``x`` (multiply-adds or parameters), None if there is none; band: None if noise or best are not known.
     """
-    label, unit, short = _AXIS[x]
-    figure = _empty(label, "Validation error, %")
+    axis = _AXES[x]
+    figure = _empty(axis.title, "Validation error, %")
     search = trials[trials["origin"] == "search"]
     measured = search[search["val_error"].notna() & search["status"].isin(["complete", "stopped"])]
-    sizes = [*measured[x], *anchors[x]] or [*search[x]]
-    span = _span([size / unit for size in sizes] + ([budget / unit] if budget else []))
-    errors = [100 * e for e in (*measured["val_error"], *anchors["min"], *anchors["max"])]
-    bottom, top = _span(errors, least=1.0, low=0.14)
-    figure.update_xaxes(range=span)
-    figure.update_yaxes(range=[bottom, top])
-    if best is not None and least_difference is not None:
-        _noise_band(figure, 100 * best, 100 * least_difference, top)
-    _add_staircase(figure, front, x, unit, span[1] if budget is None else budget / unit)
-    on_front = set(front["number"])
-    others = measured[~measured["number"].isin(on_front)]
+    limit = [] if budget is None else [budget / axis.unit]
+    span = _span([*axis.of(measured), *axis.of(anchors), *limit] or axis.of(search))
+    figure.update_yaxes(range=_error_span(measured["val_error"], anchors, low=0.14))
+    _add_band(figure, band)
+    _add_staircase(figure, axis, front, limit[0] if limit else span[1])
+    others = measured[~measured["number"].isin(set(front["number"]))]
+    _add_trials(figure, axis, front, "Pareto front", {"size": 11, "color": BLUE})
     for status, name, marker in (
-        ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
         ("complete", "complete", {"symbol": "circle-open", "size": 9, "color": BLUE, "line": {"width": 1.6}}),
+        ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
     ):
-        _add_points(figure, others[others["status"] == status], x, unit, name, marker)
-    _add_points(figure, front, x, unit, "Pareto front", {"size": 11, "color": BLUE})
-    _add_anchors(figure, anchors, x, unit, span)
-    _add_ticks(figure, search, x, unit, span)
-    if budget is not None:
-        _budget_line(figure, budget / unit, f"budget {budget / unit:g} {short}")
+        _add_trials(figure, axis, others[others["status"] == status], name, marker)
+    _add_anchors(figure, axis, anchors, span)
+    _add_ticks(figure, axis, search, span)
+    for at in limit:
+        _add_budget(figure, at, f"budget {at:g} {axis.short}", right=at > sum(span) / 2)
     return figure
 
 
-def curves_figure(curves: pd.DataFrame, front: pd.DataFrame) -> go.Figure:
+def curves_figure(curves: pd.DataFrame, front: pd.DataFrame, *, band: Band | None) -> go.Figure:
     """Return validation error per epoch, one line per trained record, the front emphasised.
 
     curves: ``analysis.curves_table``; front: the columns of ``trials.csv``.
     """
     figure = _empty("Epoch", "Validation error, %")
-    chosen = (curves["origin"] != "anchor") & curves["number"].isin(set(front["number"]))
-    other = ~chosen & (curves["origin"] != "anchor")
-    stopped = curves["status"] == "stopped"
+    _add_band(figure, band)
+    anchor = curves["origin"] == "anchor"
+    chosen = ~anchor & curves["number"].isin(set(front["number"]))
+    complete = curves["status"] == "complete"
     thin = {"color": GREY, "width": 1.2}
     for name, rows, line, symbol in (
-        (
-            "stopped or unfinished",
-            curves[other & (curves["status"] != "complete")],
-            {**thin, "dash": "dot"},
-            "x",
-        ),
-        ("complete", curves[other & (curves["status"] == "complete")], thin, "circle-open"),
-        (
-            "anchors",
-            curves[(curves["origin"] == "anchor") & ~stopped],
-            {**thin, "color": VERMILLION},
-            "diamond",
-        ),
         ("Pareto front", curves[chosen], {"color": BLUE, "width": 2.6}, "circle"),
+        ("complete", curves[~anchor & ~chosen & complete], thin, "circle-open"),
+        ("not complete", curves[~anchor & ~chosen & ~complete], {**thin, "dash": "dot"}, "x"),
+        ("anchors", curves[anchor], {**thin, "color": VERMILLION}, "diamond"),
     ):
         if not rows.empty:
             figure.add_trace(_lines(rows, name, line, symbol))
-    figure.update_xaxes(dtick=1 if curves["epoch"].max() <= 12 else None, rangemode="tozero")
+    figure.update_xaxes(dtick=1 if curves["epoch"].max() <= 12 else None)
     return figure
 
 
-def incumbent_figure(
-    incumbent: pd.DataFrame, anchors: pd.DataFrame, *, best: float | None, least_difference: float | None
-) -> go.Figure:
+def incumbent_figure(incumbent: pd.DataFrame, anchors: pd.DataFrame, *, band: Band | None) -> go.Figure:
     """Return the best feasible validation error so far over the images trained on by the search.
 
     incumbent: ``analysis.incumbent``; anchors: ``analysis.anchors_table``, drawn as lines at their means.
     """
+    images = [*incumbent["images"]]
     figure = _empty("Images trained on by the search", "Validation error, %")
-    errors = [100 * e for e in (*incumbent["val_error"].dropna(), *anchors["min"], *anchors["max"])]
-    figure.update_yaxes(range=_span(errors, least=1.0))
-    if best is not None and least_difference is not None:
-        _noise_band(figure, 100 * best, 100 * least_difference, _span(errors, least=1.0)[1])
+    figure.update_yaxes(range=_error_span(incumbent["val_error"].dropna(), anchors))
+    figure.update_xaxes(rangemode="tozero")
+    _add_band(figure, band)
     for row in anchors.to_dict("records"):
-        figure.add_hline(
-            y=100 * row["mean"],
-            line={"color": VERMILLION, "width": 1.4, "dash": "dot"},
-            annotation={
-                "text": f"{_text(row['name'])}, n={row['n']}",
-                "font": {"size": 11, "color": VERMILLION},
-            },
-            annotation_position="top right",
-        )
-    common = {"x": [*incumbent["images"]], "text": [_wrapped(block) for block in incumbent["block"]]}
-    hover = "<b>%{text}</b><br>%{y:.2f} %<br>%{x:,} images<extra></extra>"
+        line = {"color": VERMILLION, "width": 1.4, "dash": "dot"}
+        name = {"text": f"{_text(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
+        figure.add_hline(y=100 * row["mean"], line=line, annotation=name, annotation_position="top right")
     figure.add_scatter(
-        **common,
+        x=images,
+        y=_percent(incumbent["best_val_error"]),
+        mode="lines",
+        line={"color": BLUE, "width": 2.6, "shape": "hv"},
+        name="best feasible so far",
+        hovertemplate="best so far %{y:.2f} %<br>%{x:,} images<extra></extra>",
+    )
+    figure.add_scatter(
+        x=images,
         y=_percent(incumbent["val_error"]),
         mode="markers",
         name="trials",
         marker={"symbol": "circle-open", "size": 8, "color": GREY, "line": {"width": 1.4}},
-        hovertemplate=hover,
+        text=[_wrapped(block) for block in incumbent["block"]],
+        hovertemplate="<b>%{text}</b><br>%{y:.2f} %<br>%{x:,} images<extra></extra>",
     )
-    figure.add_scatter(
-        x=[*incumbent["images"]],
-        y=_percent(incumbent["best_val_error"]),
-        mode="lines",
-        line={"color": BLUE, "width": 2.6, "shape": "hv"},
-        name="incumbent (best feasible so far)",
-        hovertemplate="best so far %{y:.2f} %<br>%{x:,} images<extra></extra>",
-    )
-    figure.update_xaxes(rangemode="tozero")
     return figure
 
 
@@ -166,37 +176,26 @@ def placement_figure(published: pd.DataFrame, trials: pd.DataFrame, front: pd.Da
 
     published: ``analysis.published_table``; trials, front: the columns of ``trials.csv``. No errors here.
     """
-    figure = _empty("Reference #P, millions", "Reference cost, GFLOPs")
+    figure = _empty(_AXES["ref_params"].title, _AXES["ref_macs"].title)
+    search = trials[(trials["origin"] == "search") & trials["status"].isin(["complete", "stopped"])]
+    others = search[~search["number"].isin(set(front["number"]))]
+    crosses = {"symbol": "x-thin", "size": 8, "line": {"width": 1.8, "color": BLUE}}
+    for name, rows, marker in (
+        ("Pareto front", front, {"size": 8, "color": BLUE}),
+        ("trained", others, crosses),
+    ):
+        _add_trials(figure, _AXES["ref_params"], rows, name, marker, _AXES["ref_macs"].of(rows))
     for table, symbol, size in ((3, "square-open", 15), (6, "diamond-open", 13), (7, "circle-open", 9)):
         rows = published[published["table"] == table]
-        spots = rows.groupby(["ref_params", "ref_macs"], sort=True)["name"].agg(
-            lambda names: "<br>".join(map(_text, names))
-        )
+        spots = rows.groupby(["ref_params", "ref_macs"], sort=True)["name"].agg("\n".join)
         figure.add_scatter(
             x=[params / 1e6 for params, _ in spots.index],
             y=[macs / 1e9 for _, macs in spots.index],
             mode="markers",
             name=f"Table {table}",
             marker={"symbol": symbol, "size": size, "color": GREY, "line": {"width": 1.6}},
-            text=[*spots],
+            text=[_text(names).replace("\n", "<br>") for names in spots],
             hovertemplate=f"Table {table}<br>%{{text}}<br>%{{x:.2f}} M, %{{y:.3f}} GFLOPs<extra></extra>",
-        )
-    search = trials[(trials["origin"] == "search") & trials["status"].isin(["complete", "stopped"])]
-    others = search[~search["number"].isin(set(front["number"]))]
-    for name, rows, marker in (
-        ("trained trials", others, {"symbol": "x-thin", "size": 8, "line": {"width": 1.8, "color": BLUE}}),
-        ("Pareto front", front, {"size": 8, "color": BLUE}),
-    ):
-        if rows.empty:
-            continue
-        figure.add_scatter(
-            x=[value / 1e6 for value in rows["ref_params"]],
-            y=[value / 1e9 for value in rows["ref_macs"]],
-            mode="markers",
-            name=name,
-            marker=marker,
-            customdata=_details(rows),
-            hovertemplate=_HOVER,
         )
     return figure
 
@@ -211,11 +210,10 @@ def to_svg(figure: go.Figure, *, width: int, height: int) -> str:
     still = go.Figure(figure)
     still.update_layout(font_color="#6e7781")  # legible on the white and on the dark page of a code host
     try:
-        text = still.to_image(format="svg", width=width, height=height).decode()
+        text = str(still.to_image(format="svg", width=width, height=height).decode())
     except Exception as error:  # kaleido's and its browser driver's errors share no base class
         raise UserError(f"the picture could not be drawn (is a Chromium installed?): {error}") from error
-    ids = dict.fromkeys(re.findall(r"(?:clip|topdefs-|defs-|legend)([0-9a-f]{6})", text))
-    for number, name in enumerate(ids):  # plotly.js draws them at random
+    for number, name in enumerate(dict.fromkeys(_RANDOM_ID.findall(text))):
         text = text.replace(name, f"{number:06d}")
     return text
 
@@ -223,21 +221,22 @@ def to_svg(figure: go.Figure, *, width: int, height: int) -> str:
 def _empty(x_title: str, y_title: str) -> go.Figure:
     """Return a figure with axes and the common layout, no data."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GREY, "ticks": "outside", "tickcolor": GREY}
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 13},
-        margin={"l": 56, "r": 16, "t": 28, "b": 48},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"},
-        hoverlabel={"align": "left"},
-        hovermode="closest",
-        dragmode=False,
-        xaxis={**axis, "title": {"text": x_title, "standoff": 8}, "showline": True},
-        yaxis={**axis, "title": {"text": y_title, "standoff": 8}, "automargin": True},
+    titles = [{"text": title, "standoff": 8, "font": {"size": 13}} for title in (x_title, y_title)]
+    return go.Figure(
+        layout={
+            "template": "none",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 13},
+            "margin": {"l": 56, "r": 16, "t": 28, "b": 48},
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"},
+            "hoverlabel": {"align": "left"},
+            "hovermode": "closest",
+            "dragmode": False,
+            "xaxis": {**axis, "title": titles[0], "showline": True},
+            "yaxis": {**axis, "title": titles[1], "automargin": True},
+        }
     )
-    return figure
 
 
 def _span(values: Sequence[float], *, least: float = 0.1, low: float = 0.08) -> list[float]:
@@ -245,43 +244,35 @@ def _span(values: Sequence[float], *, least: float = 0.1, low: float = 0.08) -> 
     if not values:
         return [0.0, 1.0]
     start, end = min(values), max(values)
-    width = max(end - start, least)
-    return [start - low * width - (width - end + start) / 2, end + 0.08 * width + (width - end + start) / 2]
+    slack = max(least - (end - start), 0) / 2
+    width = end - start + 2 * slack
+    return [start - slack - low * width, end + slack + 0.08 * width]
 
 
-def _noise_band(figure: go.Figure, best: float, width: float, top: float) -> None:
-    figure.add_hrect(y0=best, y1=best + width, fillcolor=BAND, line_width=0, layer="below")
-    figure.add_annotation(
-        x=1,
-        xref="paper",
-        xanchor="right",
-        y=min(best + width, top),
-        yanchor="top",
-        text="within seed noise of the best",
-        showarrow=False,
-        font={"size": 11, "color": GREEN},
-    )
+def _error_span(errors: pd.Series, anchors: pd.DataFrame, *, low: float = 0.08) -> list[float]:
+    both = [*errors, *anchors["min"], *anchors["max"]]
+    return _span([100 * error for error in both], least=1.0, low=low) if both else [0.0, 100.0]
 
 
-def _budget_line(figure: go.Figure, at: float, text: str) -> None:
+def _add_band(figure: go.Figure, band: Band | None) -> None:
+    if band is None:
+        return
+    low, high = 100 * band.best, 100 * (band.best + band.width)
+    figure.add_hrect(y0=low, y1=high, fillcolor=BAND, line_width=0, layer="below")
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": low, "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(**place, text="within seed noise of the best", font={"size": 11})
+
+
+def _add_budget(figure: go.Figure, at: float, text: str, *, right: bool) -> None:
     figure.add_vline(x=at, line={"color": GREY, "width": 1.6, "dash": "dash"})
-    figure.add_annotation(
-        x=at,
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        xanchor="center",
-        text=text,
-        showarrow=False,
-        font={"size": 12},
-    )
+    place = {"x": at, "xanchor": "right" if right else "left", "y": 1, "yref": "paper", "yanchor": "bottom"}
+    figure.add_annotation(**place, text=text, showarrow=False, font={"size": 12})
 
 
-def _add_staircase(figure: go.Figure, front: pd.DataFrame, x: Size, unit: float, end: float) -> None:
+def _add_staircase(figure: go.Figure, axis: _Axis, front: pd.DataFrame, end: float) -> None:
     if front.empty:
         return
-    sizes = [value / unit for value in front[x]]
-    errors = _percent(front["val_error"])
+    sizes, errors = axis.of(front), _percent(front["val_error"])
     figure.add_scatter(
         x=[*sizes, max(end, sizes[-1])],
         y=[*errors, errors[-1]],
@@ -292,84 +283,77 @@ def _add_staircase(figure: go.Figure, front: pd.DataFrame, x: Size, unit: float,
     )
 
 
-def _add_points(
-    figure: go.Figure, rows: pd.DataFrame, x: Size, unit: float, name: str, marker: Mapping[str, Any]
+def _add_trials(
+    figure: go.Figure,
+    axis: _Axis,
+    rows: pd.DataFrame,
+    name: str,
+    marker: Mapping[str, Any],
+    y: Sequence[float | None] | None = None,
+    **more: Any,
 ) -> None:
+    """Add one trace of trials, at their errors or at ``y``, with the whole record on hover."""
     if rows.empty:
         return
+    details = [[*_costs(row), *_training(row)] for row in rows.to_dict("records")]
     figure.add_scatter(
-        x=[value / unit for value in rows[x]],
-        y=_percent(rows["val_error"]),
+        x=axis.of(rows),
+        y=_percent(rows["val_error"]) if y is None else y,
         mode="markers",
         name=name,
         marker=marker,
-        customdata=_details(rows),
+        customdata=details,
         hovertemplate=_HOVER,
+        **more,
     )
 
 
-def _add_anchors(
-    figure: go.Figure, anchors: pd.DataFrame, x: Size, unit: float, span: Sequence[float]
-) -> None:
+def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Sequence[float]) -> None:
     if anchors.empty:
         return
-    middle = sum(span) / 2
     rows = anchors.to_dict("records")
+    sizes, means = axis.of(anchors), _percent(anchors["mean"])
+    above = [100 * (row["max"] - row["mean"]) for row in rows]
+    below = [100 * (row["mean"] - row["min"]) for row in rows]
     figure.add_scatter(
-        x=[row[x] / unit for row in rows],
-        y=[100 * row["mean"] for row in rows],
-        error_y={
-            "array": [100 * (row["max"] - row["mean"]) for row in rows],
-            "arrayminus": [100 * (row["mean"] - row["min"]) for row in rows],
-            "thickness": 1.6,
-            "width": 5,
-        },
-        mode="markers+text",
-        name="anchors: mean, range over seeds",
-        marker={"symbol": "diamond", "size": 11, "color": VERMILLION},
+        x=sizes,
+        y=means,
+        error_y={"array": above, "arrayminus": below, "thickness": 1.6, "width": 5},
+        mode="markers",
+        name="anchors, range over seeds",
+        marker={"symbol": "diamond", "size": 10, "color": VERMILLION},
         text=[_text(row["name"]) for row in rows],
-        textposition=["middle left" if row[x] / unit > middle else "middle right" for row in rows],
-        textfont={"size": 12, "color": VERMILLION},
-        customdata=[
-            [_wrapped(row["block"]), row["ref_macs"] / 1e9, row["ref_params"] / 1e6, row["proxy_macs"] / 1e6]
-            + [row["proxy_params"] / 1e3, row["n"], 100 * row["min"], 100 * row["max"]]
-            for row in rows
-        ],
-        hovertemplate=(
-            "<b>%{text}: %{customdata[0]}</b><br>val error %{y:.2f} % (mean of %{customdata[5]} seeds, "
-            "%{customdata[6]:.2f} to %{customdata[7]:.2f})<br>reference %{customdata[1]:.3f} GFLOPs, "
-            "%{customdata[2]:.2f} M<br>proxy %{customdata[3]:.2f} M multiply-adds, %{customdata[4]:.1f} k #P"
-            "<extra></extra>"
-        ),
+        customdata=[[*_costs(row), row["n"], 100 * row["min"], 100 * row["max"]] for row in rows],
+        hovertemplate=_ANCHOR_HOVER,
     )
+    leader = {"standoff": 7, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": VERMILLION}
+    for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, means, strict=False):
+        figure.add_annotation(
+            x=size,
+            y=mean,
+            text=_text(row["name"]),
+            font={"size": 12},
+            ax=-22 if size > sum(span) / 2 else 22,
+            ay=-34,
+            **leader,
+        )
 
 
-def _add_ticks(figure: go.Figure, search: pd.DataFrame, x: Size, unit: float, span: list[float]) -> None:
+def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, span: Sequence[float]) -> None:
     """Mark what has no error at the foot of the plot: on an axis of its own, so that it claims no value."""
     refused = search[search["status"] == "over_budget"]
-    limit = max(FAR * span[1] - (FAR - 1) * span[0], span[1])
-    near = refused[refused[x] / unit <= limit]
-    beyond = len(refused) - len(near)
-    name = "over budget, not trained" + (f" ({beyond} more to the right)" if beyond else "")
+    limit = span[0] + FAR * (span[1] - span[0])
+    near = refused[refused[axis.column] / axis.unit <= limit]
+    end = max([span[1], *(size + 0.02 * (limit - span[0]) for size in axis.of(near))])
     lost = search[search["status"].isin(["failed", "diverged"])]
-    for rows, label, height, marker in (
-        (near, name, 0.025, {"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": GREY}}),
-        (lost, "failed or diverged", 0.06, {"symbol": "x", "size": 8, "color": PURPLE}),
-    ):
-        if rows.empty:
-            continue
-        figure.add_scatter(
-            x=[value / unit for value in rows[x]],
-            y=[height] * len(rows),
-            yaxis="y2",
-            mode="markers",
-            name=label,
-            marker=marker,
-            customdata=_details(rows),
-            hovertemplate=_HOVER,
-        )
-    if not near.empty:
-        figure.update_xaxes(range=[span[0], max(span[1], near[x].max() / unit + 0.03 * (span[1] - span[0]))])
+    tick = {"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": GREY}}
+    cross = {"symbol": "x", "size": 8, "color": PURPLE}
+    for rows, name, marker in ((near, "over budget, untrained", tick), (lost, "failed or diverged", cross)):
+        _add_trials(figure, axis, rows, name, marker, [0.027] * len(rows), yaxis="y2")
+    if beyond := len(refused) - len(near):
+        place = {"x": 1, "xref": "paper", "xanchor": "right", "y": 0.04, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(**place, text=f"{beyond} over budget →", showarrow=False, font={"size": 11})
+    figure.update_xaxes(range=[span[0], end])
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
@@ -398,15 +382,15 @@ def _percent(values: pd.Series) -> list[float | None]:
     return [None if pd.isna(value) else 100 * float(value) for value in values]
 
 
-def _details(rows: pd.DataFrame) -> list[list[Any]]:
-    """Return what ``_HOVER`` shows, one list per row."""
-    return [
-        [_wrapped(row["block"]), row["ref_macs"] / 1e9, row["ref_params"] / 1e6, row["proxy_macs"] / 1e6]
-        + [row["proxy_params"] / 1e3, row["seed"], row["epochs"]]
-        + ["none" if pd.isna(row["val_error"]) else f"{100 * row['val_error']:.2f} %"]
-        + [_text(f"trial {row['number']}, {row['status']}")]
-        for row in rows.to_dict("records")
-    ]
+def _costs(row: Mapping[Any, Any]) -> list[Any]:
+    """Return the block and both costs, the first five items of a hover text."""
+    reference = [row["ref_macs"] / 1e9, row["ref_params"] / 1e6]
+    return [_wrapped(row["block"]), *reference, row["proxy_macs"] / 1e6, row["proxy_params"] / 1e3]
+
+
+def _training(row: Mapping[Any, Any]) -> list[Any]:
+    error = "none" if pd.isna(row["val_error"]) else f"{100 * row['val_error']:.2f} %"
+    return [row["seed"], row["epochs"], error, _text(f"trial {row['number']}, {row['status']}")]
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from skexplore.block import Branch, SKBlock
 
-Map = Float[Tensor, "batch channels height width"]
+MapIn = Float[Tensor, "batch channels_in height width"]
+MapOut = Float[Tensor, "batch channels_out height_out width_out"]
 
 
 def conv_bn(
@@ -44,7 +45,7 @@ class SKConv(nn.Module):
             )
             self.attend = nn.Linear(dim, len(block.branches) * width, bias=False)
 
-    def forward(self, x: Map) -> Map:
+    def forward(self, x: MapIn) -> MapOut:
         """Return V of Eq. 6, of the branches' output size.
 
         In training a batch of one image raises ``ValueError``: the fuse step normalises over the batch.
@@ -98,7 +99,7 @@ class SKUnit(nn.Module):
         projects = inputs != outputs or stride != 1
         self.shortcut = conv_bn(inputs, outputs, 1, stride=stride) if projects else nn.Identity()
 
-    def forward(self, x: Map) -> Map:
+    def forward(self, x: MapIn) -> MapOut:
         """Return the unit's output, ``outputs`` channels at 1/stride of the side."""
         return torch.relu(self.expand(self.sk(self.reduce(x))) + self.shortcut(x))
 

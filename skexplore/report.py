@@ -55,7 +55,7 @@ def picture(study: Study) -> str:
 
 
 def _pareto_figure(study: Study, x: figures.Size) -> Any:
-    spec, best, noise = study.spec, study.best(), analysis.study_noise(study)
+    spec = study.spec
     budget = spec.max_macs if x == "ref_macs" else spec.max_params
     front = study.front(lambda record: record.ref_macs if x == "ref_macs" else record.ref_params)
     return figures.pareto_figure(
@@ -64,26 +64,27 @@ def _pareto_figure(study: Study, x: figures.Size) -> Any:
         analysis.anchors_table(study),
         x=x,
         budget=budget if math.isfinite(budget) else None,
-        best=best.val_error if best else None,
-        least_difference=noise.least_difference if noise else None,
+        band=_band(study),
     )
+
+
+def _band(study: Study) -> figures.Band | None:
+    best, noise = study.best(), analysis.study_noise(study)
+    if best is None or best.val_error is None or noise is None:
+        return None
+    return figures.Band(best=best.val_error, width=noise.least_difference)
 
 
 def _figures(study: Study) -> dict[str, str]:
     """Return the figures of the page as JSON text by the id of their element."""
     trials, front = analysis.trials_table(study), analysis.pareto_table(study)
-    anchors, best, noise = analysis.anchors_table(study), study.best(), analysis.study_noise(study)
+    anchors, band = analysis.anchors_table(study), _band(study)
     drawn = {
         "pareto-gflops": _pareto_figure(study, "ref_macs"),
         "pareto-params": _pareto_figure(study, "ref_params"),
         "placement": figures.placement_figure(analysis.published_table(), trials, front),
-        "incumbent": figures.incumbent_figure(
-            analysis.incumbent(study),
-            anchors,
-            best=best.val_error if best else None,
-            least_difference=noise.least_difference if noise else None,
-        ),
-        "curves": figures.curves_figure(analysis.curves_table(study), front),
+        "incumbent": figures.incumbent_figure(analysis.incumbent(study), anchors, band=band),
+        "curves": figures.curves_figure(analysis.curves_table(study), front, band=band),
     }
     return {name: str(figure.to_json()) for name, figure in drawn.items()}
 

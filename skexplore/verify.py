@@ -16,15 +16,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from skexplore.backbone import canonical_at_reference, get_backbone
-from skexplore.block import Blocks, format_blocks, parse_blocks
+from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.block import format_blocks, parse_blocks
 from skexplore.blockfile import BlockFile, FileHash, Place, read_block_file
-from skexplore.cost import Cost, arch_id, cost, net_id
+from skexplore.cost import arch_id, cost, net_id
 from skexplore.count import count
 from skexplore.errors import UserError
 from skexplore.model import Network, build, seeded_build
+from skexplore.recipe import TrainSpec
 
-TOLERANCE = 1e-5  # largest difference of an output; both sides compute in float64, so rounding is far below
+TOLERANCE = 1e-5  # of the largest output; both sides compute in float64, so rounding is far below
 TIME_OUT = 300  # seconds for block.py, torch's import included
 COUNTED = ("params", "bn_stats", "macs", "activations")  # what fvcore can count; the rest is closed form only
 
@@ -34,7 +35,7 @@ import importlib.util, json, logging, sys, warnings
 sys.modules["skexplore"] = None  # any import of it fails from here on
 warnings.simplefilter("ignore")
 logging.disable(logging.ERROR)
-code, weights, images, result, *sides = sys.argv[1:]
+code, weights, images, result = sys.argv[1:]
 import torch
 from fvcore.nn import FlopCountAnalysis
 from safetensors.torch import load_file, save_file
@@ -44,8 +45,9 @@ block = importlib.util.module_from_spec(spec)
 sys.modules["block"] = block
 spec.loader.exec_module(block)
 found = {}
-for scale, side in zip(("reference", "proxy"), map(int, sides)):
+for scale in ("reference", "proxy"):  # the proxy last: its outputs are compared
     network = block.build(scale).eval()
+    side = block.SCALES[scale].resolution
     with torch.no_grad():
         counted = FlopCountAnalysis(network, torch.zeros(1, 3, side, side)).by_operator()
     found[scale] = {
@@ -104,8 +106,8 @@ def _file_unchanged(home: Path, file: FileHash) -> Check:
     name = f"{file.file} unchanged"
     try:
         found = hashlib.sha256((home / file.file).read_bytes()).hexdigest()
-    except OSError as error:
-        return Check(name=name, ok=False, detail=f"cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
+        return Check(name=name, ok=False, detail=f"cannot be read ({error})")
     if found == file.sha256:
         return Check(name=name, ok=True, detail=f"sha256 {found[:12]}...")
     return Check(name=name, ok=False, detail=f"sha256 {found[:12]}..., block.json says {file.sha256[:12]}...")
@@ -119,23 +121,34 @@ def _definition(block: BlockFile) -> list[Check]:
             "canonical": (block.canonical, format_blocks(canonical_at_reference(blocks))),
             "arch_id": (block.arch_id, arch_id(blocks)),
             "net_id": (block.net_id, net_id(blocks, block.proxy.backbone)),
+            "measurement": (block.provenance.key, _measurement(block)),
         }
-        costs = {name: _closed_form(blocks, place) for name, place in _places(block).items()}
+        checks = [_same("ids", ids)]
+        for name, place in _places(block).items():
+            body = REFERENCE if name == "reference" else get_backbone(place.backbone)
+            network = {key: (getattr(place, key), getattr(body, key)) for key in ("resolution", "classes")}
+            network["backbone"] = (place.backbone, body.name)
+            own = asdict(cost(blocks, body))
+            costs = {key: (getattr(place.cost, key), number) for key, number in own.items()}
+            checks += [_same(f"{name} network", network), _same(f"{name} cost, closed form", costs)]
     except UserError as error:
         return [Check(name="definition", ok=False, detail=str(error))]
-    checks = [_same("ids", ids)]
-    for name, place in _places(block).items():
-        pairs = {key: (getattr(place.cost, key), own) for key, own in asdict(costs[name]).items()}
-        checks.append(_same(f"{name} cost, closed form", pairs))
     return checks
+
+
+def _measurement(block: BlockFile) -> str:
+    return TrainSpec(
+        block=block.canonical,
+        net_id=block.net_id,
+        backbone=block.proxy.backbone,
+        recipe=block.recipe,
+        split=block.split,
+        seed=block.seed,
+    ).key
 
 
 def _places(block: BlockFile) -> dict[str, Place]:
     return {"reference": block.reference, "proxy": block.proxy}
-
-
-def _closed_form(blocks: Blocks, place: Place) -> Cost:
-    return cost(blocks, place.backbone, resolution=place.resolution, classes=place.classes)
 
 
 def _same(name: str, pairs: Mapping[str, tuple[object, object]]) -> Check:
@@ -195,7 +208,7 @@ def _compare_code(home: Path, block: BlockFile, ours: nn.Module, work: Path) -> 
         save_file({name: tensor.contiguous() for name, tensor in ours.state_dict().items()}, weights)
     else:
         weights = home / block.weights.file
-    failure = _run_code(home / block.code.file, weights, work, block)
+    failure = _run_code(home / block.code.file, weights, work)
     name = f"{block.code.file} runs without skexplore"
     yield Check(name=name, ok=not failure, detail=failure or "built at both scales in a clean interpreter")
     if failure:
@@ -209,17 +222,15 @@ def _compare_code(home: Path, block: BlockFile, ours: nn.Module, work: Path) -> 
         yield _outputs(ours.double()(images), theirs, block)
 
 
-def _run_code(code: Path, weights: Path, work: Path, block: BlockFile) -> str:
+def _run_code(code: Path, weights: Path, work: Path) -> str:
     """Run ``block.py`` in its own interpreter; return what went wrong, or nothing."""
     paths = [code, weights, work / "images.safetensors", work / "result.json"]
-    sides = [place.resolution for place in _places(block).values()]
     command = [
         sys.executable,
         "-I",
         "-c",
         _DRIVER,
         *(str(path.resolve()) for path in paths),
-        *map(str, sides),
     ]
     try:
         done = subprocess.run(
@@ -248,6 +259,7 @@ def _outputs(ours: Tensor, theirs: Tensor, block: BlockFile) -> Check:
         return Check(
             name=name, ok=False, detail=f"shapes {tuple(ours.shape)} here, {tuple(theirs.shape)} there"
         )
-    difference = float((ours - theirs).abs().max())
-    detail = f"largest difference {difference:.1e} on {len(ours)} fixed images with {weights}"
-    return Check(name=name, ok=difference < TOLERANCE, detail=detail)
+    difference, largest = float((ours - theirs).abs().max()), float(ours.abs().max())
+    detail = f"largest difference {difference:.1e}, largest output {largest:.2g}"
+    detail += f", on {len(ours)} fixed images with {weights}"
+    return Check(name=name, ok=difference < TOLERANCE * min(1.0, largest), detail=detail)

@@ -105,7 +105,7 @@ def synthetic(
     study = Study(
         spec=replace(SPEC, name=name),
         records=ANCHORS + search,
-        target=14,
+        target=13,
         environment={"python": "3.13", "torch": "2.9", "machine": "2 cores"},
         command=command,
         state="complete",

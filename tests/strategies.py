@@ -1,0 +1,24 @@
+"""Shared Hypothesis strategies: blocks that the reference and the 8x4d proxies can build."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from skexplore.block import Blocks, Branch, SKBlock
+
+branches = st.builds(
+    Branch,
+    kernel=st.sampled_from([1, 3, 5, 7]),
+    dilation=st.integers(1, 4),
+    groups=st.sampled_from([4, 8, 16, 32, 64, 128]),
+)
+blocks = st.builds(
+    SKBlock,
+    branches=st.lists(branches, min_size=1, max_size=5).map(tuple),
+    reduction=st.integers(1, 2000),
+    min_dim=st.one_of(st.just(1), st.integers(1, 40).map(lambda n: 4 * n)),
+    fuse=st.sampled_from(["select", "sum"]),
+)
+tied: st.SearchStrategy[Blocks] = blocks.map(lambda block: (block,))
+per_stage: st.SearchStrategy[Blocks] = st.tuples(blocks, blocks, blocks, blocks)
+any_blocks: st.SearchStrategy[Blocks] = st.one_of(tied, per_stage)

@@ -1,0 +1,148 @@
+"""Notation, canonical form and scaling."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import any_blocks, blocks
+
+from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.block import canonical, format_blocks, parse_block, parse_blocks, per_stage
+from skexplore.cost import arch_id, cost, net_id
+from skexplore.errors import UserError
+
+PROXY = get_backbone("8x4d-1111-s2")
+
+
+@given(any_blocks)
+def test_notation_round_trips(value):
+    assert parse_blocks(format_blocks(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("k3+k3d2", "k3+k3d2"),  # the paper's block
+        ("k3+k5g64", "k3+k5g64"),  # Table 6 row 4
+        ("k3d2+k3/sum", "k3+k3d2/sum"),  # Table 7 K3+K5 without attention
+        ("k3/r4/L1/sum", "k3"),  # one branch: no r, no L, no sum
+        ("k3+k3d2/sum/r4", "k3+k3d2/sum"),  # the sum has neither r nor L
+        ("k1d3+k3", "k1+k3"),  # a 1x1 kernel has no dilation
+        ("k3+k1/r32", "k1+k3/r32"),
+        ("k3+k3d2/r64", "k3+k3d2/r32"),  # the floor acts at every stage either way
+        ("k3+k3d2/L4", "k3+k3d2/L1"),  # the smallest d is 8, so a floor of 4 never acts
+        ("k3+k3d2/L16", "k3+k3d2/L16"),
+        ("k3+k3d2/r16/L32", "k3+k3d2"),
+        ("k3;k3;k3;k3", "k3"),
+        ("k3+k1;k1+k3;k1+k3/r4;k1+k3", "k1+k3;k1+k3;k1+k3/r4;k1+k3"),
+        ("k3+k1/r4;k1+k3;k1+k3;k1+k3", "k1+k3"),  # at 128 channels r4 and r16 with L32 both give d = 32
+    ],
+)
+def test_canonical_form(text, expected):
+    assert format_blocks(canonical_at_reference(parse_blocks(text))) == expected
+
+
+@given(any_blocks)
+def test_canonical_form_is_idempotent_and_keeps_the_network(value):
+    once = canonical_at_reference(value)
+    assert canonical_at_reference(once) == once
+    assert cost(once) == cost(value)
+    for before, after, width in zip(per_stage(value, 4), per_stage(once, 4), REFERENCE.widths, strict=True):
+        assert before.selects == after.selects
+        assert [b.groups for b in sorted(before.branches)] != [] and len(before.branches) == len(after.branches)
+        if before.selects:
+            assert before.dim(width) == after.dim(width)
+
+
+@given(blocks, st.randoms())
+def test_branch_order_names_one_architecture(block, random):
+    from dataclasses import replace
+
+    shuffled = list(block.branches)
+    random.shuffle(shuffled)
+    assert arch_id(replace(block, branches=tuple(shuffled))) == arch_id(block)
+
+
+@given(blocks, blocks)
+def test_equal_ids_mean_equal_networks_and_different_forms_differ(one, other):
+    same = canonical_at_reference((one,)) == canonical_at_reference((other,))
+    assert (arch_id(one) == arch_id(other)) == same
+
+
+def test_canonical_spelling_prefers_the_default_then_the_smallest_r():
+    widths = REFERENCE.widths
+    for r in range(1, 1100):
+        (form,) = canonical(parse_blocks(f"k3+k3/r{r}"), widths)
+        dims = [max(width // r, 32) for width in widths]
+        assert [form.dim(width) for width in widths] == dims
+        same = [q for q in range(1, 1100) if [max(width // q, 32) for width in widths] == dims]
+        assert form.min_dim == 32
+        assert form.reduction == (16 if 16 in same else min(same))
+
+
+def test_two_architectures_can_be_one_network_in_the_proxy():
+    # width 32, 64, 128, 256 and L 8: with r40 d is 8 8 8 8, with r32 likewise; at the reference r20 differs
+    one, other = "k3+k3d2/r32", "k3+k3d2/r30"
+    assert arch_id(one) != arch_id(other)
+    assert net_id(one, PROXY) == net_id(other, PROXY)
+    assert net_id("k3+k3d2/r8", PROXY) != net_id(one, PROXY)
+
+
+def test_scaling_keeps_channels_per_group_and_the_ratio_of_d():
+    placed = PROXY.place(parse_blocks("k3+k5g64/r16/L32"))
+    for form, width, reference in zip(placed, PROXY.widths, REFERENCE.widths, strict=True):
+        assert [b.groups for b in form.branches] == [8, 16]
+        assert [width // b.groups for b in form.branches] == [reference // 32, reference // 64]
+        assert form.dim(width) * reference == max(reference // 16, 32) * width
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["empty", "BRANCH"]),
+        ("k4", ["kernel 4", "odd"]),
+        ("k3+", ["branch ''", "k3d2"]),
+        ("k3/r0", ["r0", "at least 1"]),
+        ("k3/L0", ["L0", "no floor"]),
+        ("k3/x", ["'x'", "rN, LN, sum"]),
+        ("k3/r2/r4", ["twice"]),
+        ("k3g0", ["groups 0"]),
+        ("k3d0", ["dilation 0"]),
+        ("K3", ["branch 'K3'"]),
+        ("k3 +k3", ["branch 'k3 '"]),
+        ("k٣", ["branch"]),
+        ("+".join(["k3"] * 9), ["9 branches", "8"]),
+        ("k3+" * 500, ["characters"]),
+    ],
+)
+def test_bad_notation_says_what_is_wrong(text, words):
+    with pytest.raises(UserError) as error:
+        parse_blocks(text)
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("k3g16;k3", ["2 blocks for 4 stages"]),
+        ("k3g2", ["groups 2", "0.5", "4, 8, 16, 32, 64, 128"]),
+        ("k3g48", ["12", "32, 64, 128, 256"]),
+        ("k3+k3/L30", ["L30", "7.5", "multiple of 4"]),
+    ],
+)
+def test_what_the_proxy_cannot_build_is_named_with_what_it_can(text, words):
+    with pytest.raises(UserError) as error:
+        cost(text, PROXY)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_receptive_fields():
+    assert [b.receptive_field for b in parse_block("k1+k3+k3d2+k3d3+k7d2").branches] == [1, 3, 5, 7, 13]
+
+
+def test_unknown_backbone_suggests_the_nearest():
+    with pytest.raises(UserError, match="did you mean sknet50"):
+        get_backbone("sknet5O")

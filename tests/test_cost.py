@@ -1,0 +1,87 @@
+"""Exact cost against outside truth: the paper's rows, and fvcore on built networks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import any_blocks
+
+from skexplore.backbone import get_backbone
+from skexplore.block import parse_blocks
+from skexplore.cost import Cost, cost
+from skexplore.count import count, differences
+from skexplore.errors import UserError
+from skexplore.model import build
+from skexplore.published import published_rows, table_rows
+
+# (params, bn_stats, macs, gate_macs, bn_elements) of an independent count of the rows of Tables 3, 6 and 7
+COUNTED = {
+    ("k3", "sknet50"): (25028904, 68224, 4230479872, 0, 14400512),
+    ("k3d2", "sknet50"): (25028904, 68224, 4230479872, 0, 14400512),
+    ("k3+k3d2", "sknet50"): (27479784, 84544, 4462710784, 5519360, 17160800),
+    ("k3", "sknet50-wider"): (28017832, 72480, 4739994624, 0, 15250368),
+    ("k3", "sknet50-deeper"): (27281704, 76416, 4670423040, 0, 15203328),
+    ("k3", "sknet50-36x4d"): (27549352, 72000, 4699324416, 0, 15222144),
+    ("k3+k5g64", "sknet50"): (28029928, 84544, 4552626176, 5519360, 17160800),
+    ("k3+k7g128", "sknet50"): (27990632, 84544, 4546203648, 5519360, 17160800),
+    ("k3+k3d3/sum", "sknet50"): (26458664, 83328, 4461690880, 0, 17160192),
+    ("k3+k3d2+k3d3/sum", "sknet50"): (27888424, 98432, 4692901888, 0, 19919872),
+    ("k3+k3d2+k3d3", "sknet50"): (29249512, 99648, 4694261760, 8279040, 19920480),
+    ("k3+k3d2", "sknet26"): (16746408, 46848, 2586877952, 3010560, 10888512),
+    ("k3", "sknet101"): (44177704, 137856, 7969996800, 0, 21224448),
+    ("k3+k3d2", "sknet101"): (48736040, 172672, 8448724992, 8931328, 25691264),
+}
+
+
+@pytest.mark.parametrize(("block", "backbone"), COUNTED)
+def test_closed_form_equals_an_independent_count(block, backbone):
+    own = cost(block, backbone)
+    assert (own.params, own.bn_stats, own.macs, own.gate_macs, own.bn_elements) == COUNTED[block, backbone]
+
+
+def test_every_row_of_tables_3_6_7_is_near_what_is_printed():
+    rows = published_rows()
+    assert [len(table_rows(table)) for table in (3, 6, 7)] == [5, 5, 11]
+    for row in rows:
+        assert row.ours.params / 1e6 == pytest.approx(row.params_m, rel=0.006)
+        assert row.ours.macs / 1e9 == pytest.approx(row.gflops, rel=0.005)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(any_blocks)
+def test_closed_form_equals_fvcore_on_random_blocks(value):
+    assert differences(value, get_backbone("8x4d-2111-s2")) == {}
+
+
+@pytest.mark.parametrize("backbone", ["sknet26", "sknet50", "16x4d-1211", "sknet50-wider", "sknet50-36x4d"])
+def test_closed_form_equals_fvcore_on_named_backbones(backbone):
+    assert differences(parse_blocks("k3+k3d2+k1/r8"), get_backbone(backbone)) == {}
+
+
+def test_another_resolution_and_odd_sizes():
+    for size in (33, 97):
+        counted = count(build("k3+k3d2+k5g64", "sknet26"), size)
+        own = cost("k3+k3d2+k5g64", "sknet26", resolution=size)
+        assert (own.macs, own.params, own.activations) == (counted.macs, counted.params, counted.activations)
+
+
+def test_classes_change_the_head_alone():
+    small, large = cost("k3", classes=10), cost("k3", classes=1000)
+    assert large.params - small.params == 990 * 2049
+    assert large.macs - small.macs == 990 * 2048
+
+
+def test_sums_of_costs():
+    one = cost("k3")
+    assert one + Cost() == one
+    assert one * 3 == one + one + one
+
+
+def test_a_proxy_name_says_what_it_is():
+    body = get_backbone("16x4d-1211")
+    assert body.widths == (64, 128, 256, 512)
+    assert [stage.depth for stage in body.stages] == [1, 2, 1, 1]
+    assert (body.stem.stride, get_backbone("16x4d-1211-s2").stem.stride) == (1, 2)
+    for bad in ("0x4d", "8x5d", "8x4d-111", "8x4d-1111-s3"):
+        with pytest.raises(UserError, match="unknown backbone"):
+            get_backbone(bad)
