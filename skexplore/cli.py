@@ -40,7 +40,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def main() -> None:
     """Run the command line: exit 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
     try:
-        app()
+        app(prog_name="skexplore")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -159,8 +159,7 @@ def _block_file(study: Study, record: Record, val_error: float, files: dict[str,
     note = (
         f"weights of the proxy after {record.epochs} epochs"
         if kept
-        else "the study did not keep them; repeat the training with the recipe and seed of this card, or the "
-        "search with `--keep-weights all`"
+        else "the study did not keep them; repeat the training with this recipe and seed"
     )
     return BlockFile(
         schema=SCHEMA,

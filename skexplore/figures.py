@@ -69,7 +69,7 @@ _ANCHOR_HOVER = (
     "<b>%{text}: %{customdata[0]}</b><br>val error %{y:.2f} %, mean of %{customdata[5]} seeds"
     "<br>(%{customdata[6]:.2f} to %{customdata[7]:.2f})" + _HOVER_COSTS + "<extra></extra>"
 )
-_RANDOM_ID = re.compile(r"(?:clip|topdefs-|defs-|legend)([0-9a-f]{6})")  # plotly.js draws them anew each time
+_RANDOM_ID = re.compile(r"\b(clip|topdefs-|defs-|legend|trace)([0-9a-f]{6})")  # plotly.js draws them anew
 
 
 def plotly_js() -> str:
@@ -96,12 +96,13 @@ def pareto_figure(
     search = trials[trials["origin"] == "search"]
     measured = search[search["val_error"].notna() & search["status"].isin(["complete", "stopped"])]
     limit = [] if budget is None else [budget / axis.unit]
-    span = _span([*axis.of(measured), *axis.of(anchors), *limit] or axis.of(search))
+    seen = search[search["status"] != "over_budget"]
+    span = _span([*axis.of(seen), *axis.of(anchors), *limit] or axis.of(search))
     figure.update_yaxes(range=_error_span(measured["val_error"], anchors, low=0.14))
     _add_band(figure, band)
     _add_staircase(figure, axis, front, limit[0] if limit else span[1])
     others = measured[~measured["number"].isin(set(front["number"]))]
-    _add_trials(figure, axis, front, "Pareto front", {"size": 11, "color": BLUE})
+    _add_trials(figure, axis, front, "Pareto front, single trainings", {"size": 11, "color": BLUE})
     for status, name, marker in (
         ("complete", "complete", {"symbol": "circle-open", "size": 9, "color": BLUE, "line": {"width": 1.6}}),
         ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
@@ -147,8 +148,8 @@ def incumbent_figure(incumbent: pd.DataFrame, anchors: pd.DataFrame, *, band: Ba
     figure.update_yaxes(range=_error_span(incumbent["val_error"].dropna(), anchors))
     figure.update_xaxes(rangemode="tozero")
     _add_band(figure, band)
+    line = {"color": VERMILLION, "width": 1.4, "dash": "dot"}
     for row in anchors.to_dict("records"):
-        line = {"color": VERMILLION, "width": 1.4, "dash": "dot"}
         name = {"text": f"{_text(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
         figure.add_hline(y=100 * row["mean"], line=line, annotation=name, annotation_position="top right")
     figure.add_scatter(
@@ -179,11 +180,11 @@ def placement_figure(published: pd.DataFrame, trials: pd.DataFrame, front: pd.Da
     figure = _empty(_AXES["ref_params"].title, _AXES["ref_macs"].title)
     search = trials[(trials["origin"] == "search") & trials["status"].isin(["complete", "stopped"])]
     others = search[~search["number"].isin(set(front["number"]))]
-    crosses = {"symbol": "x-thin", "size": 8, "line": {"width": 1.8, "color": BLUE}}
-    for name, rows, marker in (
-        ("Pareto front", front, {"size": 8, "color": BLUE}),
-        ("trained", others, crosses),
-    ):
+    dot, cross = (
+        {"size": 8, "color": BLUE},
+        {"symbol": "x-thin", "size": 8, "line": {"width": 1.8, "color": BLUE}},
+    )
+    for name, rows, marker in (("Pareto front", front, dot), ("trained", others, cross)):
         _add_trials(figure, _AXES["ref_params"], rows, name, marker, _AXES["ref_macs"].of(rows))
     for table, symbol, size in ((3, "square-open", 15), (6, "diamond-open", 13), (7, "circle-open", 9)):
         rows = published[published["table"] == table]
@@ -213,9 +214,9 @@ def to_svg(figure: go.Figure, *, width: int, height: int) -> str:
         text = str(still.to_image(format="svg", width=width, height=height).decode())
     except Exception as error:  # kaleido's and its browser driver's errors share no base class
         raise UserError(f"the picture could not be drawn (is a Chromium installed?): {error}") from error
-    for number, name in enumerate(dict.fromkeys(_RANDOM_ID.findall(text))):
-        text = text.replace(name, f"{number:06d}")
-    return text
+    ids = [found[1] for found in _RANDOM_ID.findall(text)]
+    known = {name: f"{number:06d}" for number, name in enumerate(dict.fromkeys(ids))}
+    return _RANDOM_ID.sub(lambda found: found[1] + known[found[2]], text)
 
 
 def _empty(x_title: str, y_title: str) -> go.Figure:
@@ -229,6 +230,7 @@ def _empty(x_title: str, y_title: str) -> go.Figure:
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 13},
             "margin": {"l": 56, "r": 16, "t": 28, "b": 48},
+            "showlegend": True,  # also for a single trace
             "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top"},
             "hoverlabel": {"align": "left"},
             "hovermode": "closest",
@@ -265,17 +267,15 @@ def _add_band(figure: go.Figure, band: Band | None) -> None:
 
 def _add_budget(figure: go.Figure, at: float, text: str, *, right: bool) -> None:
     figure.add_vline(x=at, line={"color": GREY, "width": 1.6, "dash": "dash"})
-    place = {"x": at, "xanchor": "right" if right else "left", "y": 1, "yref": "paper", "yanchor": "bottom"}
-    figure.add_annotation(**place, text=text, showarrow=False, font={"size": 12})
+    side = "right" if right else "left"
+    figure.add_annotation(x=at, xanchor=side, y=1, yref="paper", yanchor="bottom", text=text, showarrow=False)
 
 
 def _add_staircase(figure: go.Figure, axis: _Axis, front: pd.DataFrame, end: float) -> None:
-    if front.empty:
-        return
     sizes, errors = axis.of(front), _percent(front["val_error"])
-    figure.add_scatter(
-        x=[*sizes, max(end, sizes[-1])],
-        y=[*errors, errors[-1]],
+    figure.add_scatter(  # without a front an empty one: plotly draws no error axis that holds nothing
+        x=[*sizes, max([end, *sizes])],
+        y=[*errors, *(errors[-1:] or [None])],
         mode="lines",
         line={"color": BLUE, "width": 2, "shape": "hv"},
         hoverinfo="skip",
@@ -312,6 +312,7 @@ def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Se
     if anchors.empty:
         return
     rows = anchors.to_dict("records")
+    leader = {"standoff": 7, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": VERMILLION, "font": {"size": 12}}
     sizes, means = axis.of(anchors), _percent(anchors["mean"])
     above = [100 * (row["max"] - row["mean"]) for row in rows]
     below = [100 * (row["mean"] - row["min"]) for row in rows]
@@ -326,17 +327,9 @@ def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Se
         customdata=[[*_costs(row), row["n"], 100 * row["min"], 100 * row["max"]] for row in rows],
         hovertemplate=_ANCHOR_HOVER,
     )
-    leader = {"standoff": 7, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": VERMILLION}
     for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, means, strict=False):
-        figure.add_annotation(
-            x=size,
-            y=mean,
-            text=_text(row["name"]),
-            font={"size": 12},
-            ax=-22 if size > sum(span) / 2 else 22,
-            ay=-34,
-            **leader,
-        )
+        side = -22 if size > sum(span) / 2 else 22
+        figure.add_annotation(x=size, y=mean, text=_text(row["name"]), ax=side, ay=-34, **leader)
 
 
 def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, span: Sequence[float]) -> None:
@@ -389,6 +382,7 @@ def _costs(row: Mapping[Any, Any]) -> list[Any]:
 
 
 def _training(row: Mapping[Any, Any]) -> list[Any]:
+    """Return the other four items of a trial's hover text."""
     error = "none" if pd.isna(row["val_error"]) else f"{100 * row['val_error']:.2f} %"
     return [row["seed"], row["epochs"], error, _text(f"trial {row['number']}, {row['status']}")]
 

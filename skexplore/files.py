@@ -60,15 +60,20 @@ def read_yaml(path: Path) -> Any:
         place = f" line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{path}:{place} not valid YAML: {problem}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: nested too deeply") from None
     return data
 
 
 def read_json(path: Path) -> Any:
     """Return the data of a JSON file; anything else is a ``UserError``."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}: not valid JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        raise UserError(f"{path}: not valid JSON ({error})") from None
 
 
 @cache
@@ -84,7 +89,7 @@ def parse(kind: type[T], data: Any, source: str) -> T:
     """
     try:
         text = json.dumps(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{source}: holds a value that is not plain data ({error})") from None
     try:
         checked: T = _adapter(kind).validate_json(text)

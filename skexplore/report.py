@@ -171,7 +171,7 @@ def _markdown() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced}
+    env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
     return env
 
 

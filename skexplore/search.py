@@ -21,7 +21,7 @@ from skexplore.record import Study, StudySpec
 from skexplore.runner import DiskError, default_devices
 from skexplore.sampling import SAMPLERS
 from skexplore.space import Space, check_budget
-from skexplore.store import Store, load_study, study_folder
+from skexplore.store import Store, check_name, load_study, study_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def search(
         budget_gflops, budget_params_m, chosen, trials, study, profile, sampler, anchors, seed
     )
     devices = default_devices(workers)
-    folder = study_folder(study or spec.name)
+    folder = study_folder(spec.name)
 
     def fetching(what: str, done: int, total: int) -> None:
         on_progress(Fetch(what=what, done=done, total=total))
@@ -109,7 +109,7 @@ def plan(
     short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
     name = f"{settings.split.dataset}-{short}-{budget_gflops:g}g-{profile}-s{seed}"
     spec = StudySpec(
-        name=study_folder(study).name if study else name,
+        name=name if study is None else check_name(study),
         space=space.name,
         space_hash=space.hash,
         budget_gflops=budget_gflops,

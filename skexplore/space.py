@@ -1,8 +1,8 @@
 """Search spaces: a base block and decisions that change it, from strict YAML.
 
-A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch without groups, or ``none``),
-``branches.N.groups``, ``reduction``, ``min_dim``, ``fuse``; with ``stages.K.`` before it a decision acts on
-stage K alone (``stages.*.`` or nothing: on all). Every decision is always asked; what does not act is removed
+A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch in block notation, or ``none``),
+``branches.N.groups`` (replaces the groups of that branch), ``reduction``, ``min_dim``, ``fuse``; with
+``stages.K.`` before it a decision acts on stage K alone (``stages.*.`` or nothing: on all). Every decision is always asked; what does not act is removed
 by the canonical form, so that a sampler sees one constant space.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import skexplore
 from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
@@ -43,7 +44,7 @@ class _SpaceFile:
     name: str
     description: str = ""
     base: str
-    decisions: dict[str, list[str | int]] = field(default_factory=dict)
+    decisions: dict[str, list[Any]] = field(default_factory=dict)  # _level_problem checks each level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +95,21 @@ class Space:
         return {path: generator.choice(levels) for path, levels in self.decisions.items()}
 
     def check_buildable(self, backbone: Backbone) -> None:
-        """Raise ``UserError`` that lists every level that ``backbone`` cannot build."""
-        problems = []
+        """Raise ``UserError`` that lists every level, and what of the base stays, that ``backbone`` cannot build."""
+        parts: list[tuple[str, SKBlock, int | None]] = [
+            ("base", block, None) for block in _kept_of_base(self)
+        ]
         for path, levels in self.decisions.items():
             for level in levels:
-                try:
-                    for block in _smallest_use(path, level):
-                        scale_block(block, backbone.cardinality, backbone.widths, backbone.name)
-                except UserError as error:
-                    problems.append(f"space {self.name}: decisions.{path}: level {level}: {error}")
+                place = f"decisions.{path}: level {level}"
+                parts += [(place, block, _stage_of(path)) for block in _smallest_use(path, level)]
+        problems = []
+        for place, block, stage in parts:
+            widths = backbone.widths if stage is None else backbone.widths[stage - 1 : stage]
+            try:
+                scale_block(block, backbone.cardinality, widths, backbone.name)
+            except UserError as error:
+                problems.append(f"space {self.name}: {place}: {error}")
         if problems:
             raise UserError("\n".join(problems))
 
@@ -144,9 +151,24 @@ def check_budget(space: Space, gflops: float | None, params_m: float | None) -> 
     return max_macs, max_params
 
 
-def _size(space: Space, point: Mapping[str, Level], path: str, level: Level) -> tuple[int, int]:
+def _size(space: Space, point: Mapping[str, Level], path: str, level: Level) -> tuple[int, int, int]:
     total = cost(space.decode({**point, path: level}))
-    return total.macs, total.params
+    # a level that another decision hides (r by L, groups by none) still moves to its cheap end
+    number = level if isinstance(level, int) else 0
+    return total.macs, total.params, number if path.endswith("min_dim") else -number
+
+
+def _kept_of_base(space: Space) -> list[SKBlock]:
+    """Return small blocks in which those parts of the base act that no decision replaces on all stages."""
+    decided = {path.removeprefix("stages.*.") for path in space.decisions}
+    kept = [
+        SKBlock(branches=(branch,))
+        for number, branch in enumerate(space.base.branches, start=1)
+        if not {f"branches.{number}", f"branches.{number}.groups"} & decided
+    ]
+    if "min_dim" not in decided:
+        kept.append(SKBlock(branches=(Branch(kernel=3), Branch(kernel=3)), min_dim=space.base.min_dim))
+    return kept
 
 
 def _smallest_use(path: str, level: Level) -> list[SKBlock]:
@@ -154,6 +176,8 @@ def _smallest_use(path: str, level: Level) -> list[SKBlock]:
     match = _match(path)
     if match["groups"]:
         return [SKBlock(branches=(Branch(kernel=3, groups=int(level)),))]
+    if match["branch"] and level != NONE:
+        return [SKBlock(branches=(parse_branch(str(level)),))]
     pair = (Branch(kernel=3), Branch(kernel=3))
     if match["knob"] == "min_dim":
         return [SKBlock(branches=pair, min_dim=int(level))]
@@ -188,10 +212,7 @@ def _apply(base: SKBlock, levels: Mapping[str, Level], *, stage: int | None) -> 
         elif level == NONE:
             branches.pop(int(match["branch"]), None)
         else:
-            number = int(match["branch"])
-            old = branches.get(number)
-            new = parse_branch(str(level))
-            branches[number] = replace(new, groups=old.groups) if old else new
+            branches[int(match["branch"])] = parse_branch(str(level))
     for number, count in groups.items():
         if number in branches:
             branches[number] = replace(branches[number], groups=count)
@@ -240,6 +261,10 @@ def _checked(raw: _SpaceFile, source: str) -> Space:
         problems.append(f"{source}: decisions: none given; a space needs at least one")
     for path, levels in raw.decisions.items():
         problems.extend(f"{source}: decisions.{path}: {problem}" for problem in _level_problems(path, levels))
+        if any("g" in str(level) for level in levels) and f"{path}.groups" in raw.decisions:
+            problems.append(
+                f"{source}: decisions.{path}: gives groups that {path}.groups would replace; use one"
+            )
     if problems:
         raise UserError("\n".join(problems))
     decisions = {path: tuple(levels) for path, levels in raw.decisions.items()}
@@ -267,17 +292,16 @@ def _level_problems(path: str, levels: list[Level]) -> Iterator[str]:
 
 def _level_problem(match: re.Match[str], level: Level) -> str | None:
     if match["groups"] or match["knob"] in ("reduction", "min_dim"):
-        return None if isinstance(level, int) and 1 <= level <= 9999 else "must be a whole number, at least 1"
+        whole = isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= 9999
+        return None if whole else "must be a whole number from 1 to 9999"
     if match["knob"] == "fuse":
         return None if level in ("select", "sum") else "must be select or sum"
     if level == NONE:
         return None
     try:
-        branch = parse_branch(str(level))
+        parse_branch(str(level))
     except UserError as error:
         return str(error)
-    if str(branch) != str(replace(branch, groups=Branch(kernel=3).groups)):
-        return "groups belong in a decision of their own (branches.N.groups)"
     return None
 
 

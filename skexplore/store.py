@@ -26,16 +26,19 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
 
-def study_folder(study: str) -> Path:
-    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``."""
-    if "/" in study:
-        return Path(study)
+def check_name(study: str) -> str:
+    """Return ``study`` if it may be the name of a study; raises ``UserError``."""
     if not _NAME.fullmatch(study) or study.endswith(ANCHORS):
         raise UserError(
-            f"study name {study!r}: must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter or "
-            f"digit and not ending in {ANCHORS}"
+            f"study name {study!r}: must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter "
+            f"or digit and not ending in {ANCHORS}"
         )
-    return Path("studies") / study
+    return study
+
+
+def study_folder(study: str) -> Path:
+    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``."""
+    return Path(study) if "/" in study else Path("studies") / check_name(study)
 
 
 class Store:

@@ -207,8 +207,11 @@ def test_main_prints_parameters_without_skexplore(tmp_path):
 
 @pytest.mark.parametrize(("block", "weights"), [("k3+k5g64+k3d3/r8/L16", True), (PER_STAGE, False)])
 def test_export_verifies(tmp_path, block, weights):
-    checks = verify(exported(tmp_path, block, weights=weights))
+    out = exported(tmp_path, block, weights=weights)
+    before = sorted(out.iterdir())
+    checks = verify(out)
     assert failed(checks) == []
+    assert sorted(out.iterdir()) == before
     names = " ".join(check.name for check in checks)
     for wanted in ("reference cost, fvcore", "proxy cost, fvcore", "runs without skexplore", "equal outputs"):
         assert wanted in names

@@ -1,0 +1,164 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from skexplore import analysis
+from skexplore.cost import cost
+from skexplore.published import TABLES, place, table_rows
+from skexplore.record import COLUMNS, STATUSES
+from studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, synthetic
+
+
+@pytest.fixture
+def study():
+    return synthetic()
+
+
+def test_trials_table_is_every_record_in_the_contract_s_columns(study):
+    table = analysis.trials_table(study)
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == len(ANCHORS) + len(SEARCH)
+    assert {"over_budget", "failed", "diverged", "stopped", "replay", "complete"} == set(table["status"])
+
+
+def test_pareto_table_is_feasible_complete_and_not_dominated(study):
+    blocks = list(analysis.pareto_table(study)["block"])
+    assert blocks == [
+        "k1g64", "k1", "k1+k1", "k3g64", "k1+k3g64", "k1+k3/r8", "k3g64;k3g64;k3+k3g64;k3+k3",
+    ]  # fmt: skip
+
+
+def test_a_smaller_budget_takes_points_off_the_front_and_a_larger_one_claims_nothing_new(study):
+    small = replace(study, spec=replace(SPEC, budget_gflops=4.2))
+    assert analysis.pareto_table(small)["ref_macs"].max() <= 4.2e9
+    large = replace(study, spec=replace(SPEC, budget_gflops=50.0))
+    assert "over_budget" not in set(analysis.pareto_table(large)["status"])
+
+
+def test_placement_has_one_row_per_trained_block_and_table(study):
+    table = analysis.placement_table(study)
+    assert tuple(table.columns) == analysis.PLACEMENT_COLUMNS
+    trained = [number for number, row in enumerate(SEARCH) if row[1] in ("complete", "stopped")]
+    assert [*zip(table["number"], table["table"], strict=True)] == [(n, t) for n in trained for t in TABLES]
+
+
+def test_every_placement_row_is_that_of_published(study):
+    for row in analysis.placement_table(study).to_dict("records"):
+        at = next(at for at in place(row["block"]) if at.table == row["table"])
+        assert row["row_below"] == " | ".join(at.below)
+        assert row["row_above"] == " | ".join(at.above)
+        assert row["nearest"] == " | ".join(at.nearest)
+        assert row["params_diff_pct"] == at.params_diff_pct
+        assert row["macs_diff_pct"] == at.macs_diff_pct
+        assert row["matched"] == at.matched
+
+
+def test_placement_of_the_paper_s_block_is_its_own_row():
+    table = analysis.placement_table(only(("k3+k3d2", "complete", 0.4, 6)))
+    row = table[table["table"] == 3].iloc[0]
+    assert (row["nearest"], row["row_below"]) == ("SKNet-50", "ResNeXt-50 (32x4d)")
+    assert (row["params_diff_pct"], row["macs_diff_pct"], row["matched"]) == (0, 0, True)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_placed_table_holds_all_published_rows_in_the_order_of_cost(study, table):
+    placed = analysis.placed_table(study, table)
+    keys = [*zip(placed["ref_macs"], placed["ref_params"], strict=True)]
+    assert keys == sorted(keys)
+    published = placed[placed["kind"] == "published"]
+    assert list(published["name"]) == [row.system for row in table_rows(table)]
+    assert placed[placed["kind"] == "trial"]["published_error_pct"].isna().all()
+    assert set(analysis.placed_table(study, table, front_only=True)["on_front"]) == {True, False}
+
+
+def test_published_rows_show_our_error_only_where_an_anchor_is_the_same_network(study):
+    placed = analysis.placed_table(study, 3)
+    measured = placed[(placed["kind"] == "published") & placed["val_error"].notna()]
+    # three more rows of Table 3 have K3 blocks, in other backbones
+    assert list(measured["name"]) == ["ResNeXt-50 (32x4d)", "SKNet-50"]
+    assert list(measured["val_error"]) == pytest.approx([0.4431, 0.4160])
+
+
+def test_anchors_have_mean_and_spread_over_seeds(study):
+    rows = analysis.anchors_table(study).to_dict("records")
+    assert [(row["name"], row["n"]) for row in rows] == [("K3", 2), ("K3+K5 SK", 2)]
+    assert rows[0]["mean"] == pytest.approx(0.4431)
+    assert rows[0]["sd"] == pytest.approx(0.0058 / 2**0.5)
+    assert (rows[0]["min"], rows[0]["max"]) == (0.4402, 0.4460)
+    assert rows[1]["ref_macs"] == cost("k3+k3d2").macs
+
+
+def test_one_measurement_told_twice_counts_once(study):
+    twice = replace(study, records=(*study.records, replace(ANCHORS[0], number=99)))
+    assert analysis.study_noise(twice) == analysis.study_noise(study)
+    assert analysis.anchors_table(twice)["n"].tolist() == [2, 2]
+
+
+def test_counters(study):
+    assert analysis.counters(study) == {
+        "asked": 20, "trained": 13, "target": 13, "complete": 11, "stopped": 2, "over_budget": 4,
+        "replay": 1, "failed": 1, "diverged": 1, "running": 0,
+    }  # fmt: skip
+    assert set(STATUSES) < set(analysis.counters(EDGE_CASES["empty"]))
+
+
+def test_ledger_separates_search_from_anchors_and_counts_what_was_free(study):
+    found = analysis.ledger(study)
+    assert found["search_images"] == sum(row[3] for row in SEARCH) * 5_000
+    assert found["anchor_images"] == 4 * 6 * 5_000
+    assert (found["refused_before_training"], found["replays"], found["proposals"]) == (4, 1, 20)
+    assert found["free_share"] == 5 / 20
+    assert analysis.ledger(EDGE_CASES["empty"])["free_share"] is None
+
+
+def test_within_noise_compares_with_the_best(study):
+    noise = analysis.study_noise(study)
+    assert noise is not None
+    assert (noise.df, noise.n) == (2, 4)
+    best = study.best().val_error
+    marks = analysis.within_noise(study)
+    assert marks == {r.number: r.val_error - best < noise.least_difference for r in study.front()}
+    assert marks[study.best().number] is True
+    assert not all(marks.values())
+    assert set(analysis.within_noise(EDGE_CASES["one trial"]).values()) == {None}
+
+
+def test_the_best_is_within_noise_of_itself_even_if_seeds_agree():
+    same = tuple(replace(anchor, val_error=0.4) for anchor in ANCHORS)
+    study = synthetic(records=(*same, record(0, "k3g64", "complete", 0.3, 6)))
+    assert analysis.within_noise(study) == {0: True}
+
+
+def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
+    table = analysis.incumbent(study)
+    best = table["best_val_error"].dropna()
+    assert best.is_monotonic_decreasing
+    assert best.iloc[-1] == study.best().val_error
+    assert table["images"].iloc[-1] == analysis.ledger(study)["search_images"]
+    stopped = only(("k3", "stopped", 0.1, 2), ("k3+k3", "complete", 0.5, 6))
+    assert list(analysis.incumbent(stopped)["best_val_error"].isna()) == [True, False]
+
+
+@pytest.mark.parametrize("case", EDGE_CASES)
+def test_findings_are_plain_strict_json_in_every_state(case):
+    study = EDGE_CASES[case]
+    found = analysis.findings(study)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["best"] == (study.best().row() if study.best() else None)
+    assert [row["number"] for row in found["front"]] == [r.number for r in study.front()]
+    assert all(tuple(row)[: len(COLUMNS)] == COLUMNS for row in found["front"])
+
+
+def test_notes_say_what_is_missing():
+    def said(case):
+        return " ".join(analysis.notes(EDGE_CASES[case]))
+
+    assert "No feasible trial is complete yet" in said("nothing feasible")
+    assert "No feasible trial is complete yet" in said("failures only")
+    assert "2 trial(s) failed or diverged" in said("failures only")
+    assert "1 of 13 trials are trained (state: running)" in said("in progress")
+    assert "Seed noise is not known" in said("one trial")
+    assert "front is one of single trainings" in said("all")
+    assert "n=4 trainings of anchors" in said("all")
+    assert "No feasible" not in said("all")

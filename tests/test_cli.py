@@ -1,0 +1,169 @@
+"""The command line as a user types it: results, messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_cost_of_the_papers_block(command):
+    code, out, err = command("cost", "k3+k3d2")
+    assert (code, err) == (0, "")
+    assert "27,479,784" in out and "4,462,710,784" in out
+    assert "10^9 multiply-adds" in out
+
+
+def test_cost_as_json_has_the_contract_keys(command):
+    code, out, _ = command("cost", "k3d2+k3", "--json")
+    assert code == 0
+    row = json.loads(out)
+    assert list(row) == [
+        "block", "arch_id", "backbone", "resolution", "params", "bn_stats", "macs", "gate_macs", "activations",
+    ]  # fmt: skip
+    assert (row["block"], row["params"], row["macs"]) == ("k3+k3d2", 27479784, 4462710784)
+    assert (row["backbone"], row["resolution"], row["bn_stats"], row["gate_macs"]) == ("sknet50", 224, 84544, 5519360)
+
+
+@pytest.mark.parametrize("backbone", ["sknet50", "8x4d-1111-s2"])
+def test_cost_verified_by_fvcore(command, backbone):
+    code, out, err = command("cost", "k3+k5g64/r8", "--backbone", backbone, "--verify")
+    assert code == 0, err
+    assert "fvcore counts the same" in out
+
+
+def test_cost_exits_1_when_the_built_network_differs(command, monkeypatch):
+    from skexplore import count
+
+    monkeypatch.setattr(count, "differences", lambda *_: {"macs": (1, 2)})
+    code, _, err = command("cost", "k3", "--verify")
+    assert code == 1
+    assert "macs: closed form 1, counted on the built network 2" in err
+
+
+def test_a_block_comes_from_stdin_too(command, monkeypatch):
+    import io
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("k3+k3d2\n"))
+    code, out, _ = command("cost", "-", "--json")
+    assert (code, json.loads(out)["params"]) == (0, 27479784)
+
+
+def test_space_show(command):
+    code, out, _ = command("space", "show", "sk-paper", "--budget-gflops", "4.5")
+    assert code == 0
+    for word in ("branches.1.groups", "distinct architectures", "within the budget", "cheapest    k1g128"):
+        assert word in out
+
+
+def test_space_show_json_has_the_contract_keys(command, tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("name: s\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n  branches.2: [none, k3d2]\n")
+    code, out, _ = command("space", "show", str(path), "--budget-gflops", "4.3", "--json")
+    assert code == 0
+    summary = json.loads(out)
+    assert list(summary) == [
+        "space", "size", "exact", "feasible", "feasible_share", "macs_min", "macs_median", "macs_max",
+        "params_min", "params_median", "params_max", "cheapest",
+    ]  # fmt: skip
+    assert (summary["size"], summary["exact"], summary["feasible"], summary["cheapest"]) == (4, True, 3, "k1")
+
+
+BAD = [
+    (["cost", "k4"], "odd"),
+    (["cost", ""], "empty"),
+    (["cost", "k3g3", "--backbone", "sknet50"], "groups that do"),
+    (["cost", "k3", "--backbone", "sknet5O"], "did you mean sknet50"),
+    (["cost", "nowhere/block.json"], "nowhere/block.json"),
+    (["space", "show", "sk-papper"], "did you mean sk-paper"),
+    (["space", "show", "none.yaml"], "not found"),
+    (["space", "show", "sk-paper", "--budget-gflops", "-1"], "positive"),
+    (["space", "show", "sk-paper", "--budget-gflops", "nan"], "positive"),
+    (["space", "show", "sk-paper", "--budget-gflops", "1"], "cheapest block"),
+    (["search"], "--budget-gflops"),
+    (["search", "--budget-gflops", "many"], "valid number"),
+    (["search", "--budget-gflops", "0"], "positive"),
+    (["search", "--budget-gflops", "nan"], "positive"),
+    (["search", "--budget-gflops", "inf"], "positive"),
+    (["search", "--budget-gflops", "1"], "cheapest block of sk-paper"),
+    (["search", "--budget-gflops", "4.5", "--space", "x"], "unknown space"),
+    (["search", "--budget-gflops", "4.5", "--profile", "x"], "unknown profile"),
+    (["search", "--budget-gflops", "4.5", "--study", "../x"], "study name"),
+    (["search", "--budget-gflops", "4.5", "--study", "<b>"], "study name"),
+    (["search", "--budget-gflops", "4.5", "--data-dir", "/no/such/folder"], "/no/such/folder"),
+    (["status", "nothing"], "no study at"),
+    (["status", "a/../b"], "no study at"),
+    (["report", "nothing"], "no study at"),
+    (["export", "nothing"], "no study at"),
+    (["archive", "nothing"], "no study at"),
+    (["verify", "nothing"], "nothing"),
+    (["nonsense"], "No such command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=[" ".join(case[0]) for case in BAD])
+def test_bad_input_exits_2_with_a_message_and_writes_nothing(command, arguments, message):
+    code, out, err = command(*arguments)
+    assert code == 2
+    assert message in err
+    assert out == "" and "Traceback" not in err
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: s\nname: t\nbase: k3\n", "duplicate"),
+        ("name: !!python/object:os.system s\n", "valid YAML"),
+        ("\tname: s\n", "valid YAML"),
+        ("name: s\nbase: k3\ndecisions:\n  branches.9: [k3]\n", "decisions.branches.9"),
+    ],
+)
+def test_a_bad_space_file_is_named_with_the_place(command, tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    code, _, err = command("search", "--budget-gflops", "4.5", "--space", str(path))
+    assert code == 2
+    assert message in err and "bad.yaml" in err
+    assert not Path("studies").exists()
+
+
+def test_status_without_studies_says_how_to_begin(command):
+    code, out, _ = command("status")
+    assert code == 0 and "skexplore search" in out
+    assert command("status", "--json")[1].strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["--version"], ["cost", "k3+k3d2"]])
+def test_light_commands_import_neither_torch_nor_optuna(arguments):
+    script = (
+        "import sys\n"
+        f"sys.argv = ['skexplore', *{arguments!r}]\n"
+        "from skexplore.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "heavy = {'torch', 'optuna', 'pandas', 'plotly', 'torchvision'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(command, monkeypatch):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skexplore.search.search", interrupted)
+    code, _, err = command("search", "--budget-gflops", "4.5")
+    assert code == 130
+    assert "Repeat the same command" in err
+
+
+def test_every_command_has_a_help_line(command):
+    code, out, _ = command("--help")
+    assert code == 0
+    for name in ("search", "status", "report", "export", "verify", "cost", "space", "archive"):
+        line = next(line for line in out.splitlines() if line.strip().startswith(name))
+        assert len(line.split()) > 3

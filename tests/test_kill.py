@@ -1,0 +1,115 @@
+"""``kill -9`` of a running search, again and again: the same command ends at exactly what was asked for."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from skexplore.record import Record, trained
+from skexplore.store import load_study
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from skexplore.recipe import PROFILES, Profile, Recipe, Split
+from skexplore.search import search
+PROFILES["tiny"] = Profile(
+    name="tiny", backbone="8x4d-1111-s2", recipe=Recipe(epochs=3, batch_size=32),
+    split=Split(dataset="synthetic", train_images=256, val_images=64), trials=4, anchor_seeds=2, why="tests",
+)
+search(budget_gflops=4.4, profile="tiny", study=sys.argv[1], trials=int(sys.argv[2]), workers=int(sys.argv[3]),
+       data_folder=Path(sys.argv[4]), space=sys.argv[5])
+"""
+SPACE = """
+name: light
+base: k3
+decisions:
+  branches.1: [k1, k1g64, k3g64, k3]
+  branches.2: [none, k1, k1g64, k3g128, k3]
+  reduction: [16, 32]
+  fuse: [select, sum]
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path, synthetic_data: Path):
+    """Begin a search in a process of its own."""
+    space = tmp_path / "light.yaml"
+    space.write_text(SPACE)
+
+    def begin(name: str, trials: int, workers: int) -> subprocess.Popen[bytes]:
+        arguments = [name, str(trials), str(workers), str(synthetic_data), str(space)]
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments])
+
+    return begin
+
+
+def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Kill the coordinator, unless it ends first; its workers must end by themselves. Returns whether killed."""
+    deadline = time.monotonic() + seconds
+    workers: set[psutil.Process] = set()
+    while time.monotonic() < deadline and process.poll() is None:
+        workers.update(psutil.Process(process.pid).children())
+        time.sleep(0.05)
+    killed = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive, "a worker outlived its coordinator"
+    return killed
+
+
+def finished(name: str) -> dict[tuple[str, int], Record]:
+    if not Path(f"studies/{name}/study.db").exists():
+        return {}
+    try:
+        records = load_study(name).records
+    except ValueError:  # killed before the study had its specification
+        return {}
+    done = ("complete", "over_budget", "replay", "failed")
+    return {(r.origin == "anchor", r.number): r for r in records if r.status in done}
+
+
+def rows(name: str) -> list[dict[str, object]]:
+    return [{k: v for k, v in r.row().items() if k != "seconds"} for r in load_study(name).records]
+
+
+@pytest.mark.timeout(600)
+def test_killed_six_times_with_two_workers_it_ends_at_exactly_n(start):
+    chance = random.Random(0)
+    kills, trials, before = 0, 8, {}
+    while kills < 6:
+        # ask for one more whenever a try finished before its kill, so that there is always something to kill
+        kills += kill_after(start("killed", trials, 2), chance.uniform(2.0, 9.0))
+        now = finished("killed")
+        assert {key: now[key] for key in before} == before, "a finished row changed"
+        before = now
+        if now and trained(list(now.values())) >= trials:
+            trials += 2
+    assert start("killed", trials, 2).wait(300) == 0
+    study = load_study("killed")
+    assert trained(study.records) == trials
+    trainings = [r.key for r in study.records if r.images]
+    assert len(trainings) == len(set(trainings))
+    assert not [r for r in study.records if r.status == "running"]
+    assert not list(Path("studies/killed/checkpoints").glob("*"))
+    count = len(study.records)
+    assert start("killed", trials, 2).wait(300) == 0
+    assert len(load_study("killed").records) == count
+
+
+@pytest.mark.timeout(600)
+def test_killed_three_times_with_one_worker_the_trials_equal_the_uninterrupted_ones(start):
+    chance = random.Random(1)
+    assert start("whole", 3, 1).wait(300) == 0
+    for _ in range(3):
+        assert kill_after(start("cut", 3, 1), chance.uniform(2.5, 6.0)), "it ended before it could be killed"
+    assert start("cut", 3, 1).wait(300) == 0
+    assert rows("cut") == rows("whole")

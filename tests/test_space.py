@@ -1,0 +1,509 @@
+"""Search spaces: strict files, what levels mean, and counts checked by brute force."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.block import SKBlock, format_blocks, parse_block, parse_blocks
+from skexplore.cost import cost
+from skexplore.errors import UserError
+from skexplore.space import Space, cheapest, check_budget, shipped_spaces, summarise
+
+PROXY = get_backbone("8x4d-1111-s2")
+WIDTHS = (128, 256, 512, 1024)
+
+# sk-paper with fewer levels, so that all of it can be counted here
+REDUCED = {
+    "branches.1": ("k1", "k3", "k3d2"),
+    "branches.1.groups": (32, 128),
+    "branches.2": ("none", "k1", "k3d2", "k7"),
+    "branches.2.groups": (32, 128),
+    "branches.3": ("none", "k3d3", "k7"),
+    "reduction": (4, 16, 32),
+    "min_dim": (16, 32),
+    "fuse": ("select", "sum"),
+}
+
+
+def space(decisions: dict[str, tuple], base: str = "k3", name: str = "test") -> Space:
+    return Space(name=name, description="", base=parse_block(base), decisions=decisions)
+
+
+def written(text: str | bytes, name: str = "given.yaml") -> str:
+    Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return name
+
+
+def refusal(text: str | bytes) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        Space.load(written(text))
+    return str(caught.value).splitlines()
+
+
+# -- finding and reading
+
+
+def test_the_papers_space_is_known_by_name():
+    loaded = Space.load("sk-paper")
+    assert loaded.name == "sk-paper"
+    assert loaded.raw_size == 190_512
+    assert loaded.decisions["branches.2"][0] == "none"
+    assert format_blocks((loaded.base,)) == "k3"
+
+
+def test_a_space_is_read_from_a_path_with_its_levels_in_order():
+    loaded = Space.load(
+        written(
+            "name: mine\ndescription: why\nbase: k3+k3d2\ndecisions:\n  reduction: [16, 4]\n  fuse: [sum, select]\n"
+        )
+    )
+    assert (loaded.name, loaded.description, loaded.base) == ("mine", "why", parse_block("k3+k3d2"))
+    assert list(loaded.decisions.items()) == [("reduction", (16, 4)), ("fuse", ("sum", "select"))]
+
+
+def test_the_current_folders_space_comes_before_the_shipped_one():
+    Path("search_spaces").mkdir()
+    written("name: sk-paper\nbase: k5\ndecisions: {reduction: [8, 16]}\n", "search_spaces/sk-paper.yaml")
+    assert Space.load("sk-paper").base == parse_block("k5")
+    assert shipped_spaces()["sk-paper"] == Path("search_spaces/sk-paper.yaml")
+
+
+def test_an_unknown_space_suggests_the_nearest():
+    with pytest.raises(
+        UserError, match=r"unknown space 'sk-papr' \(did you mean sk-paper\?\); known: .*sk-paper"
+    ):
+        Space.load("sk-papr")
+    with pytest.raises(UserError, match=r"unknown space 'zzzzzz'; known"):
+        Space.load("zzzzzz")
+
+
+@pytest.mark.parametrize("source", ["absent.yaml", "folder/absent", "."])
+def test_a_path_that_is_no_file_is_refused(source):
+    with pytest.raises(UserError, match=r"not found|unknown space"):
+        Space.load(source)
+
+
+# -- strictness
+
+
+def test_a_file_wrong_in_three_places_names_all_three():
+    lines = refusal("name: a b\nbase: k4\ndecisions:\n  branches.1: [k3, k3d0x]\n")
+    assert len(lines) == 3
+    assert all(line.startswith("given.yaml: ") for line in lines)
+    assert [line.split(": ")[1] for line in lines] == ["base", "name", "decisions.branches.1"]
+    assert "kernel 4" in lines[0]
+    assert "k3d0x" in lines[2]
+
+
+def test_wrong_types_and_wrong_values_of_levels_are_named_together():
+    lines = refusal(
+        "name: x\nbase: k3\ndecisions:\n  reduction: [4, true]\n  fuse: [product]\n  min_dim: [1.5]\n"
+    )
+    places = [line.split(": ")[1] for line in lines]
+    assert places == ["decisions.reduction", "decisions.fuse", "decisions.min_dim"]
+
+
+def test_missing_and_unknown_keys_are_named():
+    lines = refusal("name: x\nbaze: k3\ndecision: {}\n")
+    assert set(lines) >= {"given.yaml: baze: unknown key", "given.yaml: decision: unknown key"}
+    assert any(line.startswith("given.yaml: base: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "kernel",
+        "branches",
+        "branches.0",
+        "branches.9",
+        "branches.1.kernel",
+        "stages.0.fuse",
+        "stages.2",
+        "fuse.1",
+        "1",
+    ],
+)
+def test_an_unknown_decision_is_refused_with_what_is_known(path):
+    (line,) = refusal(f"name: x\nbase: k3\ndecisions: {{'{path}': [k3]}}\n")
+    assert line.startswith(f"given.yaml: decisions.{path}: unknown decision; expected branches.N")
+
+
+def test_a_stage_that_the_reference_lacks_is_refused():
+    (line,) = refusal("name: x\nbase: k3\ndecisions: {stages.5.branches.1: [k3]}\n")
+    assert line == "given.yaml: decisions.stages.5.branches.1: stage 5: the reference has 4 stages"
+
+
+def test_a_decision_given_twice_is_refused():
+    (line,) = refusal("name: x\nbase: k3\ndecisions:\n  fuse: [sum]\n  fuse: [select]\n")
+    assert "line 5" in line
+    assert "duplicate key" in line
+
+
+def test_python_tags_are_refused_and_not_run():
+    (line,) = refusal("name: !!python/object/apply:os.mkdir [evil]\nbase: k3\n")
+    assert line.startswith("given.yaml: line 1 not valid YAML")
+    assert not Path("evil").exists()
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "- a\n- b\n", "just text\n", "42\n"])
+def test_a_file_that_is_no_mapping_is_refused(text):
+    (line,) = refusal(text)
+    assert line.startswith("given.yaml: top level: ")
+
+
+@pytest.mark.parametrize("junk", [b"\x89PNG\r\n\x1a\n\x00\xff", bytes(range(256))])
+def test_binary_junk_is_refused(junk):
+    assert refusal(junk) == ["given.yaml: not a text file (UTF-8 expected)"]
+
+
+@pytest.mark.parametrize(
+    "level", ["true", "1.0", "1e1", "[4]", "{a: 1}", "null", "'4'", "0", "-4", "10000", ".nan"]
+)
+@pytest.mark.parametrize("path", ["reduction", "min_dim", "branches.1.groups"])
+def test_a_number_must_be_a_whole_positive_one(path, level):
+    lines = refusal(f"name: x\nbase: k3\ndecisions: {{{path}: [8, {level}]}}\n")
+    assert lines
+    assert all(line.startswith(f"given.yaml: decisions.{path}") for line in lines)
+
+
+@pytest.mark.parametrize("level", ["3", "true", "k4", "K3", "k3d0", "k3+k5", "None", "null"])
+def test_a_branch_level_must_be_a_branch_or_none(level):
+    lines = refusal(f"name: x\nbase: k3\ndecisions: {{branches.1: [k3, {level}]}}\n")
+    assert lines
+    assert all(line.startswith("given.yaml: decisions.branches.1") for line in lines)
+
+
+@pytest.mark.parametrize("level", ["none", "mean", "1", "false"])
+def test_fuse_is_select_or_sum(level):
+    lines = refusal(f"name: x\nbase: k3\ndecisions: {{fuse: [select, {level}]}}\n")
+    assert all(line.startswith("given.yaml: decisions.fuse") for line in lines)
+
+
+def test_groups_inside_a_branch_level_are_allowed():
+    loaded = Space.load(written("name: x\nbase: k3g128\ndecisions: {branches.1: [k3, k5g64]}\n"))
+    assert [format_blocks(loaded.decode(point)) for point in loaded.points()] == ["k3", "k5g64"]
+
+
+def test_groups_inside_a_branch_level_and_in_a_decision_are_refused():
+    (line,) = refusal(
+        "name: x\nbase: k3\ndecisions: {branches.1: [k3, k5g64], branches.1.groups: [32, 64]}\n"
+    )
+    assert line.startswith("given.yaml: decisions.branches.1: ")
+    assert "branches.1.groups" in line
+
+
+@pytest.mark.parametrize(("levels", "problem"), [("[]", "no levels"), ("[4, 8, 4]", "given twice")])
+def test_no_levels_and_equal_levels_are_refused(levels, problem):
+    (line,) = refusal(f"name: x\nbase: k3\ndecisions: {{reduction: {levels}}}\n")
+    assert line.startswith("given.yaml: decisions.reduction: ")
+    assert problem in line
+
+
+def test_a_space_without_decisions_is_refused():
+    (line,) = refusal("name: x\nbase: k3\n")
+    assert line == "given.yaml: decisions: none given; a space needs at least one"
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        "{branches.1: [k3, none]}",
+        "{branches.1: [none, k3], branches.2: [k5, none]}",
+        "{stages.3.branches.1: [k3, none]}",
+    ],
+)
+def test_a_space_in_which_every_branch_can_be_none_is_refused(decisions):
+    lines = refusal(f"name: x\nbase: k3\ndecisions: {decisions}\n")
+    assert lines[0].startswith("given.yaml: decisions: with none wherever it is allowed no block is left")
+
+
+# -- what levels mean
+
+PAIR = space({"branches.2": ("none", "k3d2", "k1"), "branches.2.groups": (32, 64), "reduction": (4, 16)})
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ({"branches.2": "k3d2", "branches.2.groups": 32, "reduction": 16}, "k3+k3d2"),
+        ({"branches.2": "k3d2", "branches.2.groups": 64, "reduction": 4}, "k3+k3d2g64/r4"),
+        ({"branches.2": "k1", "branches.2.groups": 32, "reduction": 16}, "k1+k3"),
+        ({"branches.2": "none", "branches.2.groups": 64, "reduction": 4}, "k3"),
+        ({"branches.2": "none", "branches.2.groups": 32, "reduction": 16}, "k3"),
+    ],
+)
+def test_levels_decode_to_the_block_they_say(levels, expected):
+    assert PAIR.decode(levels) == parse_blocks(expected)
+
+
+def test_a_decision_keeps_what_the_base_says_elsewhere():
+    base = space({"branches.1": ("k5", "k3")}, base="k3+k3d2g64/r4/L64")
+    assert base.decode({"branches.1": "k5"}) == parse_blocks("k3d2g64+k5/r4/L64")
+
+
+def test_a_stages_decision_frees_that_stage_alone():
+    free = space({"stages.2.branches.2": ("k5", "none"), "stages.4.reduction": (4, 16)}, base="k3+k3d2")
+    blocks = free.decode({"stages.2.branches.2": "k5", "stages.4.reduction": 4})
+    assert [format_blocks((block,)).split("/")[0] for block in blocks] == [
+        "k3+k3d2",
+        "k3+k5",
+        "k3+k3d2",
+        "k3+k3d2",
+    ]
+    assert [block.dim(width) for block, width in zip(blocks, WIDTHS, strict=True)] == [32, 32, 32, 256]
+    same = free.decode({"stages.2.branches.2": "none", "stages.4.reduction": 16})
+    assert same == parse_blocks("k3+k3d2;k3;k3+k3d2;k3+k3d2")
+
+
+def test_a_stages_decision_overrides_the_tied_one_on_its_stage():
+    both = space({"branches.1": ("k3", "k7"), "stages.1.branches.1": ("k1", "k5")})
+    assert both.decode({"branches.1": "k7", "stages.1.branches.1": "k5"}) == parse_blocks("k5;k7;k7;k7")
+
+
+def test_stages_star_ties_all_stages():
+    star = space({"stages.*.branches.1": ("k3", "k5"), "stages.*.branches.1.groups": (32, 64)})
+    assert star.decode({"stages.*.branches.1": "k5", "stages.*.branches.1.groups": 64}) == parse_blocks(
+        "k5g64"
+    )
+
+
+def test_stages_that_agree_are_tied_again():
+    free = space({f"stages.{stage}.branches.1": ("k3", "k5") for stage in (1, 2, 3, 4)})
+    assert free.decode(dict.fromkeys(free.decisions, "k5")) == parse_blocks("k5")
+
+
+def some(*levels):
+    return st.lists(st.sampled_from(levels), min_size=1, max_size=2, unique=True).map(tuple)
+
+
+STAGED = {
+    "stages.2.branches.1": some("k1", "k3", "k5"),
+    "stages.2.branches.2": some("none", "k3", "k7"),
+    "stages.2.branches.2.groups": some(32, 64, 128),
+    "stages.3.reduction": some(2, 4, 16, 64),
+    "stages.3.min_dim": some(1, 32, 128, 256),
+    "stages.4.fuse": some("select", "sum"),
+}
+TIED = {
+    "branches.1": some("k1", "k3", "k3d2", "k7"),
+    "branches.1.groups": some(4, 32, 128),
+    "branches.2": some("none", "k3", "k3d2", "k5"),
+    "branches.2.groups": some(16, 32, 64),
+    "branches.3": some("none", "k1"),
+    "reduction": some(1, 4, 16, 64),
+    "min_dim": some(1, 32, 64, 256),
+    "fuse": some("select", "sum"),
+}
+
+
+@st.composite
+def spaces(draw) -> Space:
+    choices = TIED | STAGED
+    paths = draw(st.lists(st.sampled_from(sorted(choices)), min_size=1, max_size=6, unique=True))
+    base = draw(st.sampled_from(["k3", "k3+k5/r2/L64", "k3g128+k7g4+k1/sum"]))
+    return space({path: draw(choices[path]) for path in paths}, base=base)
+
+
+@settings(max_examples=80, deadline=None)
+@given(spaces(), st.integers(0, 100))
+def test_decoded_blocks_are_canonical_and_round_trip(given_space, seed):
+    blocks = given_space.decode(given_space.sample(random.Random(seed)))
+    assert canonical_at_reference(blocks) == blocks
+    assert parse_blocks(format_blocks(blocks)) == blocks
+    assert len(blocks) in (1, len(REFERENCE.stages))
+
+
+def test_points_are_all_combinations_once_and_samples_are_among_them():
+    points = [tuple(sorted(point.items())) for point in PAIR.points()]
+    assert len(points) == len(set(points)) == PAIR.raw_size == 12
+    generator = random.Random(0)
+    samples = {tuple(sorted(PAIR.sample(generator).items())) for _ in range(500)}
+    assert samples == set(points)
+
+
+# -- counts
+
+
+def network_of(point: dict) -> tuple:
+    """Return what tells networks of a space like sk-paper apart, without the notation's canonical form."""
+    branches = []
+    for number in (1, 2, 3):
+        level = point.get(f"branches.{number}", "none")
+        if level != "none":
+            branches.append((level, point.get(f"branches.{number}.groups", 32)))
+    if len(branches) == 1:
+        attention: tuple = ()
+    elif point["fuse"] == "sum":
+        attention = ("sum",)
+    else:
+        attention = tuple(max(width // point["reduction"], point["min_dim"]) for width in WIDTHS)
+    return tuple(sorted(branches)), attention
+
+
+def block_of(point: dict) -> SKBlock:
+    branches = []
+    for number in (1, 2, 3):
+        level = point.get(f"branches.{number}", "none")
+        if level != "none":
+            branches.append(f"{level}g{point.get(f'branches.{number}.groups', 32)}")
+    knobs = f"/r{point['reduction']}/L{point['min_dim']}" + ("/sum" if point["fuse"] == "sum" else "")
+    return parse_block("+".join(branches) + knobs)
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict:
+    """Return the cost of every distinct network of the reduced space, found by brute force."""
+    points = [dict(zip(REDUCED, chosen, strict=True)) for chosen in itertools.product(*REDUCED.values())]
+    return {network_of(point): cost(block_of(point)) for point in points}
+
+
+def test_a_space_is_counted_as_brute_force_counts_it(counted):
+    max_macs, max_params = 4.5e9, 28.2e6
+    macs, params = [c.macs for c in counted.values()], [c.params for c in counted.values()]
+    found = summarise(space(REDUCED), max_macs, max_params)
+    feasible = sum(c.macs <= max_macs and c.params <= max_params for c in counted.values())
+    assert 0 < feasible < len(counted)
+    assert found.exact
+    assert (found.size, found.feasible) == (len(counted), feasible)
+    assert found.feasible_share == feasible / len(counted)
+    assert (found.macs_min, found.macs_max) == (min(macs), max(macs))
+    assert (found.params_min, found.params_max) == (min(params), max(params))
+    assert found.macs_median == round(statistics.median(macs))
+    assert found.params_median == round(statistics.median(params))
+    assert found.cheapest == "k1g128"
+
+
+def test_the_cheapest_block_is_the_minimum_of_the_whole_space(counted):
+    own = cost(cheapest(space(REDUCED)))
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in counted.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces())
+def test_the_cheapest_block_is_the_minimum_of_any_space(given_space):
+    own = cost(cheapest(given_space))
+    costs = [cost(blocks) for blocks in {given_space.decode(point) for point in given_space.points()}]
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in costs)
+
+
+@pytest.mark.parametrize(
+    ("base", "decisions"),
+    [
+        # each of r and L hides the other: no step of one alone makes the block smaller
+        ("k3+k3d2", {"stages.2.reduction": (4, 16), "stages.2.min_dim": (64, 16)}),
+        # once the second branch is none, its groups and the fusion do nothing
+        ("k3", {"branches.2": ("k3", "none"), "fuse": ("select", "sum"), "branches.2.groups": (4, 64)}),
+    ],
+)
+def test_the_cheapest_block_is_found_where_one_decision_hides_another(base, decisions):
+    given_space = space(decisions, base=base)
+    costs = [cost(given_space.decode(point)) for point in given_space.points()]
+    own = cost(cheapest(given_space))
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in costs)
+    assert len({(c.macs, c.params) for c in costs}) > 1
+
+
+def test_a_space_too_large_to_count_says_so_and_is_sampled():
+    stages = {f"stages.{stage}.{path}": levels for stage in (1, 2, 3, 4) for path, levels in REDUCED.items()}
+    large = space({path: levels for path, levels in stages.items() if "groups" not in path})
+    assert large.raw_size > 1_000_000
+    import skexplore.space as module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SAMPLES", 200)
+        found = summarise(large, max_macs=4.6e9)
+    assert not found.exact
+    assert found.size == large.raw_size
+    assert found.feasible == round(large.raw_size * found.feasible_share)
+    assert 0 < found.feasible_share < 1
+    assert found.macs_min <= found.macs_median <= found.macs_max
+
+
+# -- budgets
+
+
+def test_a_budget_is_in_multiply_adds_and_parameters():
+    assert check_budget(PAIR, 4.5, 30.0) == (4.5e9, 30e6)
+    assert check_budget(PAIR, None, None) == (math.inf, math.inf)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_a_budget_that_is_no_positive_number_is_refused(value):
+    with pytest.raises(UserError, match=r"--budget-gflops .*: must be a positive number"):
+        check_budget(PAIR, value, None)
+    with pytest.raises(UserError, match=r"--budget-params .*: must be a positive number"):
+        check_budget(PAIR, 4.5, value)
+
+
+def test_a_budget_below_the_cheapest_block_names_that_block():
+    with pytest.raises(
+        UserError, match=r"--budget-gflops 4: the cheapest block of test, k3, needs 4\.230 GFLOPs"
+    ):
+        check_budget(PAIR, 4.0, None)
+    with pytest.raises(
+        UserError, match=r"--budget-params 25: the cheapest block of test, k3, needs 25\.03 M"
+    ):
+        check_budget(PAIR, 5.0, 25.0)
+
+
+def test_a_budget_of_exactly_the_cheapest_block_is_allowed():
+    assert check_budget(PAIR, 4.230479872, 25.028904) == (4230479872, 25028904)
+
+
+# -- backbones and identity
+
+
+def test_every_level_that_a_backbone_cannot_build_is_listed():
+    bad = space({"branches.1.groups": (2, 32, 48), "min_dim": (1, 2, 32), "reduction": (3, 5)})
+    with pytest.raises(UserError) as caught:
+        bad.check_buildable(PROXY)
+    lines = str(caught.value).splitlines()
+    assert [line.split(": ")[1:3] for line in lines] == [
+        ["decisions.branches.1.groups", "level 2"],
+        ["decisions.branches.1.groups", "level 48"],
+        ["decisions.min_dim", "level 2"],
+    ]
+    assert all(line.startswith("space test: ") and "8x4d-1111-s2" in line for line in lines)
+
+
+@pytest.mark.parametrize("backbone", ["sknet50", "8x4d-1111-s2", "16x4d-1111", "32x4d-1111"])
+def test_the_shipped_space_builds_on_the_proxies(backbone):
+    Space.load("sk-paper").check_buildable(get_backbone(backbone))
+
+
+def test_a_level_of_one_stage_must_fit_that_stage_alone():
+    space({"stages.4.branches.1.groups": (32, 1024)}).check_buildable(PROXY)
+    with pytest.raises(UserError, match=r"decisions.stages.1.branches.1.groups: level 1024"):
+        space({"stages.1.branches.1.groups": (32, 1024)}).check_buildable(PROXY)
+
+
+@pytest.mark.parametrize("decisions", [{"branches.1": ("k3", "k5")}, {"stages.*.branches.1.groups": (32,)}])
+def test_what_a_decision_replaces_of_the_base_need_not_be_buildable(decisions):
+    space(decisions, base="k3g2").check_buildable(PROXY)
+
+
+@pytest.mark.parametrize("base", ["k3g2", "k3+k3d2/L30"])
+def test_a_base_that_a_backbone_cannot_build_is_refused(base):
+    with pytest.raises(UserError, match=r"space test: base: .*8x4d-1111-s2"):
+        space({"reduction": (4, 16)}, base=base).check_buildable(PROXY)
+
+
+def test_the_hash_is_of_base_and_decisions_not_of_the_name():
+    one = space({"reduction": (4, 16)})
+    assert one.hash == Space(name="other", description="text", base=one.base, decisions=one.decisions).hash
+    others = [
+        space({"reduction": (4, 8)}),
+        space({"reduction": (4, 16, 32)}),
+        space({"min_dim": (4, 16)}),
+        space({"reduction": (4, 16)}, base="k5"),
+    ]
+    assert len({one.hash, *(other.hash for other in others)}) == 5
