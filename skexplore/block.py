@@ -212,8 +212,7 @@ def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
     Branches are sorted, knobs that cannot act are dropped, r and L get one spelling for one sequence of d
     (the default where it fits, else L32 or no floor, then the smallest r), and stages that agree are tied.
     """
-    stages = per_stage(blocks, len(widths))
-    forms = [_without_idle_knobs(block) for block in stages]
+    forms = per_stage(tuple(_without_idle_knobs(block) for block in blocks), len(widths))
     dims = tuple(block.dim(width) for block, width in zip(forms, widths, strict=True))
     first = forms[0]
     if all((form.branches, form.selects) == (first.branches, first.selects) for form in forms):
@@ -225,9 +224,11 @@ def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
 
 
 def _without_idle_knobs(block: SKBlock) -> SKBlock:
-    branches = tuple(sorted(replace(b, dilation=1) if b.kernel == 1 else b for b in block.branches))
+    branches = tuple(
+        sorted(replace(b, dilation=1) if b.kernel == 1 and b.dilation > 1 else b for b in block.branches)
+    )
     if block.selects:
-        return replace(block, branches=branches)
+        return block if branches == block.branches else replace(block, branches=branches)
     return SKBlock(branches=branches, fuse="select" if len(branches) == 1 else "sum")
 
 
@@ -235,7 +236,9 @@ def _respelled(block: SKBlock, widths: tuple[int, ...], dims: tuple[int, ...]) -
     if not block.selects:
         return block
     spelling = _spelling(widths, dims)
-    return None if spelling is None else replace(block, reduction=spelling[0], min_dim=spelling[1])
+    if spelling is None or spelling == (block.reduction, block.min_dim):
+        return block if spelling else None
+    return replace(block, reduction=spelling[0], min_dim=spelling[1])
 
 
 @lru_cache(maxsize=65536)

@@ -123,7 +123,8 @@ def space_show(
     """Print the decisions, size and reference costs of a search space."""
     from skexplore.backbone import get_backbone
     from skexplore.recipe import PROFILES
-    from skexplore.space import Space, check_budget, summarise
+    from skexplore.space import Space
+    from skexplore.survey import check_budget, summarise
 
     chosen = Space.load(space)
     for name in sorted({profile.backbone for profile in PROFILES.values()}):

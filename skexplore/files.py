@@ -7,7 +7,7 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, with_config
 from ruamel.yaml import YAML
@@ -92,7 +92,7 @@ def parse(kind: type[T], data: Any, source: str) -> T:
     except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{source}: holds a value that is not plain data ({error})") from None
     try:
-        checked: T = _adapter(kind).validate_json(text)
+        checked: T = _adapter(cast("Any", kind)).validate_json(text)
     except ValidationError as error:
         lines = []
         for item in error.errors():

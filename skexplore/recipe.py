@@ -91,8 +91,8 @@ PROFILES: dict[str, Profile] = {
     "quick": Profile(
         name="quick",
         backbone="8x4d-1111-s2",
-        recipe=Recipe(epochs=6, batch_size=64),
-        split=Split(train_images=5_000, val_images=5_000),
+        recipe=Recipe(epochs=3, batch_size=64),
+        split=Split(train_images=10_000, val_images=5_000),
         trials=12,
         anchor_seeds=2,
         why="a whole search within 15 minutes on two CPU cores; separates only large differences",

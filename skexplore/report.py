@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from skexplore import analysis, figures
 from skexplore.files import write_atomic
 from skexplore.published import TABLES
 from skexplore.record import Study
+from skexplore.render import Environment, environment, template_source
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
 PICTURE_SIZE = (860, 520)  # pixels; the width of a README's column
@@ -146,13 +146,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
 
 
 def _page() -> Environment:
-    loader = PackageLoader("skexplore")
-    env = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    env = environment()
     env.filters |= FILTERS | {"script_json": _script_json}
     env.globals["plotly_js"] = Markup(figures.plotly_js().replace("</script", "<\\/script"))
-    env.globals["source"] = lambda name: Markup(loader.get_source(env, name)[0])
+    env.globals["source"] = lambda name: Markup(template_source(name))
     return env
 
 
@@ -162,15 +159,7 @@ def _script_json(text: str) -> Markup:
 
 
 def _markdown() -> Environment:
-    env = Environment(
-        loader=PackageLoader("skexplore"),
-        autoescape=False,  # HTML's escapes are not Markdown's: ``finalize`` does it
-        finalize=_md_text,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    env = environment(finalize=_md_text)  # HTML's escapes are not Markdown's
     env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
     return env
 

@@ -20,8 +20,9 @@ from skexplore.recipe import get_profile
 from skexplore.record import Study, StudySpec
 from skexplore.runner import DiskError, default_devices
 from skexplore.sampling import SAMPLERS
-from skexplore.space import Space, check_budget
+from skexplore.space import Space
 from skexplore.store import Store, check_name, load_study, study_folder
+from skexplore.survey import check_budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

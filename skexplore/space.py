@@ -2,8 +2,8 @@
 
 A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch in block notation, or ``none``),
 ``branches.N.groups`` (replaces the groups of that branch), ``reduction``, ``min_dim``, ``fuse``; with
-``stages.K.`` before it a decision acts on stage K alone (``stages.*.`` or nothing: on all). Every decision is always asked; what does not act is removed
-by the canonical form, so that a sampler sees one constant space.
+``stages.K.`` before it a decision acts on stage K alone (``stages.*.`` or nothing: on all). Every decision is
+always asked; what does not act is removed by the canonical form, so that a sampler sees one constant space.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import math
 import random
 import re
-import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -24,12 +23,12 @@ from typing import Any
 
 import skexplore
 from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
-from skexplore.block import Blocks, Branch, SKBlock, format_blocks, parse_block, parse_branch, scale_block
-from skexplore.cost import Cost, cost
+from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_branch, scale_block
 from skexplore.errors import UserError
 from skexplore.files import parse, read_yaml
 
 Level = str | int
+_Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
 ENUMERABLE = 1_000_000  # raw points up to which a space is counted exactly
 SAMPLES = 20_000
 NONE = "none"
@@ -78,12 +77,21 @@ class Space:
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
-        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean."""
-        tied = _apply(self.base, levels, stage=None)
-        if not any(_stage_of(path) for path in levels):
-            return canonical_at_reference((tied,))
+        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean.
+
+        A decision of one stage goes before the same decision of all stages.
+        """
+        tied: dict[_Target, Level] = {}
+        freed: dict[int, dict[_Target, Level]] = {}
+        for path, level in levels.items():
+            stage, target = _target(path)
+            (tied if stage is None else freed.setdefault(stage, {}))[target] = level
+        if not freed:
+            return canonical_at_reference((_changed(self.base, tied),))
         stages = range(1, len(REFERENCE.stages) + 1)
-        return canonical_at_reference(tuple(_apply(tied, levels, stage=stage) for stage in stages))
+        return canonical_at_reference(
+            tuple(_changed(self.base, tied | freed.get(stage, {})) for stage in stages)
+        )
 
     def points(self) -> Iterator[dict[str, Level]]:
         """Yield every combination of levels, in order."""
@@ -102,7 +110,8 @@ class Space:
         for path, levels in self.decisions.items():
             for level in levels:
                 place = f"decisions.{path}: level {level}"
-                parts += [(place, block, _stage_of(path)) for block in _smallest_use(path, level)]
+                stage, target = _target(path)
+                parts += [(place, block, stage) for block in _smallest_use(target, level)]
         problems = []
         for place, block, stage in parts:
             widths = backbone.widths if stage is None else backbone.widths[stage - 1 : stage]
@@ -112,50 +121,6 @@ class Space:
                 problems.append(f"space {self.name}: {place}: {error}")
         if problems:
             raise UserError("\n".join(problems))
-
-
-def cheapest(space: Space) -> Blocks:
-    """Return the block of fewest macs (then params) without counting the whole space.
-
-    Each decision moves macs and params in one direction whatever the others are (kernel, groups, number of
-    branches, r, L, select), so that the best level of each, taken one at a time until nothing changes, is the
-    best of all.
-    """
-    point = {path: levels[0] for path, levels in space.decisions.items()}
-    while True:
-        before = dict(point)
-        for path, levels in space.decisions.items():
-            point[path] = min(levels, key=lambda level: _size(space, point, path, level))
-        if point == before:
-            return space.decode(point)
-
-
-def check_budget(space: Space, gflops: float | None, params_m: float | None) -> tuple[float, float]:
-    """Return the budget as (macs, params), infinite where none is given.
-
-    gflops: 10^9 multiply-adds, params_m: 10^6 parameters, at the reference. Raises ``UserError`` if a number
-    is no budget or nothing in ``space`` keeps it.
-    """
-    for option, value in (("--budget-gflops", gflops), ("--budget-params", params_m)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UserError(f"{option} {value}: must be a positive number")
-    max_macs = math.inf if gflops is None else gflops * 1e9
-    max_params = math.inf if params_m is None else params_m * 1e6
-    blocks = cheapest(space)
-    least = cost(blocks)
-    text = f"the cheapest block of {space.name}, {format_blocks(blocks)}, needs"
-    if least.macs > max_macs:
-        raise UserError(f"--budget-gflops {gflops:g}: {text} {least.macs / 1e9:.3f} GFLOPs at the reference")
-    if least.params > max_params:
-        raise UserError(f"--budget-params {params_m:g}: {text} {least.params / 1e6:.2f} M parameters")
-    return max_macs, max_params
-
-
-def _size(space: Space, point: Mapping[str, Level], path: str, level: Level) -> tuple[int, int, int]:
-    total = cost(space.decode({**point, path: level}))
-    # a level that another decision hides (r by L, groups by none) still moves to its cheap end
-    number = level if isinstance(level, int) else 0
-    return total.macs, total.params, number if path.endswith("min_dim") else -number
 
 
 def _kept_of_base(space: Space) -> list[SKBlock]:
@@ -171,53 +136,53 @@ def _kept_of_base(space: Space) -> list[SKBlock]:
     return kept
 
 
-def _smallest_use(path: str, level: Level) -> list[SKBlock]:
+def _smallest_use(target: _Target, level: Level) -> list[SKBlock]:
     """Return small blocks in which ``level`` acts: two branches, so that select uses r and L."""
-    match = _match(path)
-    if match["groups"]:
+    kind, _ = target
+    if kind == "groups":
         return [SKBlock(branches=(Branch(kernel=3, groups=int(level)),))]
-    if match["branch"] and level != NONE:
+    if kind == "branch" and level != NONE:
         return [SKBlock(branches=(parse_branch(str(level)),))]
-    pair = (Branch(kernel=3), Branch(kernel=3))
-    if match["knob"] == "min_dim":
-        return [SKBlock(branches=pair, min_dim=int(level))]
+    if kind == "min_dim":
+        return [SKBlock(branches=(Branch(kernel=3), Branch(kernel=3)), min_dim=int(level))]
     return []
 
 
 @lru_cache(maxsize=1024)  # asked for every decision of every point of a space
-def _match(path: str) -> re.Match[str]:
+def _target(path: str) -> tuple[int | None, _Target]:
+    """Return the stage of a decision (None: all of them) and what it sets there."""
     match = _PATH.fullmatch(path)
     assert match is not None  # paths are checked when a space is loaded
-    return match
+    stage = None if match["stage"] in (None, "*") else int(match["stage"])
+    if match["knob"]:
+        return stage, (match["knob"], 0)
+    return stage, ("groups" if match["groups"] else "branch", int(match["branch"]))
 
 
-def _stage_of(path: str) -> int | None:
-    match = _match(path)
-    return int(match["stage"]) if match["stage"] not in (None, "*") else None
-
-
-def _apply(base: SKBlock, levels: Mapping[str, Level], *, stage: int | None) -> SKBlock:
-    """Return ``base`` changed by the levels whose path is for ``stage`` (None: for all stages)."""
+def _changed(base: SKBlock, settings: Mapping[_Target, Level]) -> SKBlock:
+    """Return ``base`` with the levels of ``settings`` in place."""
     branches: dict[int, Branch] = dict(enumerate(base.branches, start=1))
     groups: dict[int, int] = {}
-    knobs: dict[str, Level] = {}
-    for path, level in levels.items():
-        match = _match(path)
-        if _stage_of(path) != stage:
-            continue
-        if match["knob"]:
-            knobs[match["knob"]] = level
-        elif match["groups"]:
-            groups[int(match["branch"])] = int(level)
+    knobs = {"reduction": base.reduction, "min_dim": base.min_dim, "fuse": base.fuse}
+    for (kind, number), level in settings.items():
+        if kind == "groups":
+            groups[number] = int(level)
+        elif kind != "branch":
+            knobs[kind] = level
         elif level == NONE:
-            branches.pop(int(match["branch"]), None)
+            branches.pop(number, None)
         else:
-            branches[int(match["branch"])] = parse_branch(str(level))
-    for number, count in groups.items():
-        if number in branches:
-            branches[number] = replace(branches[number], groups=count)
-    ordered = tuple(branches[number] for number in sorted(branches))
-    return replace(base, branches=ordered, **knobs)  # type: ignore[arg-type]
+            branches[number] = parse_branch(str(level))
+    chosen = tuple(
+        _grouped(branches[number], groups[number]) if number in groups else branches[number]
+        for number in sorted(branches)
+    )
+    return SKBlock(branches=chosen, **knobs)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def _grouped(branch: Branch, groups: int) -> Branch:
+    return replace(branch, groups=groups)
 
 
 def find_space(source: str) -> Path:
@@ -315,54 +280,3 @@ def _check_never_empty(space: Space, source: str) -> None:
             f"{source}: decisions: with none wherever it is allowed no block is left ({error}); "
             "give one branch no level none"
         ) from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceSummary:
-    """Size and reference costs of a space.
-
-    Sizes and shares count distinct architectures if ``exact``; else ``size`` is an upper bound (the raw
-    combinations) and the rest is of a uniform sample. ``cheapest`` is the block of fewest macs.
-    """
-
-    space: str
-    size: int
-    exact: bool
-    feasible: int
-    feasible_share: float
-    macs_min: int
-    macs_median: int
-    macs_max: int
-    params_min: int
-    params_median: int
-    params_max: int
-    cheapest: str
-
-
-def summarise(space: Space, max_macs: float = math.inf, max_params: float = math.inf) -> SpaceSummary:
-    """Return size, feasible share and costs of ``space`` under a budget at the reference."""
-    exact = space.raw_size <= ENUMERABLE
-    generator = random.Random(0)
-    points = space.points() if exact else (space.sample(generator) for _ in range(SAMPLES))
-    costs: dict[Blocks, Cost] = {}
-    for point in points:
-        blocks = space.decode(point)
-        if blocks not in costs:
-            costs[blocks] = cost(blocks)
-    feasible = sum(c.macs <= max_macs and c.params <= max_params for c in costs.values())
-    macs, params = [c.macs for c in costs.values()], [c.params for c in costs.values()]
-    cheapest = min(costs, key=lambda blocks: (costs[blocks].macs, costs[blocks].params))
-    return SpaceSummary(
-        space=space.name,
-        size=len(costs) if exact else space.raw_size,
-        exact=exact,
-        feasible=feasible if exact else round(space.raw_size * feasible / len(costs)),
-        feasible_share=feasible / len(costs),
-        macs_min=min(macs),
-        macs_median=round(statistics.median(macs)),
-        macs_max=max(macs),
-        params_min=min(params),
-        params_median=round(statistics.median(params)),
-        params_max=max(params),
-        cheapest=format_blocks(cheapest),
-    )

@@ -50,7 +50,8 @@ def test_canonical_form_is_idempotent_and_keeps_the_network(value):
     assert cost(once) == cost(value)
     for before, after, width in zip(per_stage(value, 4), per_stage(once, 4), REFERENCE.widths, strict=True):
         assert before.selects == after.selects
-        assert [b.groups for b in sorted(before.branches)] != [] and len(before.branches) == len(after.branches)
+        assert [b.groups for b in sorted(before.branches)] != []
+        assert len(before.branches) == len(after.branches)
         if before.selects:
             assert before.dim(width) == after.dim(width)
 

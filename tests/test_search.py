@@ -119,7 +119,8 @@ def test_nothing_over_budget_is_trained_and_the_sampler_is_told_before(run):
         assert (own.macs, own.params) == (record.ref_macs, record.ref_params)
         assert (record.status == "over_budget") == (own.macs > 4.5e9)
         if record.status == "over_budget":
-            assert record.images == 0 and record.val_error is None
+            assert record.images == 0
+            assert record.val_error is None
     stored = optuna.load_study(study_name="s", storage="sqlite:///studies/s/study.db")
     for trial, record in zip(stored.trials, study.searched, strict=True):
         assert trial.constraints == {"gflops": pytest.approx(record.ref_macs / 4.5e9 - 1)}
@@ -135,7 +136,9 @@ def test_a_budget_in_params_is_kept_too(run):
 
 def test_nothing_is_trained_twice(run, tmp_path):
     space = tmp_path / "small.yaml"
-    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n  branches.2: [none, k1, k3]\n")
+    space.write_text(
+        "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n  branches.2: [none, k1, k3]\n"
+    )
     study = run(space=str(space), trials=50)
     # k1, k3, k1+k1, k1+k3, k3+k3: five networks, of which k3 is an anchor
     assert sorted(r.block for r in study.searched if r.images) == ["k1", "k1+k1", "k1+k3", "k3+k3"]
@@ -157,7 +160,8 @@ def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):
     space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k3, k1]\n")
     study = run(space=str(space), trials=50)
     replays = [r for r in study.searched if r.block == "k3"]
-    assert {r.status for r in replays} == {"replay"} and {r.origin for r in replays} == {"replay"}
+    assert {r.status for r in replays} == {"replay"}
+    assert {r.origin for r in replays} == {"replay"}
     stored = optuna.load_study(study_name="s", storage="sqlite:///studies/s/study.db")
     complete = [t.number for t in stored.trials if t.state is optuna.trial.TrialState.COMPLETE]
     told = [r for r in replays if r.number in complete]
@@ -204,7 +208,8 @@ def test_a_failure_is_tried_once_more_then_recorded_and_the_search_goes_on(run):
 
     study = run(answer=answer, trials=5)
     failed = [r for r in study.searched if r.status == "failed"]
-    assert failed and all(r.reason == "OutOfMemoryError: synthetic" for r in failed)
+    assert failed
+    assert all(r.reason == "OutOfMemoryError: synthetic" for r in failed)
     assert all(calls[r.key] == 2 for r in failed)
     assert trained(study.records) == 5
 
@@ -228,8 +233,10 @@ def test_a_diverged_training_is_recorded_and_told_as_guessing(run):
 
     study = run(answer=answer, trials=2, anchors="none", space="sk-paper", interrupts=_stop_after(6))
     record = next(r for r in study.searched if r.status == "diverged")
-    assert record.val_error is None and "nan" in record.reason
-    assert study.front() == [] and study.best() is None
+    assert record.val_error is None
+    assert "nan" in record.reason
+    assert study.front() == []
+    assert study.best() is None
 
 
 def _stop_after(trials):
