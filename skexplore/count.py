@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import warnings
 
 import torch
-from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import nn
 
 from skexplore.backbone import Backbone
 from skexplore.block import Blocks
 from skexplore.cost import Cost, cost
 from skexplore.model import build
+
+with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
+    warnings.simplefilter("ignore", FutureWarning)
+    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 
 
 def count(network: nn.Module, resolution: int) -> Cost:

@@ -19,10 +19,7 @@ from skexplore.files import write_atomic
 from skexplore.model import build
 from skexplore.record import Record, Study
 from skexplore.render import render
-from skexplore.verify import Check, verify
 from skexplore.weights import load_weights, weights_file
-
-__all__ = ["Check", "chosen", "export_block", "verify"]
 
 CODE_NAME = "block.py"
 WEIGHTS_NAME = "weights.safetensors"

@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from skexplore.errors import UserError
 
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
 GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
 BAND = "rgba(0,158,115,0.15)"
@@ -130,7 +130,7 @@ def curves_figure(curves: pd.DataFrame, front: pd.DataFrame, *, band: Band | Non
         ("Pareto front", curves[chosen], {"color": BLUE, "width": 2.6}, "circle"),
         ("complete", curves[~anchor & ~chosen & complete], thin, "circle-open"),
         ("not complete", curves[~anchor & ~chosen & ~complete], {**thin, "dash": "dot"}, "x"),
-        ("anchors", curves[anchor], {**thin, "color": VERMILLION}, "diamond"),
+        ("anchors", curves[anchor], {**thin, "color": VERMILION}, "diamond"),
     ):
         if not rows.empty:
             figure.add_trace(_lines(rows, name, line, symbol))
@@ -148,7 +148,7 @@ def incumbent_figure(incumbent: pd.DataFrame, anchors: pd.DataFrame, *, band: Ba
     figure.update_yaxes(range=_error_span(incumbent["val_error"].dropna(), anchors))
     figure.update_xaxes(rangemode="tozero")
     _add_band(figure, band)
-    line = {"color": VERMILLION, "width": 1.4, "dash": "dot"}
+    line = {"color": VERMILION, "width": 1.4, "dash": "dot"}
     for row in anchors.to_dict("records"):
         name = {"text": f"{_text(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
         figure.add_hline(y=100 * row["mean"], line=line, annotation=name, annotation_position="top right")
@@ -312,7 +312,7 @@ def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Se
     if anchors.empty:
         return
     rows = anchors.to_dict("records")
-    leader = {"standoff": 7, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": VERMILLION, "font": {"size": 12}}
+    leader = {"standoff": 7, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": VERMILION, "font": {"size": 12}}
     sizes, means = axis.of(anchors), _percent(anchors["mean"])
     above = [100 * (row["max"] - row["mean"]) for row in rows]
     below = [100 * (row["mean"] - row["min"]) for row in rows]
@@ -322,7 +322,7 @@ def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Se
         error_y={"array": above, "arrayminus": below, "thickness": 1.6, "width": 5},
         mode="markers",
         name="anchors, range over seeds",
-        marker={"symbol": "diamond", "size": 10, "color": VERMILLION},
+        marker={"symbol": "diamond", "size": 10, "color": VERMILION},
         text=[_text(row["name"]) for row in rows],
         customdata=[[*_costs(row), row["n"], 100 * row["min"], 100 * row["max"]] for row in rows],
         hovertemplate=_ANCHOR_HOVER,

@@ -93,7 +93,7 @@ PROFILES: dict[str, Profile] = {
         backbone="8x4d-1111-s2",
         recipe=Recipe(epochs=3, batch_size=64),
         split=Split(train_images=10_000, val_images=5_000),
-        trials=12,
+        trials=10,
         anchor_seeds=2,
         why="a whole search within 15 minutes on two CPU cores; separates only large differences",
     ),

@@ -18,11 +18,12 @@ from skexplore.block import format_blocks, parse_blocks
 from skexplore.blockfile import load_block, read_block_file
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.errors import UserError
-from skexplore.export import chosen, export_block, verify
+from skexplore.export import chosen, export_block
 from skexplore.model import build, seeded_build
 from skexplore.recipe import Recipe, Split, TrainSpec
 from skexplore.record import Record, Study, StudySpec
 from skexplore.render import render
+from skexplore.verify import verify
 from skexplore.weights import save_weights, weights_file
 
 PROXY = "8x4d-1111-s2"
