@@ -1,5 +1,5 @@
 # make search: from nothing to a report. make test: what the tests need, then the tests.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
 BUDGET ?= 4.5

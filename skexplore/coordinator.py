@@ -25,7 +25,7 @@ from skexplore.store import Store
 from skexplore.weights import weights_file
 
 PATIENCE = 200  # proposals in a row that bring nothing to train
-FAILURES = 10  # failed trials in a row that end a search
+FAILURES = 10  # failed or diverged trials in a row that end a search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,10 +249,10 @@ class Coordinator:
         checkpoint.unlink(missing_ok=True)
         self._drop_weights()
         self._tell_user("end", record=record)
-        self._failed_in_row = self._failed_in_row + 1 if record.status == "failed" else 0
+        self._failed_in_row = 0 if record.status == "complete" else self._failed_in_row + 1
         if self._failed_in_row >= FAILURES:
             raise StudyError(
-                f"{FAILURES} trials in a row failed, the last with: {record.reason}. What is finished is kept; "
+                f"{FAILURES} trials in a row failed or diverged, the last with: {record.reason}. What is finished is kept; "
                 f"see {self.store.folder / 'workers.log'}"
             )
 

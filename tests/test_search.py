@@ -220,7 +220,7 @@ def test_ten_failures_in_a_row_end_the_search_and_keep_what_is_there(run):
             return error_of(job)
         return Outcome(key=job.spec.key, status="failed", reason="no luck")
 
-    with pytest.raises(StudyError, match="10 trials in a row failed"):
+    with pytest.raises(StudyError, match="10 trials in a row failed or diverged"):
         run(answer=answer, trials=30)
     study = load_study("s")
     assert sum(r.status == "failed" for r in study.searched) == 10
@@ -229,19 +229,31 @@ def test_ten_failures_in_a_row_end_the_search_and_keep_what_is_there(run):
 
 def test_a_diverged_training_is_recorded_and_told_as_guessing(run):
     def answer(job):
+        if "k1" in job.spec.block:
+            return Outcome(key=job.spec.key, status="diverged", reason="training loss is nan in epoch 1")
+        return error_of(job)
+
+    study = run(answer=answer, trials=4)
+    diverged = {r.number for r in study.searched if r.status == "diverged"}
+    assert diverged
+    assert not diverged & {r.number for r in study.front()}
+    stored = optuna.load_study(study_name="s", storage="sqlite:///studies/s/study.db")
+    for number in diverged:
+        assert study.searched[number].val_error is None
+        assert "nan" in study.searched[number].reason
+        assert stored.trials[number].value == 0.9  # guessing one of ten classes
+    assert trained(study.records) == 4
+
+
+def test_ten_divergences_in_a_row_end_the_search(run):
+    def answer(job):
         return Outcome(key=job.spec.key, status="diverged", reason="training loss is nan in epoch 1")
 
-    study = run(answer=answer, trials=2, anchors="none", space="sk-paper", interrupts=_stop_after(6))
-    record = next(r for r in study.searched if r.status == "diverged")
-    assert record.val_error is None
-    assert "nan" in record.reason
+    with pytest.raises(StudyError, match="10 trials in a row failed or diverged"):
+        run(answer=answer, trials=2, anchors="none")
+    study = load_study("s")
     assert study.front() == []
     assert study.best() is None
-
-
-def _stop_after(trials):
-    """Never interrupt: ten diverged trials are no failures, so only patience would end such a search."""
-    return lambda: 0
 
 
 def test_the_budget_may_change_and_feasibility_is_derived_anew(run):

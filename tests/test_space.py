@@ -16,7 +16,8 @@ from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
 from skexplore.block import SKBlock, format_blocks, parse_block, parse_blocks
 from skexplore.cost import cost
 from skexplore.errors import UserError
-from skexplore.space import Space, cheapest, check_budget, shipped_spaces, summarise
+from skexplore.space import Space, shipped_spaces
+from skexplore.survey import cheapest, check_budget, summarise
 
 PROXY = get_backbone("8x4d-1111-s2")
 WIDTHS = (128, 256, 512, 1024)
