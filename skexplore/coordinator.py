@@ -252,7 +252,8 @@ class Coordinator:
         self._failed_in_row = 0 if record.status == "complete" else self._failed_in_row + 1
         if self._failed_in_row >= FAILURES:
             raise StudyError(
-                f"{FAILURES} trials in a row failed or diverged, the last with: {record.reason}. What is finished is kept; "
+                f"{FAILURES} trials in a row failed or diverged, the last with: {record.reason}. What is "
+                f"finished is kept; "
                 f"see {self.store.folder / 'workers.log'}"
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -45,6 +46,16 @@ class _Worker:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    def close(self) -> int:
+        """End the process, if it has not ended, and return its exit status."""
+        self.process.kill()
+        code = self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):  # what it had no time to read
+                    pipe.close()
+        return code
+
 
 class DiskError(RuntimeError):
     """A worker could not write: nothing more can be trained here until the user makes room."""
@@ -67,11 +78,7 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            worker.process.kill()
-            worker.process.wait()
-            for pipe in (worker.process.stdin, worker.process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            worker.close()
         self._selector.close()
         self._log.close()
 
@@ -124,8 +131,9 @@ class Pool:
     def _bury(self, worker: _Worker) -> Iterator[DoneEvent]:
         """Replace a dead worker; whatever it was doing failed."""
         self._selector.unregister(worker.outlet)
-        code = worker.process.wait()
-        worker.outlet.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(timeout=5)  # its output has ended, so it is about to; its own status says why
+        code = worker.close()
         job, place = worker.job, self._workers.index(worker)
         if job is None:
             raise RuntimeError(f"a worker process ended before it did anything (exit status {code})")
@@ -143,6 +151,7 @@ class Pool:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            start_new_session=True,  # Ctrl-C is for the coordinator, which decides what workers do
             env=os.environ | {"OMP_NUM_THREADS": "1"} if device == "cpu" else None,
         )
         worker = _Worker(device, process)

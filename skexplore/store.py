@@ -146,8 +146,9 @@ class Store:
         The record is written first: a trial found with a final record and no state is closed on resume.
         """
         study = self._of(record)
-        trial = study.get_trials(deepcopy=False)[record.number]
-        study._storage.set_trial_user_attr(trial._trial_id, "record", record.to_dict())
+        storage = study._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
+        storage.set_trial_user_attr(trial_id, "record", record.to_dict())
         study.tell(record.number, value, state=state)
 
     def _of(self, record: Record) -> optuna.Study:

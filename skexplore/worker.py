@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 from dataclasses import asdict
@@ -19,7 +18,6 @@ from skexplore.record import Epoch
 def main() -> None:
     """Serve jobs until stdin closes; exit at once then, since the coordinator is gone."""
     device = sys.argv[1]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the coordinator decides
     # stdout is the protocol: whatever a library prints goes to stderr instead
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -344,6 +344,16 @@ def test_an_archive_reads_as_the_study_it_came_from(run):
         run(trials=4)
 
 
+def test_status_has_the_contract_keys(run):
+    row = status_row(run(trials=3))
+    assert list(row) == [
+        "study", "state", "asked", "trained", "complete", "stopped", "over_budget", "replay", "failed",
+        "diverged", "running", "target", "best_block", "best_val_error", "images", "seconds",
+    ]  # fmt: skip
+    assert (row["study"], row["state"], row["trained"], row["target"]) == ("s", "finished", 3, 3)
+    assert row["images"] == (3 + 4) * 2 * 128
+
+
 def test_reading_what_is_no_study(run):
     with pytest.raises(UserError, match="no study at studies/none; studies here: none yet"):
         load_study("none")

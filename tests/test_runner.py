@@ -1,0 +1,166 @@
+"""Real worker processes on a tiny synthetic set: death, a refused write, pausing, and the cut of a training."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from skexplore.cost import net_id
+from skexplore.data import load_split
+from skexplore.errors import UserError
+from skexplore.job import Job
+from skexplore.recipe import Recipe, Split, TrainSpec
+from skexplore.runner import DiskError, DoneEvent, EpochEvent, Pool, default_devices
+from skexplore.train import Data, DivergedError, learning_rate, train_segment
+
+BACKBONE = "8x4d-1111-s2"
+
+
+def spec(block: str = "k3+k3d2", **changes) -> TrainSpec:
+    base = TrainSpec(
+        block=block,
+        net_id=net_id(block, BACKBONE),
+        backbone=BACKBONE,
+        recipe=Recipe(epochs=3, batch_size=32),
+        split=Split(dataset="synthetic", train_images=160, val_images=64),
+        seed=0,
+    )
+    return replace(base, **changes)
+
+
+@pytest.fixture
+def job(synthetic_data: Path) -> Job:
+    return Job(
+        spec=spec(), until=3, study_folder=str(Path("study").absolute()), data_folder=str(synthetic_data)
+    )
+
+
+def hear(pool: Pool) -> list:
+    """Return everything said until a job is done."""
+    said = []
+    while not any(isinstance(event, DoneEvent) for event in said):
+        said.extend(pool.events(timeout=1))
+    return said
+
+
+def test_a_job_comes_back_with_its_curve_and_leaves_weights(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        assert pool.idle == 0
+        *epochs, done = hear(pool)
+        assert pool.idle == 1
+    assert [event.epoch.epoch for event in epochs if isinstance(event, EpochEvent)] == [1, 2, 3]
+    assert done.outcome.status == "complete"
+    assert done.outcome.curve == tuple(event.epoch for event in epochs)
+    assert (Path("study/weights") / f"{job.spec.key}.safetensors").exists()
+
+
+def test_a_killed_worker_fails_its_job_and_is_replaced(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        os.kill(pool._workers[0].process.pid, signal.SIGKILL)
+        (done,) = hear(pool)
+        assert done.outcome.status == "failed"
+        assert "out of memory?" in done.outcome.reason
+        pool.start(job)
+        assert hear(pool)[-1].outcome.status == "complete"
+
+
+def test_a_refused_write_ends_the_run_and_names_the_place(job):
+    Path("study").mkdir()
+    Path("study/checkpoints").write_text("a file where a folder should be")
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        with pytest.raises(DiskError, match="checkpoints"):
+            hear(pool)
+
+
+def test_a_network_that_cannot_be_built_fails_with_the_reason(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(replace(job, spec=replace(job.spec, block="k3g2")))
+        (done,) = hear(pool)
+    assert done.outcome.status == "failed"
+    assert "groups 2" in done.outcome.reason
+
+
+def test_a_paused_job_goes_on_from_its_checkpoint_and_ends_the_same(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        pool.pause()
+        paused = hear(pool)[-1].outcome
+    assert paused.status == "paused"
+    assert len(paused.curve) < 3
+    assert job.checkpoint.exists()
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        rest = hear(pool)[-1].outcome
+        whole_job = replace(job, study_folder=str(Path("other").absolute()))
+        pool.start(whole_job)
+        whole = hear(pool)[-1].outcome
+    strip = [(e.epoch, e.train_loss, e.val_loss, e.val_error) for e in whole.curve]
+    assert [(e.epoch, e.train_loss, e.val_loss, e.val_error) for e in rest.curve] == strip
+    name = f"{job.spec.key}.safetensors"
+    assert (Path("study/weights") / name).read_bytes() == (Path("other/weights") / name).read_bytes()
+
+
+@pytest.fixture
+def data(synthetic_data: Path) -> Data:
+    images, labels, val_images, val_labels = load_split(
+        synthetic_data, train_images=160, val_images=64, device="cpu"
+    )
+    return Data(images=images, labels=labels, val_images=val_images, val_labels=val_labels)
+
+
+def test_training_learns(data, tmp_path):
+    _, curve = train_segment(
+        spec(recipe=Recipe(epochs=8, batch_size=16)), data, checkpoint=tmp_path / "c.pt", until=8
+    )
+    assert curve[-1].val_error < 0.5  # guessing is 0.9; brightness tells the synthetic classes apart
+    assert curve[-1].train_loss < curve[0].train_loss
+
+
+def test_another_seed_is_another_training_and_the_same_seed_the_same(data, tmp_path):
+    def losses(seed, name):
+        _, curve = train_segment(spec(seed=seed), data, checkpoint=tmp_path / name, until=1)
+        return curve[0].train_loss, curve[0].val_loss
+
+    assert losses(0, "a") == losses(0, "b")
+    assert losses(0, "c") != losses(1, "d")
+
+
+def test_training_does_not_depend_on_the_callers_generator(data, tmp_path):
+    torch.manual_seed(1)
+    _, one = train_segment(spec(), data, checkpoint=tmp_path / "a", until=1)
+    torch.manual_seed(2)
+    _, two = train_segment(spec(), data, checkpoint=tmp_path / "b", until=1)
+    assert one[0].train_loss == two[0].train_loss
+
+
+def test_a_loss_that_is_no_number_is_a_divergence(data, tmp_path):
+    with pytest.raises(DivergedError, match="epoch 1"):
+        train_segment(
+            spec(recipe=Recipe(epochs=2, batch_size=32, lr=1e30)), data, checkpoint=tmp_path / "c", until=2
+        )
+
+
+def test_the_schedule_rises_to_the_peak_and_falls_to_nothing():
+    recipe = Recipe(epochs=1, lr=0.4, warmup=0.25)
+    rates = [learning_rate(recipe, step, 100) for step in range(100)]
+    peak = max(range(100), key=rates.__getitem__)
+    assert rates[peak] == pytest.approx(0.4)
+    assert peak in (24, 25)
+    assert rates[:25] == sorted(rates[:25])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert 0 < rates[-1] < 0.01
+
+
+def test_workers_are_one_per_device():
+    assert len(default_devices(3)) == 3
+    assert default_devices(None)
+    with pytest.raises(UserError, match="at least 1"):
+        default_devices(0)
