@@ -155,6 +155,8 @@ def _read_stdin() -> Blocks:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"standard input: line {error.lineno}: not valid JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
+        raise UserError(f"standard input: not valid JSON ({error})") from None
     return _blocks(_checked(data, "standard input"), "standard input")
 
 

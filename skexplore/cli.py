@@ -177,9 +177,9 @@ def search(
 
     console = error_console()
     settings = get_profile(profile)
-    console.print(f"profile {settings.name}: {settings.why}", style="dim")
+    console.print(f"profile {settings.name}: {settings.why}", style="dim", soft_wrap=True)
     try:
-        with counted_interrupts(console) as interrupts, Reporter(console) as on_progress:
+        with counted_interrupts() as interrupts, Reporter(console) as on_progress:
             result = run_search(
                 budget_gflops=budget_gflops,
                 budget_params_m=budget_params,
@@ -231,8 +231,7 @@ def status(
     from skexplore.record import status_row
     from skexplore.store import known_studies, load_study
 
-    names = [study] if study else [path.name for path in known_studies()]
-    rows = [status_row(load_study(name)) for name in names]
+    rows = [status_row(load_study(study))] if study else [_status_or_reason(path) for path in known_studies()]
     if as_json:
         print(json.dumps(rows[0] if study else rows))
     elif not rows:
@@ -242,7 +241,18 @@ def status(
             print(f"{name:<15} {value}")
     else:
         shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
-        print_table([{name: str(row[name]) for name in shown} for row in rows])
+        print_table([{name: str(row.get(name, "")) for name in shown} for row in rows])
+
+
+def _status_or_reason(folder: Path) -> dict[str, object]:
+    """Return the status of a study, or why it cannot be read: one bad study must not hide the others."""
+    from skexplore.record import status_row
+    from skexplore.store import load_study
+
+    try:
+        return status_row(load_study(str(folder)))
+    except UserError as error:
+        return {"study": folder.name, "state": f"unreadable: {error}"}
 
 
 @app.command()

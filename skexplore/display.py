@@ -68,7 +68,7 @@ class Reporter:
         else:
             line = _line(event)
             if line:
-                self._console.print(escape(self._skips()) + escape(line))
+                self._console.print(escape(self._skips() + line), soft_wrap=not self._live)
         if self._live:
             self._display.update(Text(_status(event), style="bold"))
 
@@ -84,7 +84,7 @@ class Reporter:
             self._display.update(Text(text, style="bold"))
         elif time.monotonic() - self._fetched > 5 or event.done >= event.total:
             self._fetched = time.monotonic()
-            self._console.print(escape(text))
+            self._console.print(escape(text), soft_wrap=True)
 
 
 def _line(event: Progress) -> str:
@@ -115,15 +115,15 @@ def _time_left(event: Progress) -> str:
 
 
 @contextmanager
-def counted_interrupts(console: Console) -> Iterator[Callable[[], int]]:
-    """Count Ctrl-C instead of dying of it; yields the counter."""
+def counted_interrupts() -> Iterator[Callable[[], int]]:
+    """Let the first Ctrl-C be counted instead of ending the process; yields the counter."""
     presses = 0
 
     def on_press(_signal: int, _frame: FrameType | None) -> None:
         nonlocal presses
         presses += 1
-        if presses == 1:
-            console.print("ending after the epochs in hand; press Ctrl-C again to stop at once")
+        if presses > 1:
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, on_press)
     try:

@@ -64,5 +64,5 @@ def build(
 def seeded_build(block: str | SKBlock | Blocks, backbone: str | Backbone, *, seed: int) -> Network:
     """Return ``build(block, backbone)`` with weights fixed by ``seed``, without touching the caller's generator."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs' generators too
         return build(block, backbone)

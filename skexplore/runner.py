@@ -18,6 +18,8 @@ from skexplore.files import parse
 from skexplore.job import Job, Outcome
 from skexplore.record import Epoch
 
+STILLBORN = 3  # so many workers in a row that end before they are ready end the search
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEvent:
@@ -39,6 +41,7 @@ class _Worker:
     device: str
     process: subprocess.Popen[bytes]
     job: Job | None = None
+    ready: bool = False
     buffer: bytes = b""
 
     @property
@@ -57,8 +60,8 @@ class _Worker:
         return code
 
 
-class DiskError(RuntimeError):
-    """A worker could not write: nothing more can be trained here until the user makes room."""
+class WorkerError(RuntimeError):
+    """Workers cannot work here (disk full, data gone, torch does not start): no trial could do better."""
 
 
 class Pool:
@@ -70,6 +73,7 @@ class Pool:
 
     def __init__(self, devices: list[str], log: Path) -> None:
         self._log = log.open("ab")
+        self._stillborn = 0  # workers in a row that died before they were ready
         self._selector = selectors.DefaultSelector()
         self._workers = [self._spawn(device) for device in devices]
 
@@ -118,7 +122,9 @@ class Pool:
 
     def _hear(self, worker: _Worker, message: dict[str, Any]) -> Iterator[EpochEvent | DoneEvent]:
         if message["kind"] == "broken":
-            raise DiskError(message["reason"])
+            raise WorkerError(message["reason"])
+        if message["kind"] == "ready":
+            worker.ready, self._stillborn = True, 0
         if worker.job is None or message["kind"] == "ready":
             return
         if message["kind"] == "epoch":
@@ -135,9 +141,18 @@ class Pool:
             worker.process.wait(timeout=5)  # its output has ended, so it is about to; its own status says why
         code = worker.close()
         job, place = worker.job, self._workers.index(worker)
-        if job is None:
-            raise RuntimeError(f"a worker process ended before it did anything (exit status {code})")
+        if not worker.ready:
+            self._stillborn += 1
+            if self._stillborn >= STILLBORN:
+                raise WorkerError(
+                    f"worker processes end as they start (exit status {code}); see {self._log.name}"
+                )
         self._workers[place] = self._spawn(worker.device)
+        if job is None:
+            return
+        if not worker.ready:  # it never began, so that says nothing about the job
+            self.start(job)
+            return
         killed = " (killed; out of memory?)" if code == -9 else ""
         yield DoneEvent(
             outcome=Outcome(

@@ -40,31 +40,33 @@ class Proposer:
         }
         self._mirror = optuna.create_study(direction="minimize")
         for trial, record in history:
-            # the budget may have changed since: feasibility is derived anew from the stored cost
-            values = constraints(spec, record.ref_macs, record.ref_params)
+            # the budget may have changed since: feasibility is derived anew from the stored cost, and what
+            # was refused and would not be now counts as never seen, not as bad
+            forgotten = record.status == "over_budget" and spec.within(record)
             self._mirror.add_trial(
                 create_trial(
-                    state=trial.state,
+                    state=TrialState.FAIL if forgotten else trial.state,
                     value=trial.value,
                     params=trial.params,
                     distributions=trial.distributions,
-                    constraints=values,
+                    constraints=constraints(spec, record.ref_macs, record.ref_params),
                 )
             )
-        self._count = len(self._mirror.trials)
+        self._count = len(self._mirror.get_trials(deepcopy=False))
+        self._asked: optuna.Trial | None = None
 
     def ask(self) -> tuple[int, dict[str, Level]]:
         """Return the next trial's number and its levels, one per decision."""
         self._mirror.sampler = _sampler(self._spec.sampler, _seed(self._spec.seed, self._count))
-        trial = self._mirror.ask(self.distributions)
+        self._asked = self._mirror.ask(self.distributions)
         self._count += 1
-        return trial.number, dict(trial.params)
+        return self._asked.number, dict(self._asked.params)
 
-    def constrain(self, number: int, values: Mapping[str, float]) -> None:
-        """Tell the sampler how far trial ``number`` is from the budget."""
-        trial = optuna.trial.Trial(self._mirror, self._mirror.trials[number]._trial_id)
+    def constrain(self, values: Mapping[str, float]) -> None:
+        """Tell the sampler how far the trial just asked for is from the budget."""
+        assert self._asked is not None
         for name, value in values.items():
-            trial.set_constraint(name, value)
+            self._asked.set_constraint(name, value)
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
         """Tell the sampler how trial ``number`` ended."""

@@ -16,12 +16,13 @@ from skexplore import cifar
 from skexplore.backbone import get_backbone
 from skexplore.coordinator import Coordinator, Progress
 from skexplore.errors import StudyError, UserError
+from skexplore.ledger import Ledger
 from skexplore.recipe import get_profile
 from skexplore.record import Study, StudySpec
-from skexplore.runner import DiskError, default_devices
+from skexplore.runner import WorkerError, default_devices
 from skexplore.sampling import SAMPLERS
 from skexplore.space import Space
-from skexplore.store import Store, check_name, load_study, study_folder
+from skexplore.store import DATABASE_ERRORS, Store, check_continues, check_name, load_study, study_folder
 from skexplore.survey import check_budget
 
 
@@ -66,20 +67,23 @@ def search(
     )
     devices = default_devices(workers)
     folder = study_folder(spec.name)
+    check_continues(folder, spec)
 
     def fetching(what: str, done: int, total: int) -> None:
+        if interrupts():
+            raise KeyboardInterrupt
         on_progress(Fetch(what=what, done=done, total=total))
 
     data = data_folder or cifar.prepare(spec.split.dataset, data_dir=data_dir, progress=fetching)
-    with Store(folder, spec) as store:
-        store.annotate(target=target, command=command, environment=environment(devices))
-        coordinator = Coordinator(store, chosen, target, data, on_progress, interrupts)
-        try:
-            coordinator.run(devices)
-        except (DiskError, OSError) as error:
-            raise StudyError(
-                f"the disk refused a write: {error}. Finished trials are kept; make room and repeat the command"
-            ) from error
+    try:
+        with Store(folder, spec) as store:
+            store.annotate(target=target, command=command, environment=environment(devices))
+            coordinator = Coordinator(Ledger(store, chosen), target, data, on_progress, interrupts)
+            store.note_end(exhausted=not coordinator.run(devices))
+    except (WorkerError, OSError, *DATABASE_ERRORS) as error:
+        raise StudyError(
+            f"{error}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
+        ) from error
     return load_study(str(folder.absolute()))
 
 
@@ -108,7 +112,11 @@ def plan(
     space.check_buildable(get_backbone(settings.backbone))
     check_budget(space, budget_gflops, budget_params_m)
     short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
-    name = f"{settings.split.dataset}-{short}-{budget_gflops:g}g-{profile}-s{seed}"
+    size = f"{budget_gflops:g}g".replace("+", "")
+    if budget_params_m is not None:
+        size += f"-{budget_params_m:g}m".replace("+", "")
+    name = f"{settings.split.dataset}-{short}-{size}-{profile}-s{seed}"
+    name += "" if sampler == "tpe" else f"-{sampler}"
     spec = StudySpec(
         name=name if study is None else check_name(study),
         space=space.name,

@@ -29,8 +29,6 @@ from skexplore.files import parse, read_yaml
 
 Level = str | int
 _Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
-ENUMERABLE = 1_000_000  # raw points up to which a space is counted exactly
-SAMPLES = 20_000
 NONE = "none"
 _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
@@ -226,6 +224,8 @@ def _checked(raw: _SpaceFile, source: str) -> Space:
         problems.append(f"{source}: decisions: none given; a space needs at least one")
     for path, levels in raw.decisions.items():
         problems.extend(f"{source}: decisions.{path}: {problem}" for problem in _level_problems(path, levels))
+        if path.endswith(".groups") and not _gives_branch(raw, base, path):
+            problems.append(f"{source}: decisions.{path}: neither base nor a decision gives that branch")
         if any("g" in str(level) for level in levels) and f"{path}.groups" in raw.decisions:
             problems.append(
                 f"{source}: decisions.{path}: gives groups that {path}.groups would replace; use one"
@@ -236,6 +236,15 @@ def _checked(raw: _SpaceFile, source: str) -> Space:
     space = Space(name=raw.name, description=raw.description, base=base, decisions=decisions)
     _check_never_empty(space, source)
     return space
+
+
+def _gives_branch(raw: _SpaceFile, base: SKBlock, path: str) -> bool:
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return True  # said elsewhere
+    _, target = _target(path)
+    decided = {_target(other)[1] for other in raw.decisions if _PATH.fullmatch(other)}
+    return target[1] <= len(base.branches) or ("branch", target[1]) in decided
 
 
 def _level_problems(path: str, levels: list[Level]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
@@ -22,6 +25,8 @@ from skexplore.record import Record, Study, StudySpec, trained
 DATABASE, RECORDS, DEFINITION, LOCK = "study.db", "records.jsonl", "study.json", "study.lock"
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
@@ -44,19 +49,17 @@ def study_folder(study: str) -> Path:
 class Store:
     """The coordinator's hold on a live study: takes the lock, is the only writer.
 
-    Use as a context. Opening a study of the same name continues it, if space, recipe, split, backbone and
-    seed are the same; another budget or sampler is taken over. Raises ``UserError`` otherwise, and when
-    another coordinator is alive.
+    Use as a context. Opening a study of the same name continues it (see ``check_continues``). Raises
+    ``UserError`` when another coordinator is alive or the folder is none of ours; its methods raise one of
+    ``DATABASE_ERRORS`` when the database refuses.
     """
 
     def __init__(self, folder: Path, spec: StudySpec) -> None:
-        if (folder / RECORDS).exists() and not (folder / DATABASE).exists():
-            raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
         self.folder, self.spec = folder, spec
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / LOCK)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=1)  # a reader holds it for a moment
         except Timeout:
             raise UserError(
                 f"study {spec.name} has a live coordinator already; watch it with: skexplore status {spec.name}"
@@ -64,13 +67,13 @@ class Store:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
         try:
-            storage = _storage(folder)
-            self._main = optuna.create_study(storage=storage, study_name=spec.name, load_if_exists=True)
-            self._anchors = optuna.create_study(
-                storage=storage, study_name=spec.name + ANCHORS, load_if_exists=True
-            )
-            self._check_same(folder)
-            self._main.set_user_attr("spec", asdict(spec))
+            with _readable(folder):
+                storage = _storage(folder)
+                self._main = optuna.create_study(storage=storage, study_name=spec.name, load_if_exists=True)
+                self._anchors = optuna.create_study(
+                    storage=storage, study_name=spec.name + ANCHORS, load_if_exists=True
+                )
+                self._main.set_user_attr("spec", asdict(spec))
         except BaseException:
             self._lock.release()
             raise
@@ -82,28 +85,14 @@ class Store:
         self._main._storage.remove_session()
         self._lock.release()
 
-    def _check_same(self, folder: Path) -> None:
-        stored = self._main.user_attrs.get("spec")
-        if stored is None:
-            return
-        old = parse(StudySpec, stored, f"{folder / DATABASE}: spec")
-        fixed = ("space_hash", "backbone", "recipe", "split", "seed")
-        for name in fixed:
-            if getattr(old, name) != getattr(self.spec, name):
-                label, was = (
-                    ("space", f"{old.space} {old.space_hash}")
-                    if name == "space_hash"
-                    else (name, getattr(old, name))
-                )
-                raise UserError(
-                    f"study {self.spec.name} exists with another {label} ({was}); its results would not be "
-                    "comparable: choose another --study name"
-                )
-
     def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
         """Store how many trained architectures were asked for, by which command, on what machine."""
         for name, value in (("target", target), ("command", command), ("environment", dict(environment))):
             self._main.set_user_attr(name, value)
+
+    def note_end(self, *, exhausted: bool) -> None:
+        """Store whether the search ended because nothing new came, short of its target."""
+        self._main.set_user_attr("exhausted", exhausted)
 
     def trials(self) -> list[tuple[FrozenTrial, Record]]:
         """Return the sampler's trials with their records, in order."""
@@ -164,6 +153,41 @@ def _record(trial: FrozenTrial) -> Record:
     return parse(Record, trial.user_attrs["record"], f"trial {trial.number}")
 
 
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Turn what a foreign or damaged database raises into a ``UserError``."""
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"{folder / DATABASE}: cannot be used as a study's database ({cause})") from None
+
+
+def check_continues(folder: Path, spec: StudySpec) -> None:
+    """Raise ``UserError`` if a study in ``folder`` is not one that ``spec`` may continue.
+
+    Space, recipe, split, backbone, sampler and seed must be the same; another budget may be given.
+    """
+    if not (folder / DATABASE).exists():
+        if (folder / RECORDS).exists():
+            raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
+        return
+    old = _load_live(folder).spec
+    if old.name != spec.name:
+        raise UserError(
+            f"{folder / DATABASE}: holds the study {old.name}; give the folder that name again, or choose "
+            "another --study name"
+        )
+    for name in ("space_hash", "backbone", "recipe", "split", "sampler", "seed"):
+        was = getattr(old, name)
+        if was != getattr(spec, name):
+            label, was = ("space", old.space) if name == "space_hash" else (name, was)
+            raise UserError(
+                f"study {spec.name} exists with another {label} ({was}); its results would not be comparable: "
+                "choose another --study name"
+            )
+
+
 def load_study(study: str) -> Study:
     """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
     folder = study_folder(study)
@@ -183,36 +207,45 @@ def known_studies() -> list[Path]:
 
 
 def _load_live(folder: Path) -> Study:
-    storage = _storage(folder)
-    try:
-        names = [s.study_name for s in storage.get_all_studies() if not s.study_name.endswith(ANCHORS)]
-        if len(names) != 1:
-            raise UserError(f"{folder / DATABASE}: holds {len(names)} studies where one was expected")
-        main = optuna.load_study(study_name=names[0], storage=storage)
-        anchors = optuna.load_study(study_name=names[0] + ANCHORS, storage=storage)
-        attrs = main.user_attrs
-        if "spec" not in attrs:
-            raise UserError(f"{folder / DATABASE}: not a study of skexplore (no specification in it)")
-        trials = anchors.get_trials(deepcopy=False) + main.get_trials(deepcopy=False)
-    finally:
-        storage.remove_session()
-    spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
-    records, target = tuple(_record(trial) for trial in trials), int(attrs.get("target", 0))
-    state = "running" if _is_live(folder) else "finished" if trained(records) >= target else "interrupted"
+    with _readable(folder):
+        storage = _storage(folder)
+        try:
+            names = {s.study_name for s in storage.get_all_studies()}
+            mains = [name for name in names if not name.endswith(ANCHORS)]
+            if len(mains) != 1:
+                raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
+            main = optuna.load_study(study_name=mains[0], storage=storage)
+            attrs, trials = main.user_attrs, main.get_trials(deepcopy=False)
+            if mains[0] + ANCHORS in names:
+                anchors = optuna.load_study(study_name=mains[0] + ANCHORS, storage=storage)
+                trials = anchors.get_trials(deepcopy=False) + trials
+        finally:
+            storage.remove_session()
+    if "spec" not in attrs:
+        raise UserError(f"{folder / DATABASE}: its search ended before it began; repeat the search command")
+    records = tuple(_record(trial) for trial in trials)
     return Study(
-        spec=spec,
+        spec=parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec"),
         records=records,
-        target=target,
+        target=int(attrs.get("target", 0)),
         environment=attrs.get("environment", {}),
         command=attrs.get("command", ""),
-        state=state,
+        state=_state(folder, attrs, trained(records)),
     )
+
+
+def _state(folder: Path, attrs: Mapping[str, Any], done: int) -> str:
+    if _is_live(folder):
+        return "running"
+    if 0 < attrs.get("target", 0) <= done:
+        return "finished"
+    return "exhausted" if attrs.get("exhausted") else "interrupted"
 
 
 def _is_live(folder: Path) -> bool:
     lock = FileLock(folder / LOCK)
     try:
-        with lock.acquire(timeout=0):
+        with lock.acquire(timeout=0.2):  # long enough to outwait another reader
             return False
     except Timeout:
         return True
@@ -221,14 +254,16 @@ def _is_live(folder: Path) -> bool:
 
 
 def _load_archive(folder: Path) -> Study:
-    definition = read_json(folder / DEFINITION)
-    records = []
+    definition, records = read_json(folder / DEFINITION), []
+    if not isinstance(definition, dict):
+        raise UserError(f"{folder / DEFINITION}: not the definition of a study")
     for number, line in enumerate(read_text(folder / RECORDS).splitlines(), start=1):
         place = f"{folder / RECORDS}: line {number}"
         try:
-            records.append(parse(Record, json.loads(line), place))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not valid JSON ({error.msg})") from None
+            data = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{place}: not valid JSON ({error})") from None
+        records.append(parse(Record, data, place))
     return parse(Study, definition | {"records": []}, str(folder / DEFINITION)).with_records(records)
 
 
@@ -237,7 +272,8 @@ def archive(study: str, out: Path | None = None) -> list[Path]:
     loaded, folder = load_study(study), out or study_folder(study)
     definition = asdict(loaded)
     del definition["records"]
-    definition["state"] = "finished" if loaded.state == "finished" else "interrupted"
+    if loaded.state == "running":
+        definition["state"] = "interrupted"  # what the archive holds is where it stood
     write_atomic(folder / DEFINITION, json.dumps(definition, indent=2) + "\n")
     lines = [json.dumps(record.to_dict()) for record in loaded.records]
     write_atomic(folder / RECORDS, "".join(line + "\n" for line in lines))

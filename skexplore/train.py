@@ -24,7 +24,11 @@ EVAL_BATCH = 500
 
 
 class DivergedError(RuntimeError):
-    """The training loss stopped being a finite number."""
+    """A loss stopped being a finite number; ``curve`` holds the epochs before."""
+
+    def __init__(self, message: str, curve: tuple[Epoch, ...]) -> None:
+        super().__init__(message)
+        self.curve = curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,8 @@ def train_segment(
 ) -> tuple[nn.Module, tuple[Epoch, ...]]:
     """Train from ``checkpoint`` (from the start if there is none) to epoch ``until`` and return network and curve.
 
-    The result depends on ``spec`` alone: cut anywhere, it is the same. The checkpoint is written after every
+    On the CPU the result depends on ``spec`` alone: cut anywhere, it is the same to the bit (kernels of a GPU
+    may differ in the last digits). The checkpoint is written after every
     epoch; ``on_epoch`` is told of each and returns False to end there. Raises ``DivergedError``, and torch's
     own errors (out of memory among them).
     """
@@ -73,6 +78,9 @@ def train_segment(
         started = time.monotonic()
         train_loss = _train_epoch(network, optimizer, data, spec, number)
         val_loss, val_error = evaluate(network, data.val_images, data.val_labels)
+        for name, loss in (("training", train_loss), ("validation", val_loss)):
+            if not math.isfinite(loss):
+                raise DivergedError(f"{name} loss is {loss} in epoch {number + 1}", tuple(curve))
         curve.append(
             Epoch(
                 epoch=number + 1,
@@ -113,10 +121,7 @@ def _train_epoch(
         optimizer.step()
         losses += loss.detach() * len(images)
         weight += len(images)
-    mean = float(losses) / weight
-    if not math.isfinite(mean):
-        raise DivergedError(f"training loss is {mean} in epoch {epoch + 1}")
-    return mean
+    return float(losses) / weight
 
 
 def _batches_per_epoch(images: int, batch_size: int) -> int:

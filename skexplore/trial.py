@@ -28,20 +28,21 @@ def _data(folder: str, split: Split, device: str) -> Data:
 
 
 def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome:
-    """Train ``job`` on ``device`` and return its outcome; only a full disk and an interrupt are raised.
+    """Train ``job`` on ``device`` and return its outcome.
 
-    A finished training leaves its weights in the study's folder.
+    A finished training leaves its weights in the study's folder. Raises ``OSError`` for a write that the
+    system refused and ``UserError`` for data that cannot be read: no trial could do better.
     """
     spec = job.spec
+    data = _data(job.data_folder, spec.split, device)  # trouble with the data is not this architecture's
     try:
-        data = _data(job.data_folder, spec.split, device)
         network, curve = train_segment(
             spec, data, checkpoint=job.checkpoint, until=job.until, on_epoch=on_epoch
         )
     except DivergedError as error:
-        return Outcome(key=spec.key, status="diverged", reason=str(error))
+        return Outcome(key=spec.key, status="diverged", curve=error.curve, reason=str(error))
     except OSError:
-        raise  # the machine's trouble, not this architecture's
+        raise  # nor is the machine's
     except Exception as error:  # any other failure is this trial's own, and the search goes on
         first = (str(error).splitlines() or [""])[0]
         return Outcome(key=spec.key, status="failed", reason=f"{type(error).__name__}: {first}"[:300])

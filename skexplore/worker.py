@@ -10,6 +10,7 @@ import threading
 from dataclasses import asdict
 from typing import IO, Any
 
+from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.job import Job
 from skexplore.record import Epoch
@@ -59,9 +60,14 @@ def _serve(device: str, channel: IO[str], inbox: queue.Queue[dict[str, Any]], st
         try:
             outcome = run_job(job, device, on_epoch)
         except OSError as error:
-            send("broken", reason=f"{error.strerror or error} ({error.filename or job.study_folder})")
+            send("broken", reason=f"{error.filename or job.study_folder}: {error.strerror or error}")
+            return
+        except UserError as error:
+            send("broken", reason=str(error))
             return
         send("done", outcome=asdict(outcome))
+        if outcome.status == "failed" and device != "cpu":
+            return  # an error may have left the GPU's context unusable: the coordinator starts a fresh process
 
 
 if __name__ == "__main__":

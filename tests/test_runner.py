@@ -15,7 +15,7 @@ from skexplore.data import load_split
 from skexplore.errors import UserError
 from skexplore.job import Job
 from skexplore.recipe import Recipe, Split, TrainSpec
-from skexplore.runner import DiskError, DoneEvent, EpochEvent, Pool, default_devices
+from skexplore.runner import DoneEvent, EpochEvent, Pool, WorkerError, default_devices
 from skexplore.train import Data, DivergedError, learning_rate, train_segment
 
 BACKBONE = "8x4d-1111-s2"
@@ -63,12 +63,53 @@ def test_a_job_comes_back_with_its_curve_and_leaves_weights(job):
 def test_a_killed_worker_fails_its_job_and_is_replaced(job):
     with Pool(["cpu"], Path("log")) as pool:
         pool.start(job)
+        while not list(pool.events(timeout=1)):  # its first epoch
+            pass
         os.kill(pool._workers[0].process.pid, signal.SIGKILL)
-        (done,) = hear(pool)
+        done = hear(pool)[-1]
         assert done.outcome.status == "failed"
         assert "out of memory?" in done.outcome.reason
         pool.start(job)
         assert hear(pool)[-1].outcome.status == "complete"
+
+
+def test_a_worker_that_dies_before_it_begins_hands_its_job_on(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        first = pool._workers[0].process.pid
+        pool.start(job)
+        os.kill(first, signal.SIGKILL)
+        assert hear(pool)[-1].outcome.status == "complete"
+        assert pool._workers[0].process.pid != first
+
+
+def test_an_idle_worker_that_dies_is_replaced(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        hear(pool)
+        first = pool._workers[0].process.pid
+        os.kill(first, signal.SIGKILL)
+        while pool._workers[0].process.pid == first:
+            assert list(pool.events(timeout=1)) == []
+        pool.start(job)
+        assert hear(pool)[-1].outcome.status == "complete"
+
+
+def test_workers_that_never_begin_end_the_run(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+
+    def listen(pool):
+        while True:
+            list(pool.events(timeout=1))
+
+    with Pool(["cpu"], Path("log")) as pool, pytest.raises(WorkerError, match="end as they start"):
+        listen(pool)
+
+
+def test_missing_data_ends_the_run_and_blames_no_network(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(replace(job, data_folder=str(Path("nowhere").absolute())))
+        with pytest.raises(WorkerError, match="nowhere"):
+            hear(pool)
 
 
 def test_a_refused_write_ends_the_run_and_names_the_place(job):
@@ -76,7 +117,7 @@ def test_a_refused_write_ends_the_run_and_names_the_place(job):
     Path("study/checkpoints").write_text("a file where a folder should be")
     with Pool(["cpu"], Path("log")) as pool:
         pool.start(job)
-        with pytest.raises(DiskError, match="checkpoints"):
+        with pytest.raises(WorkerError, match="checkpoints"):
             hear(pool)
 
 
@@ -146,6 +187,14 @@ def test_a_loss_that_is_no_number_is_a_divergence(data, tmp_path):
         train_segment(
             spec(recipe=Recipe(epochs=2, batch_size=32, lr=1e30)), data, checkpoint=tmp_path / "c", until=2
         )
+
+
+def test_a_validation_loss_that_is_no_number_is_one_too(data, tmp_path):
+    """One batch: the only training loss is finite, and the one update breaks the weights."""
+    broken = spec(recipe=Recipe(epochs=2, batch_size=160, lr=1e30))
+    with pytest.raises(DivergedError, match="validation loss") as error:
+        train_segment(broken, data, checkpoint=tmp_path / "c", until=2)
+    assert error.value.curve == ()
 
 
 def test_the_schedule_rises_to_the_peak_and_falls_to_nothing():

@@ -17,7 +17,8 @@ from skexplore.recipe import PROFILES, Profile, Recipe, Split
 from skexplore.record import Epoch, Study, status_row, trained
 from skexplore.runner import DoneEvent, EpochEvent
 from skexplore.search import search
-from skexplore.store import archive, load_study
+from skexplore.store import Store, archive, load_study
+from skexplore.weights import weights_file
 
 TINY = Profile(
     name="tiny",
@@ -256,6 +257,170 @@ def test_ten_divergences_in_a_row_end_the_search(run):
     assert study.best() is None
 
 
+SMALL = "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64]\n"
+
+
+def test_a_space_used_up_stays_so_when_the_command_is_repeated(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text(SMALL)
+    first = run(space=str(space), trials=9)
+    assert first.state == "exhausted"
+    assert run(space=str(space), trials=9).records == first.records
+
+
+def test_resumed_equals_uninterrupted_inside_a_streak_of_replays(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text(SMALL)
+    whole = run(space=str(space), trials=9, study="whole")
+    calls = 0
+
+    def interrupts():
+        nonlocal calls
+        calls += 1
+        return int(calls > 60)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(space=str(space), trials=9, study="cut", interrupts=interrupts)
+    assert 0 < len(load_study("cut").searched) < len(whole.searched)
+    again = run(space=str(space), trials=9, study="cut")
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+@pytest.mark.parametrize("moment", ["before the record", "between record and state"])
+def test_a_kill_around_the_writing_of_a_result_loses_nothing(run, monkeypatch, moment):
+    whole = run(study="whole", trials=3)
+    finish, count = Store.finish, 0
+
+    def cut(self, record, *, state, value):
+        nonlocal count
+        count += 1
+        if count != 6:
+            return finish(self, record, state=state, value=value)
+        if moment == "between record and state":
+            patch.setattr(optuna.Study, "tell", _die)
+            return finish(self, record, state=state, value=value)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "finish", cut)
+        with pytest.raises(KeyboardInterrupt):
+            run(study="cut", trials=3)
+    again = run(study="cut", trials=3)
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+def _die(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_a_lower_budget_trains_nothing_above_it_that_was_waiting(run):
+    def answer(job):
+        if job.spec.block not in ("k3", "k3+k3d2"):
+            raise KeyboardInterrupt
+        return error_of(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(answer=answer, trials=3)
+    (waiting,) = [r for r in load_study("s").searched if r.status == "running"]
+    lower = waiting.ref_macs / 1e9 - 0.01
+    study = run(trials=3, budget_gflops=lower)
+    assert study.searched[waiting.number].status == "over_budget"
+    assert all(study.spec.within(r) for r in study.searched if r.images)
+    assert trained(study.records) == 3
+
+
+def test_a_raised_budget_lets_refused_blocks_be_trained(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k5]\n")
+    low = run(space=str(space), trials=2, budget_gflops=4.3)
+    assert [r.block for r in low.searched if r.images] == ["k1"]
+    high = run(space=str(space), trials=2, budget_gflops=5.0)
+    assert [r.block for r in high.searched if r.images] == ["k1", "k5"]
+
+
+def test_other_samplers_and_budgets_are_other_studies_by_default(run):
+    names = {
+        run(study=None, trials=1, **change).spec.name
+        for change in ({}, {"sampler": "random"}, {"budget_params_m": 27.0}, {"seed": 1})
+    }
+    assert names == {
+        "synthetic-sk-paper-4.5g-tiny-s0", "synthetic-sk-paper-4.5g-tiny-s0-random",
+        "synthetic-sk-paper-4.5g-27m-tiny-s0", "synthetic-sk-paper-4.5g-tiny-s1",
+    }  # fmt: skip
+
+
+def test_anchors_added_later_share_what_the_search_has_measured(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n")
+    run(space=str(space), trials=2, anchors="none")
+    study = run(space=str(space), trials=2, anchors="two")
+    assert len(keys(study)) == len(set(keys(study))) == 2 + 3
+    shared = next(a for a in study.anchors if a.block == "k3" and a.seed == 0)
+    own = next(r for r in study.searched if r.block == "k3")
+    assert (shared.val_error, shared.images, shared.replay_of) == (own.val_error, 0, own.key)
+
+
+def test_a_failed_anchor_is_tried_again_by_the_next_command(run):
+    def answer(job):
+        if job.spec.block == "k3":
+            return Outcome(key=job.spec.key, status="failed", reason="no luck")
+        return error_of(job)
+
+    run(answer=answer, trials=1)
+    study = run(trials=1)
+    assert sorted(a.status for a in study.anchors if a.block == "k3") == ["complete"] * 2 + ["failed"] * 2
+
+
+def test_one_interrupt_after_the_last_training_is_no_interruption(run):
+    done = []
+    study = run(trials=1, on_progress=done.append, interrupts=lambda: len(done) > 0 and done[-1].trained)
+    assert study.state == "finished"
+
+
+def test_weights_of_a_front_survive_a_change_of_budget(run, synthetic_data):
+    def weights(job):
+        path = weights_file(Path(job.study_folder), job.spec.key)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"synthetic")
+        return error_of(job)
+
+    study = run(answer=weights, trials=6)
+    front = {weights_file(Path("studies/s"), r.key) for r in study.front()}
+    run(answer=weights, trials=7, budget_gflops=4.3)
+    assert all(path.exists() for path in front)
+    assert len(list(Path("studies/s/weights").glob("*"))) < 11
+
+
+def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run, monkeypatch):
+    run(trials=2)
+
+    def full(*_, **__):
+        raise optuna.exceptions.StorageInternalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add", full)
+        with pytest.raises(StudyError, match="disk is full"):
+            run(trials=4)
+    assert trained(load_study("s").records) == 2
+
+
+def test_a_damaged_database_is_named(run):
+    Path("studies/s").mkdir(parents=True)
+    Path("studies/s/study.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(UserError, match=r"study\.db: cannot be used"):
+        load_study("s")
+    with pytest.raises(UserError, match=r"study\.db: cannot be used"):
+        run(trials=1)
+
+
+def test_a_renamed_study_is_not_mixed_with_another(run):
+    run(trials=1)
+    Path("studies/s").rename("studies/t")
+    assert load_study("t").spec.name == "s"
+    with pytest.raises(UserError, match="holds the study s"):
+        run(trials=1, study="t")
+
+
 def test_the_budget_may_change_and_feasibility_is_derived_anew(run):
     first = run(trials=6)
     tight = run(trials=6, budget_gflops=4.3)
@@ -266,7 +431,12 @@ def test_the_budget_may_change_and_feasibility_is_derived_anew(run):
 
 @pytest.mark.parametrize(
     ("change", "word"),
-    [({"seed": 1}, "seed"), ({"space": "other"}, "space"), ({"profile": "tiny2"}, "recipe")],
+    [
+        ({"seed": 1}, "seed"),
+        ({"space": "other"}, "space"),
+        ({"profile": "tiny2"}, "recipe"),
+        ({"sampler": "random"}, "sampler"),
+    ],
 )
 def test_another_request_under_the_same_name_is_refused(run, monkeypatch, tmp_path, change, word):
     run(trials=2)
