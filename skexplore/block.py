@@ -20,8 +20,8 @@ MAX_BRANCHES = 8
 MAX_TEXT = 400  # a longer notation is a mistake, not a block
 
 _BRANCH = re.compile(r"k(?P<kernel>[0-9]{1,2})(?:d(?P<dilation>[0-9]{1,2}))?(?:g(?P<groups>[0-9]{1,4}))?")
-_REDUCTION = re.compile(r"r([0-9]{1,4})")
-_MIN_DIM = re.compile(r"L([0-9]{1,4})")
+_REDUCTION = re.compile(r"r([0-9]{1,6})")
+_MIN_DIM = re.compile(r"L([0-9]{1,6})")
 _GRAMMAR = "BRANCH+BRANCH...[/rN][/LN][/sum] with BRANCH = kK[dD][gG], for example k3+k3d2 or k3+k5g64/r8"
 
 
@@ -129,8 +129,8 @@ def parse_block(text: str) -> SKBlock:
         if name in found:
             raise UserError(f"block {text!r}: {knob!r} given twice")
         found[name] = value
-    branches = tuple(parse_branch(part) for part in head.split("+"))
     try:
+        branches = tuple(parse_branch(part) for part in head.split("+"))
         return SKBlock(branches=branches, **found)  # type: ignore[arg-type]
     except UserError as error:
         raise UserError(f"block {text!r}: {error}") from None
@@ -171,11 +171,12 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
         groups, rest = divmod(branch.groups * cardinality, REFERENCE_CARDINALITY)
         if rest or any(width % groups for width in widths):
             fits = _groups_that_fit(cardinality, widths)
+            scaled = f" mean {branch.groups * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality} and"
+            if cardinality == REFERENCE_CARDINALITY:
+                scaled = ""
             raise UserError(
-                f"branch {branch} cannot be built on {where}: groups {branch.groups} at cardinality 32 mean "
-                f"{branch.groups * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality}, which must be "
-                f"whole and divide the widths {', '.join(map(str, widths))}; groups that do: "
-                f"{', '.join(map(str, fits))}"
+                f"branch {branch} cannot be built on {where}: groups {branch.groups}{scaled} must be whole and "
+                f"divide the widths {', '.join(map(str, widths))}; groups that do: {', '.join(map(str, fits))}"
             )
         branches.append(replace(branch, groups=groups))
     min_dim = _scale_min_dim(block, cardinality, where)

@@ -161,8 +161,10 @@ def _read_stdin() -> Blocks:
 
 
 def _checked(data: Any, source: str) -> BlockFile:
+    if not isinstance(data, dict) or "schema" not in data:
+        raise UserError(f"{source}: not a {FILE_NAME} that skexplore export wrote")
     # the version first: a later schema would otherwise only be called a list of unknown keys
-    if isinstance(data, dict) and data.get("schema", SCHEMA) != SCHEMA:
+    if data["schema"] != SCHEMA:
         raise UserError(
             f"{source}: schema {data['schema']!r}: this version of skexplore reads schema {SCHEMA}"
         )

@@ -134,7 +134,10 @@ def space_show(
     if as_json:
         print(json.dumps(asdict(summary)))
         return
-    print(f"{chosen.name}: {chosen.description}\nbase {chosen.base}\n")
+    about = "".join(
+        letter for letter in chosen.description if letter.isprintable()
+    )  # it is a stranger's text
+    print(f"{chosen.name}{': ' if about else ''}{about}\nbase {chosen.base}\n")
     for path, levels in chosen.decisions.items():
         print(f"  {path:<20} {', '.join(map(str, levels))}")
     print(
@@ -158,13 +161,22 @@ def search(
     ] = None,
     space: Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")] = "sk-paper",
     trials: Annotated[
-        int | None, typer.Option(help="Distinct architectures to train over the life of the study.")
+        int | None,
+        typer.Option(help="Distinct architectures to train over the study's life (quick 10, smoke 3)."),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name; the same name continues a study.")] = None,
-    profile: Annotated[str, typer.Option(help="smoke or quick: proxy network, recipe and images.")] = "quick",
+    profile: Annotated[
+        str,
+        typer.Option(help="quick (15 minutes on two CPU cores) or smoke (a minute, to see it work)."),
+    ] = "quick",
     sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
-    anchors: Annotated[str, typer.Option(help="Published blocks trained beside: two or none.")] = "two",
-    workers: Annotated[int | None, typer.Option(help="Processes; default one per GPU or CPU core.")] = None,
+    anchors: Annotated[
+        str,
+        typer.Option(help="two (k3 and k3+k3d2, two seeds each: the noise band) or none."),
+    ] = "two",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; default one per GPU, else per CPU core.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampler and of every training.")] = 0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with CIFAR-10, instead of fetching it.")
@@ -172,12 +184,9 @@ def search(
 ) -> None:
     """Search a space of SK blocks under a budget, trained on real CIFAR-10; repeat the command to continue."""
     from skexplore.display import Reporter, counted_interrupts, error_console
-    from skexplore.recipe import get_profile
     from skexplore.search import search as run_search
 
     console = error_console()
-    settings = get_profile(profile)
-    console.print(f"profile {settings.name}: {settings.why}", style="dim", soft_wrap=True)
     try:
         with counted_interrupts() as interrupts, Reporter(console) as on_progress:
             result = run_search(
@@ -305,9 +314,12 @@ def export(
         default = Path("exports") / loaded.spec.name / f"trial-{record.number}"
         folder = default if out is None else out / f"trial-{record.number}" if trial == "front" else out
         with _writable(folder):
-            for path in export_block(loaded, record, study_folder(study), folder):
-                print(path)
-        print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
+            paths = export_block(loaded, record, study_folder(study), folder)
+        for path in paths:
+            print(path)
+        if folder / "weights.safetensors" not in paths:
+            print(f"no weights: {study_folder(study)} keeps none of trial {record.number}", file=sys.stderr)
+    print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
 
 
 @app.command()

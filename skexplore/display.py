@@ -18,7 +18,7 @@ from rich.text import Text
 from skexplore import analysis
 from skexplore.coordinator import Progress
 from skexplore.record import STATUSES, Study
-from skexplore.search import Fetch
+from skexplore.search import Fetch, Note
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
 
@@ -49,7 +49,7 @@ class Reporter:
         self._skipped = 0
         self._fetched = 0.0
 
-    def __enter__(self) -> Callable[[Progress | Fetch], None]:
+    def __enter__(self) -> Callable[[Progress | Fetch | Note], None]:
         if self._live:
             self._display.start()
         return self.show
@@ -58,8 +58,11 @@ class Reporter:
         if self._live:
             self._display.stop()
 
-    def show(self, event: Progress | Fetch) -> None:
+    def show(self, event: Progress | Fetch | Note) -> None:
         """Show one event."""
+        if isinstance(event, Note):
+            self._console.print(escape(event.text), style="dim", soft_wrap=not self._live)
+            return
         if isinstance(event, Fetch):
             self._fetch(event)
             return
@@ -70,7 +73,7 @@ class Reporter:
             if line:
                 self._console.print(escape(self._skips() + line), soft_wrap=not self._live)
         if self._live:
-            self._display.update(Text(_status(event), style="bold"))
+            self._display.update(Text(_status(event), style="bold", no_wrap=True, overflow="ellipsis"))
 
     def _skips(self) -> str:
         text = f"({self._skipped} proposals refused or replayed without training)\n" if self._skipped else ""
@@ -81,7 +84,7 @@ class Reporter:
         share = f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
         text = f"{event.what} {share}"
         if self._live:
-            self._display.update(Text(text, style="bold"))
+            self._display.update(Text(text, style="bold", no_wrap=True, overflow="ellipsis"))
         elif time.monotonic() - self._fetched > 5 or event.done >= event.total:
             self._fetched = time.monotonic()
             self._console.print(escape(text), soft_wrap=True)
@@ -91,20 +94,25 @@ def _line(event: Progress) -> str:
     record = event.record
     if record is None:
         return event.text
-    name = f"{'anchor' if record.origin == 'anchor' else 'trial '} {record.number:>3}"
-    what = f"{name}  {record.block}  {record.ref_macs / 1e9:.2f} GFLOPs  {record.ref_params / 1e6:.1f} M"
+    anchor = record.origin == "anchor"
+    name = f"{'anchor' if anchor else 'trial '} {record.number:>3}"
+    what = f"{name}  {record.block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
+        f"  seed {record.seed}" if anchor else ""
+    )
     if event.kind == "start":
-        return f"{what}  seed {record.seed}: training"
+        return f"{what}: training"
     if event.kind == "end":
-        result = record.reason if record.val_error is None else f"val error {100 * record.val_error:.2f} %"
-        return f"{what}  seed {record.seed}: {record.status}, {result}  ({record.seconds:.0f} s)"
+        if record.val_error is None:
+            return f"{what}: {record.status}, {record.reason}"
+        return f"{what}: val error {100 * record.val_error:.2f} % ({record.seconds:.0f} s)"
     return ""
 
 
 def _status(event: Progress) -> str:
-    counters = ", ".join(f"{count} {name}" for name, count in sorted(event.counters.items()))
-    best = f"best {100 * event.best:.2f} %  " if event.best is not None else ""
-    return f"{event.trained} of {event.target} trained  {best}[{counters}]  {_time_left(event)}"
+    counters = ", ".join(f"{event.counters[name]} {name}" for name in STATUSES if event.counters.get(name))
+    best = f"best {100 * event.best:.2f} %" if event.best is not None else "anchors first"
+    parts = [f"{event.trained} of {event.target} trained", best, _time_left(event), counters]
+    return " | ".join(part for part in parts if part)
 
 
 def _time_left(event: Progress) -> str:
@@ -138,6 +146,7 @@ def print_front(study: Study) -> None:
     done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
     marks, names = analysis.within_noise(study), {True: "yes", False: "no", None: "not known"}
+    best = study.best()
     rows = [
         {
             "trial": str(record.number),
@@ -145,7 +154,7 @@ def print_front(study: Study) -> None:
             "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             "val error": "" if record.val_error is None else f"{100 * record.val_error:.2f} %",
-            "within noise of best": names[marks.get(record.number)],
+            "within noise of best": "best" if record == best else names[marks.get(record.number)],
             "nearest in Table 7": analysis.nearest_in_table_7(record),
         }
         for record in study.front()

@@ -329,7 +329,9 @@ def _add_anchors(figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, span: Se
     )
     for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, means, strict=False):
         side = -22 if size > sum(span) / 2 else 22
-        figure.add_annotation(x=size, y=mean, text=_text(row["name"]), ax=side, ay=-34, **leader)
+        low, high = figure.layout.yaxis.range
+        rise = 34 if mean > low + 0.7 * (high - low) else -34  # near the top the budget's label stands above
+        figure.add_annotation(x=size, y=mean, text=_text(row["name"]), ax=side, ay=rise, **leader)
 
 
 def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, span: Sequence[float]) -> None:

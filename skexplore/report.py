@@ -100,7 +100,7 @@ def _content(study: Study, found: dict[str, Any]) -> dict[str, Any]:
         "placed": placed,
         "placed_front_only": many,
         "front_numbers": {row["number"] for row in found["front"]},
-        "has_curves": any(record.curve for record in study.records),
+        "has_curves": any(len(record.curve) > 1 for record in study.records),
         "has_images": any(record.images for record in study.searched),
         "figures": _figures(study),
     }

@@ -17,13 +17,21 @@ from skexplore.backbone import get_backbone
 from skexplore.coordinator import Coordinator, Progress
 from skexplore.errors import StudyError, UserError
 from skexplore.ledger import Ledger
+from skexplore.published import anchor_blocks
 from skexplore.recipe import get_profile
 from skexplore.record import Study, StudySpec
 from skexplore.runner import WorkerError, default_devices
 from skexplore.sampling import SAMPLERS
 from skexplore.space import Space
-from skexplore.store import DATABASE_ERRORS, Store, check_continues, check_name, load_study, study_folder
+from skexplore.store import DATABASE_ERRORS, Store, check_continues, check_name, load_study
 from skexplore.survey import check_budget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to know before the search begins."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +58,7 @@ def search(
     data_dir: Path | None = None,
     data_folder: Path | None = None,
     command: str = "",
-    on_progress: Callable[[Progress | Fetch], None] = lambda _: None,
+    on_progress: Callable[[Progress | Fetch | Note], None] = lambda _: None,
     interrupts: Callable[[], int] = lambda: 0,
 ) -> Study:
     """Search ``space`` under a budget at the reference and return the study; the same call continues it.
@@ -66,8 +74,9 @@ def search(
         budget_gflops, budget_params_m, chosen, trials, study, profile, sampler, anchors, seed
     )
     devices = default_devices(workers)
-    folder = study_folder(spec.name)
-    check_continues(folder, spec)
+    folder = Path("studies") / spec.name
+    before = check_continues(folder, spec)
+    on_progress(Note(text=_announcement(spec, target, len(devices), before)))
 
     def fetching(what: str, done: int, total: int) -> None:
         if interrupts():
@@ -85,6 +94,20 @@ def search(
             f"{error}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
         ) from error
     return load_study(str(folder.absolute()))
+
+
+def _announcement(spec: StudySpec, target: int, workers: int, before: StudySpec | None) -> str:
+    """Say in advance what will be trained, and by what."""
+    anchors = len(anchor_blocks(spec.anchors)) * spec.anchor_seeds
+    text = (
+        f"study {spec.name}: {anchors} anchor trainings, then search trials until {target} are trained; "
+        f"{workers} {'worker' if workers == 1 else 'workers'}\n"
+        f"profile {spec.profile}: {get_profile(spec.profile).why}"
+    )
+    budgets = ("budget_gflops", "budget_params_m")
+    if before and any(getattr(before, name) != getattr(spec, name) for name in budgets):
+        text += "\nits budget was another: what is within the budget is derived anew for every trial"
+    return text
 
 
 def plan(

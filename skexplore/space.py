@@ -188,7 +188,7 @@ def find_space(source: str) -> Path:
     if source.endswith((".yaml", ".yml")) or "/" in source:
         path = Path(source)
         if not path.is_file():
-            raise UserError(f"space file {source}: not found")
+            raise UserError(f"space file {source}: {'not a file' if path.exists() else 'not found'}")
         return path
     known = shipped_spaces()
     if source not in known:

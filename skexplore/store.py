@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ DATABASE, RECORDS, DEFINITION, LOCK = "study.db", "records.jsonl", "study.json",
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
+HASH = "records_sha256"
+UNBEGUN = "its search was killed before it began; repeat the search command"
 DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
@@ -42,8 +45,19 @@ def check_name(study: str) -> str:
 
 
 def study_folder(study: str) -> Path:
-    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``."""
-    return Path(study) if "/" in study else Path("studies") / check_name(study)
+    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``.
+
+    A plain name that is no study is a folder here, if there is one of that name.
+    """
+    here = Path(study)
+    if "/" in study or study in (".", ".."):
+        return here
+    named = Path("studies") / study
+    return here if study and here.is_dir() and not named.exists() else Path("studies") / check_name(study)
+
+
+class UnbegunError(UserError):
+    """A study whose search was killed before it had written what it was asked for."""
 
 
 class Store:
@@ -163,16 +177,20 @@ def _readable(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder / DATABASE}: cannot be used as a study's database ({cause})") from None
 
 
-def check_continues(folder: Path, spec: StudySpec) -> None:
-    """Raise ``UserError`` if a study in ``folder`` is not one that ``spec`` may continue.
+def check_continues(folder: Path, spec: StudySpec) -> StudySpec | None:
+    """Return what the study in ``folder`` was asked for before, None if it is new.
 
-    Space, recipe, split, backbone, sampler and seed must be the same; another budget may be given.
+    Space, recipe, split, backbone, sampler and seed must be those of ``spec``, else ``UserError``; the budget
+    may be another.
     """
     if not (folder / DATABASE).exists():
         if (folder / RECORDS).exists():
             raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
-        return
-    old = _load_live(folder).spec
+        return None
+    try:
+        old = _load_live(folder).spec
+    except UnbegunError:
+        return None
     if old.name != spec.name:
         raise UserError(
             f"{folder / DATABASE}: holds the study {old.name}; give the folder that name again, or choose "
@@ -186,6 +204,7 @@ def check_continues(folder: Path, spec: StudySpec) -> None:
                 f"study {spec.name} exists with another {label} ({was}); its results would not be comparable: "
                 "choose another --study name"
             )
+    return old
 
 
 def load_study(study: str) -> Study:
@@ -212,7 +231,9 @@ def _load_live(folder: Path) -> Study:
         try:
             names = {s.study_name for s in storage.get_all_studies()}
             mains = [name for name in names if not name.endswith(ANCHORS)]
-            if len(mains) != 1:
+            if not mains:
+                raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
+            if len(mains) > 1:
                 raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
             main = optuna.load_study(study_name=mains[0], storage=storage)
             attrs, trials = main.user_attrs, main.get_trials(deepcopy=False)
@@ -222,7 +243,7 @@ def _load_live(folder: Path) -> Study:
         finally:
             storage.remove_session()
     if "spec" not in attrs:
-        raise UserError(f"{folder / DATABASE}: its search ended before it began; repeat the search command")
+        raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
     records = tuple(_record(trial) for trial in trials)
     return Study(
         spec=parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec"),
@@ -254,10 +275,15 @@ def _is_live(folder: Path) -> bool:
 
 
 def _load_archive(folder: Path) -> Study:
-    definition, records = read_json(folder / DEFINITION), []
-    if not isinstance(definition, dict):
-        raise UserError(f"{folder / DEFINITION}: not the definition of a study")
-    for number, line in enumerate(read_text(folder / RECORDS).splitlines(), start=1):
+    definition, records, text = read_json(folder / DEFINITION), [], read_text(folder / RECORDS)
+    if not isinstance(definition, dict) or HASH not in definition:
+        raise UserError(f"{folder / DEFINITION}: not the definition of an archive")
+    if definition.pop(HASH) != _sha256(text):
+        raise UserError(
+            f"{folder / RECORDS}: changed since it was archived (its SHA-256 is not the one in {DEFINITION}); "
+            "get the original again"
+        )
+    for number, line in enumerate(text.splitlines(), start=1):
         place = f"{folder / RECORDS}: line {number}"
         try:
             data = json.loads(line)
@@ -267,6 +293,10 @@ def _load_archive(folder: Path) -> Study:
     return parse(Study, definition | {"records": []}, str(folder / DEFINITION)).with_records(records)
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def archive(study: str, out: Path | None = None) -> list[Path]:
     """Write ``study.json`` and ``records.jsonl`` of a study (into its own folder by default); return both."""
     loaded, folder = load_study(study), out or study_folder(study)
@@ -274,7 +304,8 @@ def archive(study: str, out: Path | None = None) -> list[Path]:
     del definition["records"]
     if loaded.state == "running":
         definition["state"] = "interrupted"  # what the archive holds is where it stood
+    text = "".join(json.dumps(record.to_dict()) + "\n" for record in loaded.records)
+    definition[HASH] = _sha256(text)
+    write_atomic(folder / RECORDS, text)
     write_atomic(folder / DEFINITION, json.dumps(definition, indent=2) + "\n")
-    lines = [json.dumps(record.to_dict()) for record in loaded.records]
-    write_atomic(folder / RECORDS, "".join(line + "\n" for line in lines))
     return [folder / DEFINITION, folder / RECORDS]

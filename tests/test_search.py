@@ -153,7 +153,9 @@ def test_a_small_space_ends_by_patience_and_says_so(run, tmp_path):
     said = []
     study = run(space=str(space), trials=50, on_progress=said.append)
     assert trained(study.records) == 2
-    assert any("200 proposals in a row" in event.text for event in said if event.kind == "note")
+    assert any(
+        "200 proposals in a row" in event.text for event in said if getattr(event, "kind", "") == "note"
+    )
 
 
 def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):
@@ -373,7 +375,7 @@ def test_a_failed_anchor_is_tried_again_by_the_next_command(run):
 
 def test_one_interrupt_after_the_last_training_is_no_interruption(run):
     done = []
-    study = run(trials=1, on_progress=done.append, interrupts=lambda: len(done) > 0 and done[-1].trained)
+    study = run(trials=1, on_progress=done.append, interrupts=lambda: int(getattr(done[-1], "trained", 0)))
     assert study.state == "finished"
 
 
@@ -411,6 +413,38 @@ def test_a_damaged_database_is_named(run):
         load_study("s")
     with pytest.raises(UserError, match=r"study\.db: cannot be used"):
         run(trials=1)
+
+
+def test_a_search_killed_before_it_began_is_begun_by_the_next_command(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", _die)
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=1)
+    with pytest.raises(UserError, match="before it began"):
+        load_study("s")
+    assert run(trials=1).state == "finished"
+
+
+def test_a_changed_archive_is_refused(run):
+    run(trials=1)
+    archive("s")
+    Path("studies/s").rename("moved")
+    Path("moved/study.db").unlink()
+    records = Path("moved/records.jsonl")
+    text = records.read_text()
+    assert load_study("moved").spec.name == "s"  # a folder here is found by its plain name
+    for changed in (text[:-1], "\n".join(text.splitlines()[:-1]) + "\n", "", text.replace("0.4", "0.1")):
+        records.write_text(changed)
+        with pytest.raises(UserError, match="changed since it was archived"):
+            load_study("moved")
+
+
+def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
+    said = []
+    run(trials=1, on_progress=said.append)
+    assert "4 anchor trainings, then search trials until 1 are trained; 1 worker" in said[0].text
+    run(trials=1, budget_gflops=4.4, on_progress=said.append)
+    assert "derived anew" in [event for event in said if hasattr(event, "text")][-1].text
 
 
 def test_a_renamed_study_is_not_mixed_with_another(run):
@@ -531,6 +565,9 @@ def test_reading_what_is_no_study(run):
     Path("studies/a/records.jsonl").write_text("{}\n")
     Path("studies/a/study.json").write_text("{]")
     with pytest.raises(UserError, match="not valid JSON"):
+        load_study("a")
+    Path("studies/a/study.json").write_text("[]")
+    with pytest.raises(UserError, match="not the definition"):
         load_study("a")
 
 
