@@ -35,6 +35,7 @@ class Progress:
     epoch: Epoch | None = None
     trained: int
     target: int
+    anchors_left: int
     best: float | None
     counters: dict[str, int]
     images: int
@@ -94,9 +95,8 @@ class Coordinator:
 
     def _work_left(self) -> bool:
         """Whether anything is to be trained or proposed still."""
-        waiting = bool(self._queue) or bool(self.ledger.in_flight)
         more = self.ledger.trained < self.target and self._idle_proposals < PATIENCE
-        return waiting or more
+        return more or bool(self.ledger.in_flight or self.ledger.anchors_left)
 
     # -- what to train ------------------------------------------------------------------------------------
 
@@ -188,13 +188,13 @@ class Coordinator:
 
     def _tell_user(self, kind: str, **content: Any) -> None:
         ledger = self.ledger
-        anchors = sum(record.status == "running" for record in ledger.anchors)
-        left = (max(0, self.target - ledger.trained) + anchors) * self.spec.recipe.epochs
+        left = (max(0, self.target - ledger.trained) + ledger.anchors_left) * self.spec.recipe.epochs
         self._report(
             Progress(
                 kind=kind,
                 trained=ledger.trained,
                 target=self.target,
+                anchors_left=ledger.anchors_left,
                 best=ledger.best,
                 counters=dict(Counter(record.status for record in ledger.searched)),
                 images=self._images,

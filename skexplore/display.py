@@ -76,9 +76,8 @@ class Reporter:
             self._display.update(Text(_status(event), style="bold", no_wrap=True, overflow="ellipsis"))
 
     def _skips(self) -> str:
-        text = f"({self._skipped} proposals refused or replayed without training)\n" if self._skipped else ""
-        self._skipped = 0
-        return text
+        count, self._skipped = self._skipped, 0
+        return f"({count} refused or replayed without training)\n" if count else ""
 
     def _fetch(self, event: Fetch) -> None:
         share = f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
@@ -110,8 +109,9 @@ def _line(event: Progress) -> str:
 
 def _status(event: Progress) -> str:
     counters = ", ".join(f"{event.counters[name]} {name}" for name in STATUSES if event.counters.get(name))
-    best = f"best {100 * event.best:.2f} %" if event.best is not None else "anchors first"
-    parts = [f"{event.trained} of {event.target} trained", best, _time_left(event), counters]
+    best = f"best {100 * event.best:.2f} %" if event.best is not None else ""
+    anchors = f"{event.anchors_left} anchor trainings to go" if event.anchors_left else ""
+    parts = [f"{event.trained} of {event.target} trained", best, _time_left(event), anchors, counters]
     return " | ".join(part for part in parts if part)
 
 

@@ -47,6 +47,11 @@ class Ledger:
         return sum(record.status == "running" for record in self.searched)
 
     @property
+    def anchors_left(self) -> int:
+        """Number of anchor trainings that have no result yet."""
+        return sum(record.status == "running" for record in self.anchors)
+
+    @property
     def best(self) -> float | None:
         """Lowest validation error of a complete trial within the budget."""
         errors = (r.val_error for r in self.searched if r.status == "complete" and self.spec.within(r))

@@ -139,6 +139,21 @@ def test_a_bad_space_file_is_named_with_the_place(command, tmp_path, text, messa
     assert not Path("studies").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", b"\0" * 30_730_000])
+def test_corrupt_data_is_refused_by_name(command, tmp_path, monkeypatch, content):
+    monkeypatch.setenv("SKEXPLORE_CACHE", str(tmp_path / "cache"))
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]:
+        (data / name).write_bytes(content)
+    code, _, err = command("search", "--budget-gflops", "4.5", "--data-dir", str(data))
+    assert code == 2
+    assert "data_batch_1.bin" in err or "data_batch_1" in err
+    assert "Traceback" not in err
+    assert not Path("studies").exists()
+    assert not (tmp_path / "cache" / "cifar10").exists()
+
+
 def test_status_without_studies_says_how_to_begin(command):
     code, out, _ = command("status")
     assert code == 0

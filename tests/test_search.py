@@ -274,15 +274,8 @@ def test_resumed_equals_uninterrupted_inside_a_streak_of_replays(run, tmp_path):
     space = tmp_path / "small.yaml"
     space.write_text(SMALL)
     whole = run(space=str(space), trials=9, study="whole")
-    calls = 0
-
-    def interrupts():
-        nonlocal calls
-        calls += 1
-        return int(calls > 60)
-
     with pytest.raises(KeyboardInterrupt):
-        run(space=str(space), trials=9, study="cut", interrupts=interrupts)
+        run(space=str(space), trials=9, study="cut", interrupts=_pressed_after(60))
     assert 0 < len(load_study("cut").searched) < len(whole.searched)
     again = run(space=str(space), trials=9, study="cut")
     assert [r.row() for r in again.records] == [r.row() for r in whole.records]
@@ -377,6 +370,29 @@ def test_one_interrupt_after_the_last_training_is_no_interruption(run):
     done = []
     study = run(trials=1, on_progress=done.append, interrupts=lambda: int(getattr(done[-1], "trained", 0)))
     assert study.state == "finished"
+
+
+def test_an_interrupt_during_anchors_added_later_is_one(run):
+    run(trials=1, anchors="none")
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            trials=1,
+            anchors="two",
+            answer=lambda job: Outcome(key=job.spec.key, status="paused"),
+            interrupts=_pressed_after(1),
+        )
+    assert len([a for a in run(trials=1, anchors="two").anchors if a.status == "complete"]) == 4
+
+
+def _pressed_after(calls):
+    count = 0
+
+    def interrupts():
+        nonlocal count
+        count += 1
+        return int(count > calls)
+
+    return interrupts
 
 
 def test_weights_of_a_front_survive_a_change_of_budget(run, synthetic_data):
