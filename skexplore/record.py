@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from skexplore.recipe import Recipe, Split
@@ -73,11 +73,16 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
-    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters."""
+    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
+
+    space_base, space_decisions: the whole space as it was, since a file of that name may change.
+    """
 
     name: str
     space: str
     space_hash: str
+    space_base: str = ""
+    space_decisions: dict[str, list[str | int]] = field(default_factory=dict)
     budget_gflops: float
     budget_params_m: float | None = None
     profile: str

@@ -144,6 +144,8 @@ def plan(
         name=name if study is None else check_name(study),
         space=space.name,
         space_hash=space.hash,
+        space_base=str(space.base),
+        space_decisions={path: list(levels) for path, levels in space.decisions.items()},
         budget_gflops=budget_gflops,
         budget_params_m=budget_params_m,
         profile=profile,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from skexplore.block import parse_block
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.record import trained
 from skexplore.report import write_report
+from skexplore.space import Space
 from skexplore.store import load_study
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,11 @@ def test_costs_and_identities_of_the_records_are_recomputed(folder):
             assert study.spec.within(record)
         if record.curve:
             assert record.val_error == record.curve[-1].val_error
+    decisions = {path: tuple(levels) for path, levels in study.spec.space_decisions.items()}
+    space = Space(
+        name="archived", description="", base=parse_block(study.spec.space_base), decisions=decisions
+    )
+    assert space.hash == study.spec.space_hash
     keys = [record.key for record in study.records if record.images]
     assert len(keys) == len(set(keys))
 
