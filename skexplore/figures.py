@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import importlib.util
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -208,6 +209,7 @@ def to_svg(figure: go.Figure, *, width: int, height: int) -> str:
     """
     if importlib.util.find_spec("kaleido") is None:
         raise UserError("pictures need the package kaleido: pip install 'skexplore[picture]'")
+    logging.getLogger("choreographer").setLevel(logging.CRITICAL)  # it logs its own shutdown as an error
     still = go.Figure(figure)
     still.update_layout(font_color="#6e7781")  # legible on the white and on the dark page of a code host
     try:
