@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from skexplore import analysis, figures
+from skexplore import analysis, figure_files, figures
 from skexplore.files import write_atomic
 from skexplore.published import TABLES
 from skexplore.record import Study
@@ -51,7 +51,7 @@ def picture(study: Study) -> str:
     Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
     """
     figure = _pareto_figure(study, "ref_macs")
-    return figures.to_svg(figure, width=PICTURE_SIZE[0], height=PICTURE_SIZE[1])
+    return figure_files.to_svg(figure, width=PICTURE_SIZE[0], height=PICTURE_SIZE[1])
 
 
 def _pareto_figure(study: Study, x: figures.Size) -> Any:
@@ -148,7 +148,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
 def _page() -> Environment:
     env = environment()
     env.filters |= FILTERS | {"script_json": _script_json}
-    env.globals["plotly_js"] = Markup(figures.plotly_js().replace("</script", "<\\/script"))
+    env.globals["plotly_js"] = Markup(figure_files.plotly_js().replace("</script", "<\\/script"))
     env.globals["source"] = lambda name: Markup(template_source(name))
     return env
 

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from skexplore import figures
+from skexplore import figure_files
 from skexplore.analysis import PLACEMENT_COLUMNS
 from skexplore.errors import UserError
 from skexplore.published import place
@@ -82,8 +82,8 @@ def test_the_same_study_gives_the_same_bytes_in_every_state(case, tmp_path):
 
 def test_page_is_one_file_without_addresses_to_load(out):
     page = (out / "index.html").read_text(encoding="utf-8")
-    own = page.replace(figures.plotly_js(), "")
-    assert page.count(figures.plotly_js()) == 1
+    own = page.replace(figure_files.plotly_js(), "")
+    assert page.count(figure_files.plotly_js()) == 1
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", own)
     assert not re.search(r"@import|url\(", own)
     assert "Pareto front of single trainings" in own
@@ -114,7 +114,7 @@ def test_a_study_without_a_front_says_so(case, tmp_path):
 def test_hostile_text_stays_text(tmp_path):
     study = synthetic(name=HOSTILE, command=HOSTILE + "\n```\n# no", environment={HOSTILE: HOSTILE})
     write_report(study, tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8").replace(figures.plotly_js(), "")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8").replace(figure_files.plotly_js(), "")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_hostile_text_stays_text(tmp_path):
 
 
 def test_picture_without_its_extra_names_it(monkeypatch):
-    monkeypatch.setattr(figures.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(figure_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"skexplore\[picture\]"):
         picture(synthetic())
 
