@@ -417,7 +417,7 @@ def test_a_space_too_large_to_count_says_so_and_is_sampled():
     stages = {f"stages.{stage}.{path}": levels for stage in (1, 2, 3, 4) for path, levels in REDUCED.items()}
     large = space({path: levels for path, levels in stages.items() if "groups" not in path})
     assert large.raw_size > 1_000_000
-    import skexplore.space as module
+    import skexplore.survey as module
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "SAMPLES", 200)
