@@ -61,9 +61,19 @@ def kill_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
     killed = process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=10)
-    assert not alive, "a worker outlived its coordinator"
+    deadline = time.monotonic() + 10
+    while any(alive(worker) for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlived its coordinator"
+        time.sleep(0.1)
     return killed
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a dead process that its new parent has not asked about yet does not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def finished(name: str) -> dict[tuple[str, int], Record]:
