@@ -300,23 +300,27 @@ def notes(study: Study) -> list[str]:
     if study.eligible() and found is not None:
         close = sum(mark is True for mark in within_noise(study).values()) - 1
         if close > 0:
-            said.append(f"{close} other point(s) of the front are not distinguishable from the best one.")
+            said.append(f"Points of the front that are not distinguishable from the best one: {close}.")
         said.append(
             "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
         )
     said.append(
-        f"Errors are {spec.split.dataset} validation errors after {spec.recipe.epochs} epoch(s) on "
+        f"Errors are {spec.split.dataset} validation errors after {_count(spec.recipe.epochs, 'epoch')} on "
         f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
         "ImageNet. The test set plays no part in them."
     )
     if count["failed"] or count["diverged"]:
         lost = count["failed"] + count["diverged"]
-        said.append(f"{lost} trial(s) failed or diverged; they stay in the table with the reason.")
+        said.append(f"{_count(lost, 'trial')} failed or diverged and stay in the table with the reason.")
     if count["stopped"]:
         said.append(
-            f"{count['stopped']} trial(s) were stopped early; their error is that of their last epoch."
+            f"{_count(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
         )
     return said
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _noise_note(found: Noise | None) -> str:

@@ -59,6 +59,7 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        problem = problem.split(" with value")[0]  # of a duplicate key it names the wrong ones
         raise UserError(f"{path}:{place} not valid YAML: {problem}") from None
     except RecursionError:
         raise UserError(f"{path}: not valid YAML: nested too deeply") from None
