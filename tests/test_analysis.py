@@ -156,7 +156,7 @@ def test_notes_say_what_is_missing():
 
     assert "No feasible trial is complete yet" in said("nothing feasible")
     assert "No feasible trial is complete yet" in said("failures only")
-    assert "2 trial(s) failed or diverged" in said("failures only")
+    assert "2 trials failed or diverged" in said("failures only")
     assert "1 of 13 trials are trained (state: running)" in said("in progress")
     assert "Seed noise is not known" in said("one trial")
     assert "front is one of single trainings" in said("all")
