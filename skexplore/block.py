@@ -224,6 +224,44 @@ def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
     return tuple(block for block in per if block is not None)
 
 
+def explain(blocks: Blocks, widths: Sequence[int]) -> list[str]:
+    """Return, in words, what ``canonical`` changes in ``blocks`` and why; empty if they are canonical."""
+    said: list[str] = []
+    for block in blocks:
+        said += [reason for reason in _idle_knobs(block) if reason not in said]
+    form = canonical(blocks, widths)
+    if len(form) < len(blocks):
+        said.append("the stages agree: one block is written for all")
+    before, after = per_stage(blocks, len(widths)), per_stage(form, len(widths))
+    for old, new, width in zip(before, after, widths, strict=True):
+        was, now = (f"/r{block.reduction}/L{block.min_dim}" for block in (old, new))
+        if old.selects and was != now:
+            reason = f"{was} is spelled {now}: the same d at every stage"
+            if len(form) > 1:
+                reason = f"{was} is spelled {now} where the width is {width}: d = {new.dim(width)} either way"
+            said += [reason] if reason not in said else []
+    return said
+
+
+def _idle_knobs(block: SKBlock) -> list[str]:
+    """Return why branches are reordered or a knob of ``block`` cannot act."""
+    said = [
+        f"{branch}: a 1x1 kernel has no dilation"
+        for branch in block.branches
+        if branch.kernel == 1 and branch.dilation > 1
+    ]
+    plain = [replace(b, dilation=1) if b.kernel == 1 else b for b in block.branches]
+    if plain != sorted(plain):
+        said.append("branches are sorted: their order makes no difference")
+    if block.selects:
+        return said
+    why = "one branch: nothing is fused" if len(block.branches) == 1 else "the sum has no attention"
+    knobs = [f"/r{block.reduction}"] if block.reduction != DEFAULT_REDUCTION else []
+    knobs += [f"/L{block.min_dim}"] if block.min_dim != DEFAULT_MIN_DIM else []
+    knobs += ["/sum"] if len(block.branches) == 1 and block.fuse == "sum" else []
+    return said + [f"{knob} cannot act ({why})" for knob in knobs]
+
+
 def _without_idle_knobs(block: SKBlock) -> SKBlock:
     branches = tuple(
         sorted(replace(b, dilation=1) if b.kernel == 1 and b.dilation > 1 else b for b in block.branches)

@@ -1,4 +1,4 @@
-"""The ``skexplore`` command. Results go to stdout, progress and messages to stderr."""
+"""The ``skexplore`` command: studies. Results go to stdout, progress and messages to stderr."""
 
 from __future__ import annotations
 
@@ -7,34 +7,29 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app, space_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
     from skexplore.record import Study
 
-GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
 )
-space_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces.")
+app.add_typer(blocks_app)
 app.add_typer(space_app, name="space")
 
-BlockArgument = Annotated[
-    str, typer.Argument(metavar="BLOCK", help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
-]
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
@@ -64,91 +59,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def cost(
-    block: BlockArgument,
-    backbone: Annotated[
-        str, typer.Option(help="sknet50, or a CIFAR proxy such as 8x4d-1111-s2.")
-    ] = "sknet50",
-    as_json: JsonOption = False,
-    verify: Annotated[
-        bool, typer.Option(help="Build the network and count it with fvcore; exit 1 if different.")
-    ] = False,
-) -> None:
-    """Print the exact cost of a block in a backbone, for one image."""
-    from skexplore.backbone import canonical_at_reference, get_backbone
-    from skexplore.block import format_blocks
-    from skexplore.blockfile import read_block
-    from skexplore.cost import arch_id
-    from skexplore.cost import cost as closed_form
-
-    blocks, body = read_block(block), get_backbone(backbone)
-    total = closed_form(blocks, body)
-    row = {
-        "block": format_blocks(canonical_at_reference(blocks)),
-        "arch_id": arch_id(blocks),
-        "backbone": body.name,
-        "resolution": body.resolution,
-    } | {name: getattr(total, name) for name in ("params", "bn_stats", "macs", "gate_macs", "activations")}
-    different = {}
-    if verify:
-        from skexplore.count import differences
-
-        different = differences(blocks, body)
-    if as_json:
-        print(json.dumps(row | ({"verified": not different} if verify else {})))
-    else:
-        for name, value in row.items():
-            print(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value}")
-        print(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
-        if verify and not different:
-            print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
-    for name, (ours, counted) in different.items():
-        print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
-    if different:
-        raise typer.Exit(1)
-
-
-@space_app.command("show")
-def space_show(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
-    budget_gflops: Annotated[float | None, typer.Option(help="Budget at the reference, in GFLOPs.")] = None,
-    budget_params: Annotated[
-        float | None, typer.Option(help="Budget at the reference, in 10^6 parameters.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the decisions, size and reference costs of a search space."""
-    from skexplore.backbone import get_backbone
-    from skexplore.recipe import PROFILES
-    from skexplore.space import Space
-    from skexplore.survey import check_budget, summarise
-
-    chosen = Space.load(space)
-    for name in sorted({profile.backbone for profile in PROFILES.values()}):
-        chosen.check_buildable(get_backbone(name))
-    max_macs, max_params = check_budget(chosen, budget_gflops, budget_params)
-    summary = summarise(chosen, max_macs, max_params)
-    if as_json:
-        print(json.dumps(asdict(summary)))
-        return
-    about = "".join(
-        letter for letter in chosen.description if letter.isprintable()
-    )  # it is a stranger's text
-    print(f"{chosen.name}{': ' if about else ''}{about}\nbase {chosen.base}\n")
-    for path, levels in chosen.decisions.items():
-        print(f"  {path:<20} {', '.join(map(str, levels))}")
-    print(
-        f"\n{summary.size:,} {'distinct architectures' if summary.exact else 'combinations at most (sampled below)'}"
-    )
-    budget = "" if max_macs == max_params == float("inf") else " within the budget"
-    print(f"feasible    {summary.feasible:,} ({100 * summary.feasible_share:.1f} %){budget}")
-    for name, unit, scale in (("macs", "GFLOPs", 1e9), ("params", "M params", 1e6)):
-        low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
-        print(f"{unit:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
-    print(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
 
 
 @app.command()

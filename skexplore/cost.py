@@ -94,18 +94,30 @@ def sk_conv_cost(block: SKBlock, width: int, size: int) -> Cost:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A backbone without its SK convolutions: costs of stem, stages and head, and their sum.
+
+    places: (depth, width, output size) of each stage's SK convolutions.
+    """
+
+    stem: Cost
+    stages: tuple[Cost, ...]
+    head: Cost
+    total: Cost
+    places: tuple[tuple[int, int, int], ...]
+
+
 @lru_cache(maxsize=256)
-def _frame(
-    backbone: Backbone, resolution: int, classes: int
-) -> tuple[Cost, tuple[tuple[int, int, int], ...]]:
-    """Return the cost of everything but the SK convolutions, and (depth, width, output size) of each stage's."""
+def _frame(backbone: Backbone, resolution: int, classes: int) -> _Frame:
     stem = backbone.stem
     size = _half(resolution, stem.stride)
-    total = _conv_bn(3, stem.width, stem.kernel, size * size)
+    first = _conv_bn(3, stem.width, stem.kernel, size * size)
     if stem.pool:
         size = _half(size, 2)
-    inputs, places = stem.width, []
+    inputs, places, stages = stem.width, [], []
     for stage in backbone.stages:
+        total = Cost()
         for unit in range(stage.depth):
             stride = stage.stride if unit == 0 else 1
             total += _conv_bn(inputs, stage.width, 1, size * size)
@@ -115,18 +127,46 @@ def _frame(
                 total += _conv_bn(inputs, stage.out, 1, size * size)
             inputs = stage.out
         places.append((stage.depth, stage.width, size))
-    head = inputs * classes
-    return total + Cost(params=head + classes, macs=head, activations=classes), tuple(places)
+        stages.append(total)
+    head = Cost(params=(inputs + 1) * classes, macs=inputs * classes, activations=classes)
+    return _Frame(
+        stem=first,
+        stages=tuple(stages),
+        head=head,
+        total=sum(stages, first + head),
+        places=tuple(places),
+    )
 
 
 def network_cost(
     placed: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
 ) -> Cost:
     """Cost of ``backbone`` with one already placed (scaled) block per stage, for one image."""
-    total, places = _frame(backbone, resolution or backbone.resolution, classes or backbone.classes)
-    for block, (depth, width, size) in zip(placed, places, strict=True):
+    frame = _frame(backbone, resolution or backbone.resolution, classes or backbone.classes)
+    total = frame.total
+    for block, (depth, width, size) in zip(placed, frame.places, strict=True):
         total += sk_conv_cost(block, width, size) * depth
     return total
+
+
+def cost_by_stage(
+    block: str | SKBlock | Blocks,
+    backbone: str | Backbone = REFERENCE,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+) -> dict[str, Cost]:
+    """Return what ``cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
+    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    frame = _frame(body, resolution or body.resolution, classes or body.classes)
+    parts = {"stem": frame.stem}
+    placed = body.place(as_blocks(block))
+    for number, (own, form, place) in enumerate(
+        zip(frame.stages, placed, frame.places, strict=True), start=1
+    ):
+        depth, width, size = place
+        parts[f"stage {number}"] = own + sk_conv_cost(form, width, size) * depth
+    return parts | {"head": frame.head}
 
 
 def cost(

@@ -42,11 +42,12 @@ def count(network: nn.Module, resolution: int) -> Cost:
 
 
 def differences(
-    blocks: Blocks, backbone: Backbone, resolution: int | None = None
+    blocks: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
 ) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
     size = resolution or backbone.resolution
-    closed, counted = cost(blocks, backbone, resolution=size), count(build(blocks, backbone), size)
+    closed = cost(blocks, backbone, resolution=size, classes=classes)
+    counted = count(build(blocks, backbone, classes=classes), size)
     names = ("params", "bn_stats", "macs", "activations")
     pairs = {name: (getattr(closed, name), getattr(counted, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

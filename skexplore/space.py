@@ -30,6 +30,7 @@ from skexplore.files import parse, read_yaml
 Level = str | int
 _Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
 NONE = "none"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
 )
@@ -218,7 +219,7 @@ def _checked(raw: _SpaceFile, source: str) -> Space:
     except UserError as error:
         problems.append(f"{source}: base: {error}")
         base = SKBlock(branches=(Branch(kernel=3),))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", raw.name):
+    if not NAME.fullmatch(raw.name):
         problems.append(f"{source}: name: {raw.name!r} must be letters, digits, '.', '_' and '-'")
     if not raw.decisions:
         problems.append(f"{source}: decisions: none given; a space needs at least one")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import any_blocks, blocks
 
 from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
-from skexplore.block import canonical, format_blocks, parse_block, parse_blocks, per_stage
+from skexplore.block import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.errors import UserError
 
@@ -54,6 +54,32 @@ def test_canonical_form_is_idempotent_and_keeps_the_network(value):
         assert len(before.branches) == len(after.branches)
         if before.selects:
             assert before.dim(width) == after.dim(width)
+
+
+@given(any_blocks)
+def test_what_the_canonical_form_changes_is_explained_and_nothing_else(value):
+    form = canonical_at_reference(value)
+    assert bool(explain(value, REFERENCE.widths)) == (form != value)
+    assert explain(form, REFERENCE.widths) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reasons"),
+    [
+        ("k3+k3d2", []),
+        ("k3d2+k3/sum/r8", ["branches are sorted", "/r8 cannot act (the sum has no attention)"]),
+        ("k1d2", ["k1d2: a 1x1 kernel has no dilation"]),
+        ("k3/L4/sum", ["/L4 cannot act (one branch", "/sum cannot act (one branch"]),
+        ("k3+k3d2/r64", ["/r64/L32 is spelled /r32/L32"]),
+        ("k3;k3;k3;k3", ["the stages agree"]),
+        ("k3+k5/r4;k3;k3;k3", ["/r4/L32 is spelled /r16/L32 where the width is 128: d = 32 either way"]),
+    ],
+)
+def test_reasons_in_words(text, reasons):
+    said = explain(parse_blocks(text), REFERENCE.widths)
+    assert len(said) == len(reasons)
+    for sentence, reason in zip(said, reasons, strict=True):
+        assert reason in sentence
 
 
 @given(blocks, st.randoms())

@@ -44,7 +44,7 @@ def test_cost_verified_by_fvcore(command, backbone):
 def test_cost_exits_1_when_the_built_network_differs(command, monkeypatch):
     from skexplore import count
 
-    monkeypatch.setattr(count, "differences", lambda *_: {"macs": (1, 2)})
+    monkeypatch.setattr(count, "differences", lambda *_, **__: {"macs": (1, 2)})
     code, _, err = command("cost", "k3", "--verify")
     assert code == 1
     assert "macs: closed form 1, counted on the built network 2" in err
@@ -56,6 +56,64 @@ def test_a_block_comes_from_stdin_too(command, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("k3+k3d2\n"))
     code, out, _ = command("cost", "-", "--json")
     assert (code, json.loads(out)["params"]) == (0, 27479784)
+
+
+def test_cost_by_stage_adds_up(command):
+    code, out, _ = command("cost", "k3+k3d2", "--by-stage", "--json")
+    assert code == 0
+    row = json.loads(out)
+    for key in ("params", "macs", "activations"):
+        assert sum(part[key] for part in row["stages"].values()) == row[key]
+    assert "stage 4" in command("cost", "k3+k3d2", "--by-stage")[1]
+
+
+def test_cost_at_another_resolution_and_number_of_classes_is_verified_there(command):
+    arguments = ["cost", "k3+k3d2", "--backbone", "8x4d-1111-s2", "--resolution", "40", "--classes", "100"]
+    code, out, _ = command(*arguments, "--verify", "--json")
+    row = json.loads(out)
+    assert (code, row["resolution"], row["verified"]) == (0, 40, True)
+    assert row["params"] - json.loads(command("cost", "k3+k3d2", "--backbone", "8x4d-1111-s2", "--json")[1])[
+        "params"
+    ] == 90 * (512 + 1)
+
+
+def test_block_shows_what_it_means_and_what_was_changed(command):
+    code, out, _ = command("block", "k3d2+k3/r64")
+    assert code == 0
+    for words in (
+        "k3+k3d2/r32",
+        "sees 5x5",
+        "d = 32, 32, 32, 32",
+        "changed: branches are sorted",
+        "/r64/L32",
+    ):
+        assert words in out
+    row = json.loads(command("block", "k3/r4", "--json")[1])
+    assert (row["block"], row["given"], row["d"]) == ("k3", "k3/r4", [None] * 4)
+    assert row["branches"] == [[{"kernel": 3, "dilation": 1, "groups": 32, "receptive_field": 3}]]
+    assert len(row["changed"]) == 1
+
+
+def test_place_sets_a_block_on_three_tables(command):
+    code, out, _ = command("place", "k3+k3d2")
+    assert code == 0
+    assert "nearest  K3+K5 SK | K3+K7 SK | K5+K7 SK: params +0.00 %, macs +0.00 %, matched complexity" in out
+    row = json.loads(command("place", "k1", "--json")[1])
+    assert [placement["table"] for placement in row["placements"]] == [3, 6, 7]
+    assert row["placements"][1]["below"] == []
+
+
+def test_a_new_space_is_listed_shown_and_not_overwritten(command):
+    Path("search_spaces").mkdir()
+    assert command("space", "new", "search_spaces/mine.yaml")[0] == 0
+    names = [row["name"] for row in json.loads(command("space", "list", "--json")[1])]
+    assert {"mine", "sk-paper"} <= set(names)
+    assert "88 distinct architectures" in command("space", "show", "mine")[1]
+    before = Path("search_spaces/mine.yaml").read_text()
+    code, _, err = command("space", "new", "search_spaces/mine.yaml")
+    assert code == 2
+    assert "exists already" in err
+    assert Path("search_spaces/mine.yaml").read_text() == before
 
 
 def test_space_show(command):
@@ -84,6 +142,11 @@ BAD = [
     (["cost", "k3g3", "--backbone", "sknet50"], "groups that do"),
     (["cost", "k3", "--backbone", "sknet5O"], "did you mean sknet50"),
     (["cost", "nowhere/block.json"], "nowhere/block.json"),
+    (["block", "k3/r0"], "at least 1"),
+    (["place", "k3g3"], "groups that do"),
+    (["cost", "k3", "--resolution", "0"], "--resolution"),
+    (["space", "new", "x.txt"], ".yaml"),
+    (["space", "new", "-x.yaml/"], ".yaml"),
     (["space", "show", "sk-papper"], "did you mean sk-paper"),
     (["space", "show", "none.yaml"], "not found"),
     (["space", "show", "sk-paper", "--budget-gflops", "-1"], "positive"),
@@ -188,6 +251,17 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(command, monkeypatc
 def test_every_command_has_a_help_line(command):
     code, out, _ = command("--help")
     assert code == 0
-    for name in ("search", "status", "report", "export", "verify", "cost", "space", "archive"):
+    for name in (
+        "search",
+        "status",
+        "report",
+        "export",
+        "verify",
+        "block",
+        "cost",
+        "place",
+        "space",
+        "archive",
+    ):
         line = next(line for line in out.splitlines() if line.strip().startswith(name))
         assert len(line.split()) > 3

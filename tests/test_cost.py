@@ -8,7 +8,7 @@ from strategies import any_blocks
 
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
-from skexplore.cost import Cost, cost
+from skexplore.cost import Cost, cost, cost_by_stage
 from skexplore.count import count, differences
 from skexplore.errors import UserError
 from skexplore.model import build
@@ -63,6 +63,15 @@ def test_another_resolution_and_odd_sizes():
         counted = count(build("k3+k3d2+k5g64", "sknet26"), size)
         own = cost("k3+k3d2+k5g64", "sknet26", resolution=size)
         assert (own.macs, own.params, own.activations) == (counted.macs, counted.params, counted.activations)
+
+
+@settings(deadline=None)
+@given(any_blocks)
+def test_the_parts_add_up_to_the_whole(value):
+    for backbone in ("sknet50", "8x4d-2111-s2"):
+        parts = cost_by_stage(value, backbone)
+        assert list(parts) == ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
+        assert sum(parts.values(), Cost()) == cost(value, backbone)
 
 
 def test_classes_change_the_head_alone():
