@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from instant import TINY, InstantPool
 
+from skexplore import coordinator
 from skexplore.cli import main
+from skexplore.recipe import PROFILES
+from skexplore.record import Study
+from skexplore.search import search
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +53,25 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return (0 if code is None else int(code)), out, err
 
     return run
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the profile ``tiny`` (synthetic data) known by its name."""
+    monkeypatch.setitem(PROFILES, "tiny", TINY)
+
+
+@pytest.fixture
+def run(monkeypatch, tiny, synthetic_data):
+    """Search with instant trainings; returns the study. ``run.pool`` holds the last pool."""
+
+    def go(answer=None, **changes) -> Study:
+        def pool(devices, log):
+            go.pool = InstantPool(devices, log, answer)
+            return go.pool
+
+        monkeypatch.setattr(coordinator, "Pool", pool)
+        request = {"budget_gflops": 4.5, "profile": "tiny", "workers": 1, "trials": 6, "study": "s"}
+        return search(**(request | {"data_folder": synthetic_data} | changes))
+
+    return go

@@ -1,0 +1,83 @@
+"""Instant trainings for tests: a tiny profile, and a pool that answers at once by a known objective."""
+
+from __future__ import annotations
+
+from skexplore.cost import cost
+from skexplore.job import Job, Outcome
+from skexplore.recipe import Profile, Recipe, Split
+from skexplore.record import Epoch, Study
+from skexplore.runner import DoneEvent, EpochEvent
+
+TINY = Profile(
+    name="tiny",
+    backbone="8x4d-1111-s2",
+    recipe=Recipe(epochs=2, batch_size=64),
+    split=Split(dataset="synthetic", train_images=128, val_images=64),
+    trials=4,
+    anchor_seeds=2,
+    why="synthetic data, for tests",
+)
+
+SMALL = "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64]\n"
+
+
+class InstantPool:
+    """A pool that answers each job at once with an error that depends on the block alone."""
+
+    def __init__(self, devices, log, answer=None):
+        self.running, self._devices = [], devices
+        self._answer = answer or error_of
+        self.jobs: list[Job] = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    @property
+    def idle(self):
+        return len(self._devices) - len(self.running)
+
+    def start(self, job):
+        self.running.append(job)
+        self.jobs.append(job)
+
+    def pause(self):
+        pass
+
+    def events(self, timeout):
+        job = self.running.pop(0)
+        answer = self._answer(job)
+        if isinstance(answer, Outcome):
+            return [DoneEvent(outcome=answer)]
+        epochs = tuple(
+            Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=answer, seconds=1.0)
+            for n in range(1, job.until + 1)
+        )
+        done = DoneEvent(outcome=Outcome(key=job.spec.key, status="complete", curve=epochs))
+        return [*(EpochEvent(key=job.spec.key, epoch=epoch) for epoch in epochs), done]
+
+
+def error_of(job: Job) -> float:
+    """A known objective: more multiply-adds, less error."""
+    return 0.9 - cost(job.spec.block).macs / 1e10
+
+
+def keys(study: Study) -> list[str]:
+    return [record.key for record in study.records if record.images]
+
+
+def pressed_after(calls):
+    count = 0
+
+    def interrupts():
+        nonlocal count
+        count += 1
+        return int(count > calls)
+
+    return interrupts
+
+
+def die(*_, **__):
+    raise KeyboardInterrupt

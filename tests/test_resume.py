@@ -1,0 +1,179 @@
+"""A study that goes on: after interruptions, under another budget, with anchors added later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from instant import SMALL, die, error_of, keys, pressed_after
+
+from skexplore.job import Outcome
+from skexplore.record import trained
+from skexplore.store import Store, load_study
+from skexplore.weights import weights_file
+
+
+def test_resumed_equals_uninterrupted(run):
+    """Cut after any number of finished trainings, one worker proposes exactly what it would have."""
+    whole = run(study="whole", trials=5)
+    for cut in (1, 5, 7):
+        presses = iter([0] * 10_000)
+        count = 0
+
+        def answer(job, cut=cut):
+            nonlocal count
+            count += 1
+            if count > cut:
+                raise KeyboardInterrupt
+            return error_of(job)
+
+        name = f"cut{cut}"
+        with pytest.raises(KeyboardInterrupt):
+            run(answer=answer, study=name, trials=5, interrupts=lambda p=presses: next(p))
+        resumed = run(study=name, trials=5)
+        assert [r.row() for r in resumed.records] == [r.row() for r in whole.records]
+
+
+def test_a_space_used_up_stays_so_when_the_command_is_repeated(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text(SMALL)
+    first = run(space=str(space), trials=9)
+    assert first.state == "exhausted"
+    assert run(space=str(space), trials=9).records == first.records
+
+
+def test_resumed_equals_uninterrupted_inside_a_streak_of_replays(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text(SMALL)
+    whole = run(space=str(space), trials=9, study="whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(space=str(space), trials=9, study="cut", interrupts=pressed_after(60))
+    assert 0 < len(load_study("cut").searched) < len(whole.searched)
+    again = run(space=str(space), trials=9, study="cut")
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+@pytest.mark.parametrize("moment", ["before the record", "between record and state"])
+def test_a_kill_around_the_writing_of_a_result_loses_nothing(run, monkeypatch, moment):
+    whole = run(study="whole", trials=3)
+    finish, count = Store.finish, 0
+
+    def cut(self, record, *, state, value):
+        nonlocal count
+        count += 1
+        if count != 6:
+            return finish(self, record, state=state, value=value)
+        if moment == "between record and state":
+            patch.setattr(optuna.Study, "tell", die)
+            return finish(self, record, state=state, value=value)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "finish", cut)
+        with pytest.raises(KeyboardInterrupt):
+            run(study="cut", trials=3)
+    again = run(study="cut", trials=3)
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+def test_a_lower_budget_trains_nothing_above_it_that_was_waiting(run):
+    def answer(job):
+        if job.spec.block not in ("k3", "k3+k3d2"):
+            raise KeyboardInterrupt
+        return error_of(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(answer=answer, trials=3)
+    (waiting,) = [r for r in load_study("s").searched if r.status == "running"]
+    lower = waiting.ref_macs / 1e9 - 0.01
+    study = run(trials=3, budget_gflops=lower)
+    assert study.searched[waiting.number].status == "over_budget"
+    assert all(study.spec.within(r) for r in study.searched if r.images)
+    assert trained(study.records) == 3
+
+
+def test_a_raised_budget_lets_refused_blocks_be_trained(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k5]\n")
+    low = run(space=str(space), trials=2, budget_gflops=4.3)
+    assert [r.block for r in low.searched if r.images] == ["k1"]
+    high = run(space=str(space), trials=2, budget_gflops=5.0)
+    assert [r.block for r in high.searched if r.images] == ["k1", "k5"]
+
+
+def test_anchors_added_later_share_what_the_search_has_measured(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n")
+    run(space=str(space), trials=2, anchors="none")
+    study = run(space=str(space), trials=2, anchors="two")
+    assert len(keys(study)) == len(set(keys(study))) == 2 + 3
+    shared = next(a for a in study.anchors if a.block == "k3" and a.seed == 0)
+    own = next(r for r in study.searched if r.block == "k3")
+    assert (shared.val_error, shared.images, shared.replay_of) == (own.val_error, 0, own.key)
+
+
+def test_a_failed_anchor_is_tried_again_by_the_next_command(run):
+    def answer(job):
+        if job.spec.block == "k3":
+            return Outcome(key=job.spec.key, status="failed", reason="no luck")
+        return error_of(job)
+
+    run(answer=answer, trials=1)
+    study = run(trials=1)
+    assert sorted(a.status for a in study.anchors if a.block == "k3") == ["complete"] * 2 + ["failed"] * 2
+
+
+def test_one_interrupt_after_the_last_training_is_no_interruption(run):
+    done = []
+    study = run(trials=1, on_progress=done.append, interrupts=lambda: int(getattr(done[-1], "trained", 0)))
+    assert study.state == "finished"
+
+
+def test_an_interrupt_during_anchors_added_later_is_one(run):
+    run(trials=1, anchors="none")
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            trials=1,
+            anchors="two",
+            answer=lambda job: Outcome(key=job.spec.key, status="paused"),
+            interrupts=pressed_after(1),
+        )
+    assert len([a for a in run(trials=1, anchors="two").anchors if a.status == "complete"]) == 4
+
+
+def test_weights_of_a_front_survive_a_change_of_budget(run, synthetic_data):
+    def weights(job):
+        path = weights_file(Path(job.study_folder), job.spec.key)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"synthetic")
+        return error_of(job)
+
+    study = run(answer=weights, trials=6)
+    front = {weights_file(Path("studies/s"), r.key) for r in study.front()}
+    run(answer=weights, trials=7, budget_gflops=4.3)
+    assert all(path.exists() for path in front)
+    assert len(list(Path("studies/s/weights").glob("*"))) < 11
+
+
+def test_the_budget_may_change_and_feasibility_is_derived_anew(run):
+    first = run(trials=6)
+    tight = run(trials=6, budget_gflops=4.3)
+    assert tight.spec.budget_gflops == 4.3
+    assert all(r.ref_macs <= 4.3e9 for r in tight.front())
+    assert len(tight.records) == len(first.records)
+
+
+def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
+    said = []
+    run(trials=1, on_progress=said.append)
+    assert "4 anchor trainings, then search trials until 1 are trained; 1 worker" in said[0].text
+    run(trials=1, budget_gflops=4.4, on_progress=said.append)
+    assert "derived anew" in [event for event in said if hasattr(event, "text")][-1].text
+
+
+def test_the_command_twice_adds_nothing(run):
+    first = run(trials=5)
+    again = run(trials=5)
+    assert again.records == first.records
+    assert len(run(trials=7).records) > len(first.records)

@@ -1,0 +1,167 @@
+"""Studies on disk: requests that are refused, damage, archives, and one coordinator at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from instant import TINY, die, error_of
+
+from skexplore.errors import StudyError, UserError
+from skexplore.recipe import PROFILES, Recipe
+from skexplore.record import trained
+from skexplore.search import search
+from skexplore.store import Store, archive, load_study
+
+
+def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run, monkeypatch):
+    run(trials=2)
+
+    def full(*_, **__):
+        raise optuna.exceptions.StorageInternalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add", full)
+        with pytest.raises(StudyError, match="disk is full"):
+            run(trials=4)
+    assert trained(load_study("s").records) == 2
+
+
+def test_a_damaged_database_is_named(run):
+    Path("studies/s").mkdir(parents=True)
+    Path("studies/s/study.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(UserError, match=r"study\.db: cannot be used"):
+        load_study("s")
+    with pytest.raises(UserError, match=r"study\.db: cannot be used"):
+        run(trials=1)
+
+
+def test_a_search_killed_before_it_began_is_begun_by_the_next_command(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "set_user_attr", die)
+        with pytest.raises(KeyboardInterrupt):
+            run(trials=1)
+    with pytest.raises(UserError, match="before it began"):
+        load_study("s")
+    assert run(trials=1).state == "finished"
+
+
+def test_a_changed_archive_is_refused(run):
+    run(trials=1)
+    archive("s")
+    Path("studies/s").rename("moved")
+    Path("moved/study.db").unlink()
+    records = Path("moved/records.jsonl")
+    text = records.read_text()
+    assert load_study("moved").spec.name == "s"  # a folder here is found by its plain name
+    for changed in (text[:-1], "\n".join(text.splitlines()[:-1]) + "\n", "", text.replace("0.4", "0.1")):
+        records.write_text(changed)
+        with pytest.raises(UserError, match="changed since it was archived"):
+            load_study("moved")
+
+
+def test_a_renamed_study_is_not_mixed_with_another(run):
+    run(trials=1)
+    Path("studies/s").rename("studies/t")
+    assert load_study("t").spec.name == "s"
+    with pytest.raises(UserError, match="holds the study s"):
+        run(trials=1, study="t")
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"space": "other"}, "space"),
+        ({"profile": "tiny2"}, "recipe"),
+        ({"sampler": "random"}, "sampler"),
+    ],
+)
+def test_another_request_under_the_same_name_is_refused(run, monkeypatch, tmp_path, change, word):
+    run(trials=2)
+    monkeypatch.setitem(PROFILES, "tiny2", replace(TINY, recipe=Recipe(epochs=3)))
+    other = tmp_path / "other.yaml"
+    other.write_text("name: other\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n")
+    if "space" in change:
+        change = {"space": str(other)}
+    before = load_study("s")
+    with pytest.raises(UserError, match=f"another {word}"):
+        run(**change)
+    assert load_study("s") == before
+
+
+def test_other_samplers_and_budgets_are_other_studies_by_default(run):
+    names = {
+        run(study=None, trials=1, **change).spec.name
+        for change in ({}, {"sampler": "random"}, {"budget_params_m": 27.0}, {"seed": 1})
+    }
+    assert names == {
+        "synthetic-sk-paper-4.5g-tiny-s0", "synthetic-sk-paper-4.5g-tiny-s0-random",
+        "synthetic-sk-paper-4.5g-27m-tiny-s0", "synthetic-sk-paper-4.5g-tiny-s1",
+    }  # fmt: skip
+
+
+def test_a_second_coordinator_is_refused(run):
+    refused = []
+
+    def answer(job):
+        if not refused:
+            with pytest.raises(UserError, match="live coordinator") as error:
+                search(budget_gflops=4.5, profile="tiny", study="s", data_folder=Path(job.data_folder))
+            refused.append(error)
+            assert load_study("s").state == "running"
+        return error_of(job)
+
+    run(answer=answer, trials=2)
+    assert len(refused) == 1
+
+
+def test_an_archive_reads_as_the_study_it_came_from(run):
+    study = run(trials=3)
+    archive("s")
+    Path("studies/s/study.db").unlink()
+    again = load_study("s")
+    assert again == study
+    with pytest.raises(UserError, match="is an archive"):
+        run(trials=4)
+
+
+def test_reading_what_is_no_study(run):
+    with pytest.raises(UserError, match="no study at studies/none; studies here: none yet"):
+        load_study("none")
+    Path("studies/a").mkdir(parents=True)
+    Path("studies/a/records.jsonl").write_text("{}\n")
+    Path("studies/a/study.json").write_text("{]")
+    with pytest.raises(UserError, match="not valid JSON"):
+        load_study("a")
+    Path("studies/a/study.json").write_text("[]")
+    with pytest.raises(UserError, match="not the definition"):
+        load_study("a")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"budget_gflops": -1}, "positive"),
+        ({"budget_gflops": float("nan")}, "positive"),
+        ({"budget_gflops": 1.0}, "cheapest block of sk-paper, k1g128"),
+        ({"budget_params_m": 5.0}, "cheapest block"),
+        ({"sampler": "grid"}, "known: tpe, random"),
+        ({"anchors": "all"}, "two or none"),
+        ({"trials": 0}, "at least 1"),
+        ({"workers": 0}, "at least 1"),
+        ({"seed": -1}, "between 0"),
+        ({"profile": "huge"}, "known: smoke, quick"),
+        ({"space": "sk-papr"}, "did you mean sk-paper"),
+        ({"study": "../x"}, "letters"),
+        ({"study": "a b"}, "letters"),
+        ({"study": "<script>"}, "letters"),
+        ({"study": "x.anchors"}, "anchors"),
+    ],
+)
+def test_a_bad_request_is_refused_before_anything_is_written(run, change, message):
+    with pytest.raises(UserError, match=message):
+        run(**change)
+    assert not Path("studies").exists()
