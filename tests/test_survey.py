@@ -1,0 +1,157 @@
+"""Surveys of a space: counts checked by brute force, the cheapest block, and budgets."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from small_spaces import PAIR, WIDTHS, space, spaces
+
+from skexplore.block import SKBlock, parse_block
+from skexplore.cost import cost
+from skexplore.errors import UserError
+from skexplore.survey import cheapest, check_budget, summarise
+
+# sk-paper with fewer levels, so that all of it can be counted here
+REDUCED = {
+    "branches.1": ("k1", "k3", "k3d2"),
+    "branches.1.groups": (32, 128),
+    "branches.2": ("none", "k1", "k3d2", "k7"),
+    "branches.2.groups": (32, 128),
+    "branches.3": ("none", "k3d3", "k7"),
+    "reduction": (4, 16, 32),
+    "min_dim": (16, 32),
+    "fuse": ("select", "sum"),
+}
+
+
+# -- counts
+
+
+def network_of(point: dict) -> tuple:
+    """Return what tells networks of a space like sk-paper apart, without the notation's canonical form."""
+    branches = []
+    for number in (1, 2, 3):
+        level = point.get(f"branches.{number}", "none")
+        if level != "none":
+            branches.append((level, point.get(f"branches.{number}.groups", 32)))
+    if len(branches) == 1:
+        attention: tuple = ()
+    elif point["fuse"] == "sum":
+        attention = ("sum",)
+    else:
+        attention = tuple(max(width // point["reduction"], point["min_dim"]) for width in WIDTHS)
+    return tuple(sorted(branches)), attention
+
+
+def block_of(point: dict) -> SKBlock:
+    branches = []
+    for number in (1, 2, 3):
+        level = point.get(f"branches.{number}", "none")
+        if level != "none":
+            branches.append(f"{level}g{point.get(f'branches.{number}.groups', 32)}")
+    knobs = f"/r{point['reduction']}/L{point['min_dim']}" + ("/sum" if point["fuse"] == "sum" else "")
+    return parse_block("+".join(branches) + knobs)
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict:
+    """Return the cost of every distinct network of the reduced space, found by brute force."""
+    points = [dict(zip(REDUCED, chosen, strict=True)) for chosen in itertools.product(*REDUCED.values())]
+    return {network_of(point): cost(block_of(point)) for point in points}
+
+
+def test_a_space_is_counted_as_brute_force_counts_it(counted):
+    max_macs, max_params = 4.5e9, 28.2e6
+    macs, params = [c.macs for c in counted.values()], [c.params for c in counted.values()]
+    found = summarise(space(REDUCED), max_macs, max_params)
+    feasible = sum(c.macs <= max_macs and c.params <= max_params for c in counted.values())
+    assert 0 < feasible < len(counted)
+    assert found.exact
+    assert (found.size, found.feasible) == (len(counted), feasible)
+    assert found.feasible_share == feasible / len(counted)
+    assert (found.macs_min, found.macs_max) == (min(macs), max(macs))
+    assert (found.params_min, found.params_max) == (min(params), max(params))
+    assert found.macs_median == round(statistics.median(macs))
+    assert found.params_median == round(statistics.median(params))
+    assert found.cheapest == "k1g128"
+
+
+def test_the_cheapest_block_is_the_minimum_of_the_whole_space(counted):
+    own = cost(cheapest(space(REDUCED)))
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in counted.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces())
+def test_the_cheapest_block_is_the_minimum_of_any_space(given_space):
+    own = cost(cheapest(given_space))
+    costs = [cost(blocks) for blocks in {given_space.decode(point) for point in given_space.points()}]
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in costs)
+
+
+@pytest.mark.parametrize(
+    ("base", "decisions"),
+    [
+        # each of r and L hides the other: no step of one alone makes the block smaller
+        ("k3+k3d2", {"stages.2.reduction": (4, 16), "stages.2.min_dim": (64, 16)}),
+        # once the second branch is none, its groups and the fusion do nothing
+        ("k3", {"branches.2": ("k3", "none"), "fuse": ("select", "sum"), "branches.2.groups": (4, 64)}),
+    ],
+)
+def test_the_cheapest_block_is_found_where_one_decision_hides_another(base, decisions):
+    given_space = space(decisions, base=base)
+    costs = [cost(given_space.decode(point)) for point in given_space.points()]
+    own = cost(cheapest(given_space))
+    assert (own.macs, own.params) == min((c.macs, c.params) for c in costs)
+    assert len({(c.macs, c.params) for c in costs}) > 1
+
+
+def test_a_space_too_large_to_count_says_so_and_is_sampled():
+    stages = {f"stages.{stage}.{path}": levels for stage in (1, 2, 3, 4) for path, levels in REDUCED.items()}
+    large = space({path: levels for path, levels in stages.items() if "groups" not in path})
+    assert large.raw_size > 1_000_000
+    import skexplore.survey as module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SAMPLES", 200)
+        found = summarise(large, max_macs=4.6e9)
+    assert not found.exact
+    assert found.size == large.raw_size
+    assert found.feasible == round(large.raw_size * found.feasible_share)
+    assert 0 < found.feasible_share < 1
+    assert found.macs_min <= found.macs_median <= found.macs_max
+
+
+# -- budgets
+
+
+def test_a_budget_is_in_multiply_adds_and_parameters():
+    assert check_budget(PAIR, 4.5, 30.0) == (4.5e9, 30e6)
+    assert check_budget(PAIR, None, None) == (math.inf, math.inf)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_a_budget_that_is_no_positive_number_is_refused(value):
+    with pytest.raises(UserError, match=r"--budget-gflops .*: must be a positive number"):
+        check_budget(PAIR, value, None)
+    with pytest.raises(UserError, match=r"--budget-params .*: must be a positive number"):
+        check_budget(PAIR, 4.5, value)
+
+
+def test_a_budget_below_the_cheapest_block_names_that_block():
+    with pytest.raises(
+        UserError, match=r"--budget-gflops 4: the cheapest block of test, k3, needs 4\.230 GFLOPs"
+    ):
+        check_budget(PAIR, 4.0, None)
+    with pytest.raises(
+        UserError, match=r"--budget-params 25: the cheapest block of test, k3, needs 25\.03 M"
+    ):
+        check_budget(PAIR, 5.0, 25.0)
+
+
+def test_a_budget_of_exactly_the_cheapest_block_is_allowed():
+    assert check_budget(PAIR, 4.230479872, 25.028904) == (4230479872, 25028904)
