@@ -61,9 +61,14 @@ class Backbone:
 
     def place(self, blocks: Blocks) -> Blocks:
         """Return one block per stage, scaled from cardinality 32 to this backbone (``UserError`` if it cannot)."""
-        stages = per_stage(blocks, len(self.stages))
         if len(blocks) == 1:
             return (scale_block(blocks[0], self.cardinality, self.widths, self.name),) * len(self.stages)
+        if len(self.stages) != len(REFERENCE.stages):
+            raise UserError(
+                f"{len(blocks)} blocks, one per stage, for {self.name}: its {len(self.stages)} stages do not stand "
+                f"for the {len(REFERENCE.stages)} of {REFERENCE.name}; give one block for all"
+            )
+        stages = per_stage(blocks, len(self.stages))
         return tuple(
             scale_block(block, self.cardinality, (width,), f"stage {number} of {self.name}")
             for number, (block, width) in enumerate(zip(stages, self.widths, strict=True), start=1)
@@ -85,12 +90,29 @@ def _imagenet(
     return Backbone(name=name, stem=stem, stages=stages, resolution=224, classes=1000)
 
 
+def _cifar29(name: str, cardinality: int, group_width: int) -> Backbone:
+    """Return the paper's CIFAR network (section 4.2): 3x3 stem of 64, three stages of three units."""
+    stages = tuple(
+        Stage(
+            depth=3,
+            cardinality=cardinality,
+            group_width=group_width * 2**i,
+            out=256 * 2**i,
+            stride=1 if i == 0 else 2,
+        )
+        for i in range(3)
+    )
+    stem = Stem(kernel=3, stride=1, width=64, pool=False)
+    return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10)
+
+
 REFERENCE = _imagenet("sknet50", (3, 4, 6, 3))
 
 BACKBONES: dict[str, Backbone] = {
     "sknet26": _imagenet("sknet26", (2, 2, 2, 2)),
     "sknet50": REFERENCE,
     "sknet101": _imagenet("sknet101", (3, 4, 23, 3)),
+    "sknet29": _cifar29("sknet29", 16, 32),  # SKNet-29 is k3+k1/r32 in it, ResNeXt-29 16x32d is k3
     # the three ways of Table 3 to spend SK's complexity on a plain ResNeXt-50 (supplement A)
     "sknet50-wider": _imagenet("sknet50-wider", (3, 4, 6, 3), cardinality=34, outs=(272, 544, 1088, 2176)),
     "sknet50-deeper": _imagenet("sknet50-deeper", (3, 4, 8, 3)),

@@ -75,7 +75,7 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
 def cost(
     block: BlockArgument,
     backbone: Annotated[
-        str, typer.Option(help="sknet50, or a CIFAR proxy such as 8x4d-1111-s2.")
+        str, typer.Option(help="sknet26, sknet29, sknet50, sknet101, or a CIFAR proxy such as 8x4d-1111-s2.")
     ] = "sknet50",
     resolution: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.")

@@ -166,6 +166,12 @@ def test_what_the_proxy_cannot_build_is_named_with_what_it_can(text, words):
         assert word in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["k3;k3;k3+k1", "k3;k3;k3;k3+k1"])
+def test_a_backbone_of_three_stages_takes_one_block(text):
+    with pytest.raises(UserError, match="give one block for all"):
+        cost(text, "sknet29")
+
+
 def test_receptive_fields():
     assert [b.receptive_field for b in parse_block("k1+k3+k3d2+k3d3+k7d2").branches] == [1, 3, 5, 7, 13]
 

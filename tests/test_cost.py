@@ -29,6 +29,8 @@ COUNTED = {
     ("k3+k3d2+k3d3", "sknet50"): (29249512, 99648, 4694261760, 8279040, 19920480),
     ("k3+k3d2", "sknet26"): (16746408, 46848, 2586877952, 3010560, 10888512),
     ("k3", "sknet101"): (44177704, 137856, 7969996800, 0, 21224448),
+    ("k3", "sknet29"): (25136970, 57472, 4028311552, 0, 8585216),
+    ("k3+k1/r32", "sknet29"): (27739626, 79648, 4180854784, 5505024, 11338064),
     ("k3+k3d2", "sknet101"): (48736040, 172672, 8448724992, 8931328, 25691264),
 }
 
@@ -53,7 +55,9 @@ def test_closed_form_equals_fvcore_on_random_blocks(value):
     assert differences(value, get_backbone("8x4d-2111-s2")) == {}
 
 
-@pytest.mark.parametrize("backbone", ["sknet26", "sknet50", "16x4d-1211", "sknet50-wider", "sknet50-36x4d"])
+@pytest.mark.parametrize(
+    "backbone", ["sknet26", "sknet29", "sknet50", "16x4d-1211", "sknet50-wider", "sknet50-36x4d"]
+)
 def test_closed_form_equals_fvcore_on_named_backbones(backbone):
     assert differences(parse_blocks("k3+k3d2+k1/r8"), get_backbone(backbone)) == {}
 
