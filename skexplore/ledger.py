@@ -12,7 +12,7 @@ from skexplore.job import Outcome, checkpoint_file
 from skexplore.recipe import TrainSpec
 from skexplore.record import Record, pareto_front, trained
 from skexplore.sampling import Proposer, constraints
-from skexplore.space import Level, Space
+from skexplore.space import Space
 from skexplore.store import Store
 from skexplore.weights import weights_file
 
@@ -104,23 +104,21 @@ class Ledger:
         number, levels = self.proposer.ask()
         blocks = self.proposer.space.decode(levels)
         record = self._record(number, blocks, seed=self.spec.seed, origin="search")
-        self.proposer.constrain(constraints(self.spec, record.ref_macs, record.ref_params))
+        values = constraints(self.spec, record.ref_macs, record.ref_params)
+        self.proposer.constrain(values)
         record, state, value = self._decide(record, running)
-        self._add(record, levels, state, value)
-        if state is not TrialState.RUNNING:
-            self.proposer.tell(number, state, value)
-        return record
-
-    def _add(self, record: Record, levels: dict[str, Level], state: TrialState, value: float | None) -> None:
         self.store.add(
             record,
             state=state,
             value=value,
             params=levels,
             distributions=self.proposer.distributions,
-            constraints=constraints(self.spec, record.ref_macs, record.ref_params),
+            constraints=values,
         )
         self.searched.append(record)
+        if state is not TrialState.RUNNING:
+            self.proposer.tell(number, state, value)
+        return record
 
     def _decide(self, record: Record, running: set[str]) -> tuple[Record, TrialState, float | None]:
         """Return the record with its status, and the state and value for the sampler."""

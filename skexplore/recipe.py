@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass, field
 
 from skexplore.errors import UserError
 
-DATASETS = ("cifar10",)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:

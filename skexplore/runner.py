@@ -65,7 +65,7 @@ class WorkerError(RuntimeError):
 
 
 class Pool:
-    """``workers`` processes, one job each. A worker that dies is replaced; its job comes back as failed.
+    """A worker process for each of ``devices``, one job each. One that dies is replaced, its job failed.
 
     Use as a context: at its end every worker is ended and waited for. What workers and their libraries say
     on the side (warnings, tracebacks) is appended to ``log``.
@@ -132,22 +132,22 @@ class Pool:
             yield EpochEvent(key=worker.job.spec.key, epoch=epoch)
         else:
             worker.job = None
-            yield DoneEvent(outcome=parse(Outcome, message["outcome"], "worker"))
+            outcome = parse(Outcome, message["outcome"], "worker")
+            if outcome.status == "failed" and worker.device != "cpu":
+                self._replace(worker)  # an error may have left the GPU's context unusable
+            yield DoneEvent(outcome=outcome)
 
     def _bury(self, worker: _Worker) -> Iterator[DoneEvent]:
         """Replace a dead worker; whatever it was doing failed."""
-        self._selector.unregister(worker.outlet)
         with contextlib.suppress(subprocess.TimeoutExpired):
             worker.process.wait(timeout=5)  # its output has ended, so it is about to; its own status says why
-        code = worker.close()
-        job, place = worker.job, self._workers.index(worker)
+        code, job = self._replace(worker), worker.job
         if not worker.ready:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
                 raise WorkerError(
                     f"worker processes end as they start (exit status {code}); see {self._log.name}"
                 )
-        self._workers[place] = self._spawn(worker.device)
         if job is None:
             return
         if not worker.ready:  # it never began, so that says nothing about the job
@@ -159,6 +159,13 @@ class Pool:
                 key=job.spec.key, status="failed", reason=f"worker ended with exit status {code}{killed}"
             )
         )
+
+    def _replace(self, worker: _Worker) -> int:
+        """End ``worker``, put a fresh one in its place, and return the exit status of the old one."""
+        self._selector.unregister(worker.outlet)
+        code = worker.close()
+        self._workers[self._workers.index(worker)] = self._spawn(worker.device)
+        return code
 
     def _spawn(self, device: str) -> _Worker:
         process = subprocess.Popen(

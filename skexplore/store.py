@@ -101,7 +101,13 @@ class Store:
 
     def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
         """Store how many trained architectures were asked for, by which command, on what machine."""
-        for name, value in (("target", target), ("command", command), ("environment", dict(environment))):
+        attributes = {
+            "target": target,
+            "command": command,
+            "environment": dict(environment),
+            "exhausted": False,
+        }
+        for name, value in attributes.items():
             self._main.set_user_attr(name, value)
 
     def note_end(self, *, exhausted: bool) -> None:

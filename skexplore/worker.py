@@ -66,8 +66,6 @@ def _serve(device: str, channel: IO[str], inbox: queue.Queue[dict[str, Any]], st
             send("broken", reason=str(error))
             return
         send("done", outcome=asdict(outcome))
-        if outcome.status == "failed" and device != "cpu":
-            return  # an error may have left the GPU's context unusable: the coordinator starts a fresh process
 
 
 if __name__ == "__main__":

@@ -94,6 +94,18 @@ def test_an_idle_worker_that_dies_is_replaced(job):
         assert hear(pool)[-1].outcome.status == "complete"
 
 
+def test_after_a_failure_a_worker_on_a_device_is_replaced_before_it_is_used_again(job):
+    """``cpu:0`` stands for a GPU here: any device but plain ``cpu`` may be left unusable by an error."""
+    bad = replace(job, spec=replace(job.spec, block="k3g2"))
+    with Pool(["cpu:0"], Path("log")) as pool:
+        first = pool._workers[0].process.pid
+        pool.start(bad)
+        assert hear(pool)[-1].outcome.status == "failed"
+        assert pool._workers[0].process.pid != first
+        pool.start(job)
+        assert hear(pool)[-1].outcome.status == "complete"
+
+
 def test_workers_that_never_begin_end_the_run(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
 
