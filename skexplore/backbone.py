@@ -112,35 +112,49 @@ BACKBONES: dict[str, Backbone] = {
     "sknet26": _imagenet("sknet26", (2, 2, 2, 2)),
     "sknet50": REFERENCE,
     "sknet101": _imagenet("sknet101", (3, 4, 23, 3)),
-    "sknet29": _cifar29("sknet29", 16, 32),  # SKNet-29 is k3+k1/r32 in it, ResNeXt-29 16x32d is k3
+    # the paper's CIFAR networks (section 4.2): SKNet-29 is k3+k1/r32 in the first, ResNeXt-29 is k3 in each
+    "sknet29": _cifar29("sknet29", 16, 32),
+    "sknet29-8x64d": _cifar29("sknet29-8x64d", 8, 64),
+    "sknet29-16x64d": _cifar29("sknet29-16x64d", 16, 64),
     # the three ways of Table 3 to spend SK's complexity on a plain ResNeXt-50 (supplement A)
     "sknet50-wider": _imagenet("sknet50-wider", (3, 4, 6, 3), cardinality=34, outs=(272, 544, 1088, 2176)),
     "sknet50-deeper": _imagenet("sknet50-deeper", (3, 4, 8, 3)),
     "sknet50-36x4d": _imagenet("sknet50-36x4d", (3, 4, 6, 3), cardinality=36),
+    # the other reading of "2 extra blocks at the end of the fourth stage": conv5, not conv4
+    "sknet50-deeper-conv5": _imagenet("sknet50-deeper-conv5", (3, 4, 6, 5)),
 }
 
-_PROXY = re.compile(r"(?P<cardinality>[1-9][0-9]?)x4d(?:-(?P<depths>[1-9]{4}))?(?P<stride>-s2)?")
+_PROXY = re.compile(
+    r"(?P<cardinality>[1-9][0-9]?)x(?P<group_width>[1-9][0-9]?)d(?:-(?P<depths>[1-9]{4}))?"
+    r"(?:-c(?P<stem>[1-9][0-9]{0,2}))?(?:-o(?P<out>[1-9][0-9]{0,3}))?(?P<stride>-s2)?"
+)
+PROXY_FORM = "CxGd[-DEPTHS][-cSTEM][-oOUT][-s2]"
 
 
 def _proxy(name: str) -> Backbone | None:
-    """Return the four-stage CIFAR network ``Cx4d[-DEPTHS][-s2]``, or None if ``name`` is not of that form."""
+    """Return the four-stage CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2]``, or None for another form.
+
+    Stage widths are C*G times 1, 2, 4, 8. DEPTHS: units in each stage (1111); STEM: channels of the 3x3 stem (2C);
+    OUT: output channels of the first stage, doubled by each next (2*C*G); ``-s2``: stem of stride 2.
+    """
     match = _PROXY.fullmatch(name)
     if match is None:
         return None
-    cardinality = int(match["cardinality"])
-    depths = [int(digit) for digit in match["depths"] or "1111"]
+    cardinality, group_width = int(match["cardinality"]), int(match["group_width"])
+    out = int(match["out"] or 2 * cardinality * group_width)
     stages = tuple(
         Stage(
-            depth=depth,
+            depth=int(depth),
             cardinality=cardinality,
-            group_width=4 * 2**i,
-            out=2 * cardinality * 4 * 2**i,
+            group_width=group_width * 2**i,
+            out=out * 2**i,
             stride=1 if i == 0 else 2,
         )
-        for i, depth in enumerate(depths)
+        for i, depth in enumerate(match["depths"] or "1111")
     )
     # 2C stem channels and no pool: the reference's proportions (64 at C = 32) on a 32-pixel image
-    stem = Stem(kernel=3, stride=2 if match["stride"] else 1, width=2 * cardinality, pool=False)
+    width = int(match["stem"] or 2 * cardinality)
+    stem = Stem(kernel=3, stride=2 if match["stride"] else 1, width=width, pool=False)
     return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10)
 
 
@@ -152,7 +166,7 @@ def get_backbone(name: str) -> Backbone:
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(
             f"unknown backbone {name!r}{hint}. Known: {', '.join(BACKBONES)}, and CIFAR proxies "
-            "Cx4d[-DEPTHS][-s2] such as 8x4d-1111-s2 (cardinality 8, one unit per stage, stem stride 2)"
+            f"{PROXY_FORM} such as 8x4d-1111-s2 (cardinality 8, group width 4, one unit per stage, stem stride 2)"
         )
     return found
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app, space_app
+from skexplore.cli_bench import bench_app
+from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app
+from skexplore.cli_space import space_app
+from skexplore.cli_systems import systems_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ app = typer.Typer(
     help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
 )
 app.add_typer(blocks_app)
+app.add_typer(systems_app)
 app.add_typer(space_app, name="space")
+app.add_typer(bench_app, name="bench")
 
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")

@@ -1,26 +1,36 @@
-"""The commands about blocks and spaces: what they are, what they cost, where they stand. Nothing is trained."""
+"""The commands about blocks: what they are, what they cost, where they stand. Nothing is trained."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from skexplore.backbone import Backbone
+    from skexplore.block import Blocks
+    from skexplore.cost import Cost
+    from skexplore.gate import Gate
+    from skexplore.systems import System
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
 blocks_app = typer.Typer(rich_markup_mode=None)
-space_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces, or begin one."
-)
 
 BlockArgument = Annotated[
     str, typer.Argument(metavar="BLOCK", help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ResolutionOption = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.  [default: the backbone's]")
+]
+ClassesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.  [default: the backbone's]"),
+]
 
 
 @blocks_app.command()
@@ -71,18 +81,38 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
         print(f"changed: {reason}")
 
 
+def _chosen(block: str | None, system: str | None, backbone: str | None) -> System:
+    """Return what a command was asked about: a block in a backbone, or a network of the paper."""
+    from skexplore.errors import UserError
+    from skexplore.systems import System, get_system
+
+    if (block is None) == (system is None):
+        raise UserError("give either a BLOCK such as k3+k3d2 or --system NAME")
+    if system is None:
+        return System(title="", block=block or "", backbone=backbone or "sknet50")
+    if backbone is not None:
+        raise UserError(
+            f"--backbone {backbone}: {system} has its own, {get_system(system).backbone}; leave it out"
+        )
+    return get_system(system)
+
+
 @blocks_app.command()
 def cost(
-    block: BlockArgument,
+    block: Annotated[
+        str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="A network of the paper instead; see: skexplore systems.")
+    ] = None,
     backbone: Annotated[
-        str, typer.Option(help="sknet26, sknet29, sknet50, sknet101, or a CIFAR proxy such as 8x4d-1111-s2.")
-    ] = "sknet50",
-    resolution: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.")
+        str | None,
+        typer.Option(
+            help="sknet26, sknet29, sknet50, sknet101, or a CIFAR proxy such as 8x4d-1111-s2.  [default: sknet50]"
+        ),
     ] = None,
-    classes: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.")
-    ] = None,
+    resolution: ResolutionOption = None,
+    classes: ClassesOption = None,
     by_stage: Annotated[bool, typer.Option("--by-stage", help="Print the cost of every stage too.")] = False,
     as_json: JsonOption = False,
     verify: Annotated[
@@ -90,41 +120,28 @@ def cost(
         typer.Option("--verify", help="Build the network and count it with fvcore; exit 1 if different."),
     ] = False,
 ) -> None:
-    """Print the exact cost of a block in a backbone, for one image."""
-    from skexplore.backbone import canonical_at_reference, get_backbone
+    """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
+    from skexplore.backbone import get_backbone
     from skexplore.block import format_blocks
     from skexplore.blockfile import read_block
-    from skexplore.cost import arch_id, cost_by_stage
-    from skexplore.cost import cost as closed_form
+    from skexplore.systems import System, system_cost, system_cost_by_stage
 
-    blocks, body = read_block(block), get_backbone(backbone)
-    total = closed_form(blocks, body, resolution=resolution, classes=classes)
-    row: dict[str, object] = {
-        "block": format_blocks(canonical_at_reference(blocks)),
-        "arch_id": arch_id(blocks),
-        "backbone": body.name,
-        "resolution": resolution or body.resolution,
-    } | {name: getattr(total, name) for name in COSTS}
-    parts = cost_by_stage(blocks, body, resolution=resolution, classes=classes) if by_stage else {}
+    chosen = _chosen(block, system, backbone)
+    blocks, body = read_block(chosen.block), get_backbone(chosen.backbone)
+    own = System(title="", block=format_blocks(blocks), backbone=body.name, gate=chosen.gate)
+    total = system_cost(own, resolution=resolution, classes=classes)
+    row = _cost_row(blocks, body, system, own.gate) | {"resolution": resolution or body.resolution}
+    row |= {name: getattr(total, name) for name in COSTS}
+    parts = system_cost_by_stage(own, resolution=resolution, classes=classes) if by_stage else {}
     different = {}
     if verify:
         from skexplore.count import differences
 
-        different = differences(blocks, body, resolution=resolution, classes=classes)
+        different = differences(blocks, body, resolution=resolution, classes=classes, gate=own.gate)
     if as_json:
-        more: dict[str, object] = {"verified": not different} if verify else {}
-        if by_stage:
-            more["stages"] = {
-                name: {key: getattr(part, key) for key in COSTS} for name, part in parts.items()
-            }
-        print(json.dumps(row | more))
+        _print_cost_json(row, parts, None if not verify else not different)
     else:
-        for name, value in row.items():
-            print(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value}")
-        if parts:
-            print(f"\n{'':<8}" + "".join(f"{name:>16}" for name in COSTS))
-        for name, part in parts.items():
-            print(f"{name:<8}" + "".join(f"{getattr(part, key):>16,}" for key in COSTS))
+        _print_cost(row, parts)
         print(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
@@ -132,6 +149,36 @@ def cost(
         print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
     if different:
         raise typer.Exit(1)
+
+
+def _cost_row(blocks: Blocks, body: Backbone, system: str | None, gate: Gate | None) -> dict[str, object]:
+    """Return what a cost is of. An attention module is no part of the block: it has no arch_id."""
+    from skexplore.backbone import canonical_at_reference
+    from skexplore.block import format_blocks
+    from skexplore.cost import arch_id
+
+    row: dict[str, object] = {"system": system, "gate": gate.kind} if system and gate else {}
+    row |= {"system": system} if system else {}
+    row["block"] = format_blocks(canonical_at_reference(blocks))
+    row["arch_id"] = None if gate else arch_id(blocks)
+    return row | {"backbone": body.name}
+
+
+def _print_cost_json(row: dict[str, object], parts: dict[str, Cost], verified: bool | None) -> None:
+    more: dict[str, object] = {} if verified is None else {"verified": verified}
+    if parts:
+        more["stages"] = {name: {key: getattr(part, key) for key in COSTS} for name, part in parts.items()}
+    print(json.dumps(row | more))
+
+
+def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
+    for name, value in row.items():
+        if value is not None:
+            print(f"{name:<12} {value:,}" if isinstance(value, int) else f"{name:<12} {value}")
+    if parts:
+        print(f"\n{'':<8}" + "".join(f"{name:>16}" for name in COSTS))
+    for name, part in parts.items():
+        print(f"{name:<8}" + "".join(f"{getattr(part, key):>16,}" for key in COSTS))
 
 
 @blocks_app.command()
@@ -165,97 +212,3 @@ def place(block: BlockArgument, as_json: JsonOption = False) -> None:
     print(
         f"\nBy complexity alone; rows in the order of macs, then params, by our own count of them. {GFLOPS}"
     )
-
-
-@space_app.command("list")
-def space_list(as_json: JsonOption = False) -> None:
-    """Print the search spaces known by name."""
-    from skexplore.space import Space, shipped_spaces
-
-    spaces = [(name, Space.load(name)) for name in shipped_spaces()]
-    if as_json:
-        rows = [
-            {"name": name, "description": each.description, "raw_size": each.raw_size}
-            for name, each in spaces
-        ]
-        print(json.dumps(rows))
-        return
-    for name, each in spaces:
-        print(f"{name:<16} {each.raw_size:>12,} combinations  {_printable(each.description)}")
-
-
-TEMPLATE = """\
-# A search space: a base block, and decisions that change it. Check it with: skexplore space show {path}
-name: {name}
-description: what this space is for
-base: k3                              # block notation: what no decision changes stays as it is here
-decisions:                            # each is a path and the levels that a search may choose
-  branches.1: [k3, k5]                # kK or kKdD (kernel, dilation)
-  branches.1.groups: [32, 64]         # groups at cardinality 32
-  branches.2: [none, k1, k3d2, k3d3]  # none takes the branch away
-  reduction: [8, 16, 32]              # r of d = max(C / r, L), Eq. 4 of the paper
-  min_dim: [16, 32]                   # the floor L; 1 means none
-  fuse: [select, sum]                 # softmax attention, or the plain sum
-  # stages.4.branches.2: [none, k3d2] # one stage may decide for itself
-"""
-
-
-@space_app.command("new")
-def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")]) -> None:
-    """Write a commented space to begin from."""
-    from skexplore.errors import UserError
-    from skexplore.files import write_atomic
-    from skexplore.space import NAME
-
-    if path.suffix not in (".yaml", ".yml") or not NAME.fullmatch(path.stem):
-        raise UserError(f"{path}: must be a .yaml file named in letters, digits, '.', '_' and '-'")
-    if path.exists():
-        raise UserError(f"{path}: exists already; choose another name")
-    try:
-        write_atomic(path, TEMPLATE.format(path=path, name=path.stem))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
-    print(f"{path}\n\nNext:\n  skexplore space show {path}")
-
-
-def _printable(text: str) -> str:
-    """Return a stranger's text without what would steer the terminal."""
-    return "".join(letter for letter in text if letter.isprintable())
-
-
-@space_app.command("show")
-def space_show(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
-    budget_gflops: Annotated[float | None, typer.Option(help="Budget at the reference, in GFLOPs.")] = None,
-    budget_params: Annotated[
-        float | None, typer.Option(help="Budget at the reference, in 10^6 parameters.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the decisions, size and reference costs of a search space."""
-    from skexplore.backbone import get_backbone
-    from skexplore.recipe import PROFILES
-    from skexplore.space import Space
-    from skexplore.survey import check_budget, summarise
-
-    chosen = Space.load(space)
-    for name in sorted({profile.backbone for profile in PROFILES.values()}):
-        chosen.check_buildable(get_backbone(name))
-    max_macs, max_params = check_budget(chosen, budget_gflops, budget_params)
-    summary = summarise(chosen, max_macs, max_params)
-    if as_json:
-        print(json.dumps(asdict(summary)))
-        return
-    about = _printable(chosen.description)
-    print(f"{chosen.name}{': ' if about else ''}{about}\nbase {chosen.base}\n")
-    for path, levels in chosen.decisions.items():
-        print(f"  {path:<20} {', '.join(map(str, levels))}")
-    print(
-        f"\n{summary.size:,} {'distinct architectures' if summary.exact else 'combinations at most (sampled below)'}"
-    )
-    budget = "" if max_macs == max_params == float("inf") else " within the budget"
-    print(f"feasible    {summary.feasible:,} ({100 * summary.feasible_share:.1f} %){budget}")
-    for name, unit, scale in (("macs", "GFLOPs", 1e9), ("params", "M params", 1e6)):
-        low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
-        print(f"{unit:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
-    print(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")

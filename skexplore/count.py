@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from skexplore.backbone import Backbone
 from skexplore.block import Blocks
-from skexplore.cost import Cost, cost
+from skexplore.cost import Cost
+from skexplore.gate import Gate, gated_cost
 from skexplore.model import build
 
 with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
@@ -24,14 +27,10 @@ def count(network: nn.Module, resolution: int) -> Cost:
     macs are fvcore's ``conv`` + ``linear`` (it counts one multiply-add as one flop; its total would add
     BatchNorm). gate_macs and bn_elements are not counted there and are 0.
     """
-    logging.getLogger("fvcore").setLevel(logging.ERROR)  # it warns of each elementwise operator it leaves out
-    training = network.training
-    network.eval()
-    image = torch.zeros(1, 3, resolution, resolution)
-    with torch.inference_mode(False), torch.no_grad():
+    with _counting(network):
+        image = torch.zeros(1, 3, resolution, resolution)
         operators = FlopCountAnalysis(network, image).unsupported_ops_warnings(False).by_operator()
         activations = ActivationCountAnalysis(network, image).unsupported_ops_warnings(False).total()
-    network.train(training)
     statistics = [b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
     return Cost(
         params=sum(p.numel() for p in network.parameters() if p.requires_grad),
@@ -41,13 +40,40 @@ def count(network: nn.Module, resolution: int) -> Cost:
     )
 
 
+def macs_by_module(network: nn.Module, resolution: int) -> dict[str, int]:
+    """Return fvcore's multiply-adds (``conv`` + ``linear``) of every module by its name, for one image."""
+    with _counting(network):
+        image = torch.zeros(1, 3, resolution, resolution)
+        analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
+        counted = analysis.by_module_and_operator()
+    return {name: int(found["conv"] + found["linear"]) for name, found in counted.items()}
+
+
+@contextmanager
+def _counting(network: nn.Module) -> Iterator[None]:
+    """Put ``network`` into eval mode without gradients, quietly: fvcore warns of each elementwise operator it skips."""
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    finally:
+        network.train(training)
+
+
 def differences(
-    blocks: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
+    blocks: Blocks,
+    backbone: Backbone,
+    *,
+    resolution: int | None = None,
+    classes: int | None = None,
+    gate: Gate | None = None,
 ) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
     size = resolution or backbone.resolution
-    closed = cost(blocks, backbone, resolution=size, classes=classes)
-    counted = count(build(blocks, backbone, classes=classes), size)
+    closed = gated_cost(blocks, backbone, gate, resolution=size, classes=classes)
+    counted = count(build(blocks, backbone, classes=classes, gate=gate), size)
     names = ("params", "bn_stats", "macs", "activations")
     pairs = {name: (getattr(closed, name), getattr(counted, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -6,26 +6,34 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skexplore.attention import make_gate
 from skexplore.backbone import REFERENCE, Backbone, Stem, get_backbone
 from skexplore.block import Blocks, SKBlock
 from skexplore.cost import as_blocks
+from skexplore.gate import Gate
 from skexplore.layers import SKUnit, conv_bn
+from skexplore.systems import System, get_system
 
 
 class Network(nn.Module):
-    """Stem, stages of SK units, global mean and linear classifier (Table 1)."""
+    """Stem, stages of SK units, global mean and linear classifier (Table 1), with attention modules if ``gate``."""
 
-    def __init__(self, placed: Blocks, backbone: Backbone, classes: int) -> None:
+    def __init__(self, placed: Blocks, backbone: Backbone, classes: int, gate: Gate | None = None) -> None:
         super().__init__()
         self.stem = _stem(backbone.stem)
         self.stages = nn.Sequential()
         inputs = backbone.stem.width
-        for stage, block in zip(backbone.stages, placed, strict=True):
+        for number, (stage, block) in enumerate(zip(backbone.stages, placed, strict=True)):
             units = nn.Sequential()
-            for number in range(stage.depth):
-                stride = stage.stride if number == 0 else 1
-                units.append(SKUnit(inputs, stage.width, stage.out, block, stride=stride))
+            for unit in range(stage.depth):
+                stride = stage.stride if unit == 0 else 1
+                inside = make_gate(gate, stage.out) if gate and gate.kind != "bam" else None
+                units.append(SKUnit(inputs, stage.width, stage.out, block, stride=stride, gate=inside))
                 inputs = stage.out
+            if (
+                gate and gate.kind == "bam" and gate.count(number, backbone)
+            ):  # it gates a whole stage's output
+                units.append(make_gate(gate, stage.out))
             self.stages.append(units)
         self.classifier = nn.Linear(inputs, classes)
 
@@ -46,19 +54,26 @@ def build(
     backbone: str | Backbone = REFERENCE,
     *,
     classes: int | None = None,
+    gate: Gate | None = None,
 ) -> Network:
-    """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``.
+    """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``, with a ``gate`` if any.
 
     Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
     network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
     cannot hold the block.
     """
     body = get_backbone(backbone) if isinstance(backbone, str) else backbone
-    network = Network(body.place(as_blocks(block)), body, classes or body.classes)
+    network = Network(body.place(as_blocks(block)), body, classes or body.classes, gate)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network
+
+
+def build_system(system: str | System, *, classes: int | None = None) -> Network:
+    """Return the network of the paper called ``system``; raises ``UserError`` for an unknown name."""
+    own = get_system(system) if isinstance(system, str) else system
+    return build(own.block, own.backbone, classes=classes, gate=own.gate)
 
 
 def seeded_build(block: str | SKBlock | Blocks, backbone: str | Backbone, *, seed: int) -> Network:

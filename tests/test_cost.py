@@ -56,7 +56,17 @@ def test_closed_form_equals_fvcore_on_random_blocks(value):
 
 
 @pytest.mark.parametrize(
-    "backbone", ["sknet26", "sknet29", "sknet50", "16x4d-1211", "sknet50-wider", "sknet50-36x4d"]
+    "backbone",
+    [
+        "sknet26",
+        "sknet29",
+        "sknet50",
+        "16x4d-1211",
+        "8x8d-1111-s2",
+        "16x4d-1121-c20-o96",
+        "sknet50-wider",
+        "sknet50-36x4d",
+    ],
 )
 def test_closed_form_equals_fvcore_on_named_backbones(backbone):
     assert differences(parse_blocks("k3+k3d2+k1/r8"), get_backbone(backbone)) == {}
@@ -95,6 +105,11 @@ def test_a_proxy_name_says_what_it_is():
     assert body.widths == (64, 128, 256, 512)
     assert [stage.depth for stage in body.stages] == [1, 2, 1, 1]
     assert (body.stem.stride, get_backbone("16x4d-1211-s2").stem.stride) == (1, 2)
-    for bad in ("0x4d", "8x5d", "8x4d-111", "8x4d-1111-s3"):
+    wide = get_backbone("8x8d-2111-c32-o96-s2")
+    assert wide.widths == (64, 128, 256, 512)
+    assert [stage.out for stage in wide.stages] == [96, 192, 384, 768]
+    assert (wide.stem.width, wide.stem.stride, wide.cardinality) == (32, 2, 8)
+    assert get_backbone("16x4d").stem.width == 32
+    for bad in ("0x4d", "8x0d", "8x4d-111", "8x4d-1111-s3", "8x4d-s2-1111", "8x4d-o0", "8x4d-c0"):
         with pytest.raises(UserError, match="unknown backbone"):
             get_backbone(bad)

@@ -1,0 +1,169 @@
+"""The commands about the paper's networks: list them, build them, and set our counts beside the printed ones."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skexplore.cli_blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption
+
+if TYPE_CHECKING:
+    from skexplore.reproduce import ReproducedRow
+
+systems_app = typer.Typer(rich_markup_mode=None)
+
+
+@systems_app.command()
+def systems(as_json: JsonOption = False) -> None:
+    """List the paper's networks: tables, definition, exact cost."""
+    from skexplore.published import printed_rows
+    from skexplore.systems import SYSTEMS, system_cost
+
+    rows = []
+    for name, system in SYSTEMS.items():
+        own = system_cost(system)
+        places = [f"{row.table}.{row.row}" for row in printed_rows() if row.definition == name]
+        rows.append(
+            {"name": name, "title": system.title, "rows": places, "definition": system.definition}
+            | {"alternative_to": system.alternative_to or None, "why": system.why}
+            | {"params": own.params, "macs": own.macs}
+        )
+    if as_json:
+        print(json.dumps(rows))
+        return
+    wide = max(len(name) for name in SYSTEMS)
+    print(f"{'name':<{wide}} {'params':>8} {'GFLOPs':>7}  definition")
+    for row in rows:
+        other = f"  (another reading of {row['alternative_to']})" if row["alternative_to"] else ""
+        print(
+            f"{row['name']:<{wide}} {row['params'] / 1e6:7.2f}M {row['macs'] / 1e9:7.3f}  {row['definition']}{other}"  # type: ignore[operator]
+        )
+    print(f"\nFor one image at the backbone's own resolution. {GFLOPS}")
+
+
+@systems_app.command()
+def build(
+    system: Annotated[
+        str | None, typer.Option(help="A network of the paper; see: skexplore systems.")
+    ] = None,
+    block: Annotated[
+        str | None, typer.Option(help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Backbone of --block, such as sknet26 or 8x4d-1111-s2.  [default: sknet50]"),
+    ] = None,
+    resolution: ResolutionOption = None,
+    classes: ClassesOption = None,
+    summary: Annotated[bool, typer.Option("--summary", help="Print every layer.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a network and run one image through it; --summary prints it layer by layer."""
+    from skexplore.backbone import get_backbone
+    from skexplore.blockfile import read_block
+    from skexplore.errors import UserError
+    from skexplore.systems import get_system
+
+    if (system is None) == (block is None):
+        raise UserError("give one of --system NAME and --block BLOCK")
+    if system is not None and backbone is not None:
+        raise UserError(
+            f"--backbone {backbone}: a system has its own, {get_system(system).backbone}; leave it out"
+        )
+    if system is not None:
+        own = get_system(system)
+        blocks, body, gate, title = read_block(own.block), get_backbone(own.backbone), own.gate, system
+    else:
+        blocks, body, gate = read_block(block or ""), get_backbone(backbone or "sknet50"), None
+        title = f"{block if block != '-' else 'block'} in {body.name}"
+    body.place(blocks)  # a wrong block is said before torch is loaded
+    from skexplore.model import build as build_network
+    from skexplore.summary import summarise_network
+
+    size = resolution or body.resolution
+    rows = summarise_network(build_network(blocks, body, classes=classes, gate=gate), size)
+    params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
+    if as_json:
+        total = {"name": title, "backbone": body.name, "resolution": size, "params": params, "macs": macs}
+        print(json.dumps(total | {"layers": [asdict(row) for row in rows]} if summary else total))
+        return
+    if summary:
+        wide = max(len(row.name) for row in rows)
+        print(f"{'name':<{wide}} {'kind':<11} {'output':>13} {'params':>11} {'macs':>13} {'sees':>7}")
+        for row in rows:
+            sees = "image" if row.receptive_field is None else str(row.receptive_field)
+            shape = "x".join(map(str, row.shape))
+            print(
+                f"{row.name:<{wide}} {row.kind:<11} {shape:>13} {row.params:>11,} {row.macs:>13,} {sees:>7}"
+            )
+        print("\nsees: side of the square of input pixels behind one output element (receptive field).")
+    outputs = rows[-1].shape[0]
+    print(f"{title}: 3x{size}x{size} -> {outputs} outputs, {params:,} params, {macs:,} macs. {GFLOPS}")
+
+
+@systems_app.command()
+def reproduce(
+    table: Annotated[str, typer.Option(help="1, 2, 3, 4, 5, 6, 7, S8, S9 or all.")] = "all",
+    as_json: JsonOption = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the rows there too.")] = None,
+) -> None:
+    """Set our exact counts beside the complexity columns of the paper's tables."""
+    from skexplore.errors import UserError
+    from skexplore.files import write_atomic
+    from skexplore.reproduce import reproduce as reproduced
+    from skexplore.reproduce import to_csv
+
+    rows = reproduced(table)
+    if out is not None:
+        if out.suffix != ".csv":
+            raise UserError(f"--out {out}: must end in .csv")
+        try:
+            write_atomic(out, to_csv(rows))
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot be written ({error.strerror})") from None
+    if as_json:
+        print(json.dumps({"rows": [asdict(row) for row in rows]}))
+        return
+    for name in dict.fromkeys(row.table for row in rows):
+        _print_table(name, [row for row in rows if row.table == name])
+    print(
+        "\npaper: as printed (#P in 10^6, GFLOPs); ours: params in 10^6, then 10^9 macs, +g with one multiply for\n"
+        "each element a gate rescales, +b with BatchNorm's elements, +gb with both. diff: our params and macs over\n"
+        f"the paper's. ~ is another reading of the row above. {GFLOPS}"
+    )
+
+
+def _print_table(name: str, rows: list[ReproducedRow]) -> None:
+    built = [row for row in rows if row.definition]
+    print(f"\nTable {name}")
+    if built:
+        print(
+            f"  {'system':<22} {'paper':>6} {'ours':>6} {'diff':>7}  {'paper':>6} {'macs':>7} {'diff':>7} "
+            f"{'+g':>7} {'+b':>7} {'+gb':>7}  prints as"
+        )
+    for row in built:
+        _print_row(row)
+    left = [row.system for row in rows if not row.definition]
+    if left:
+        print(f"  not buildable yet: {', '.join(left)}")
+
+
+def _print_row(row: ReproducedRow) -> None:
+    from skexplore.reproduce import as_printed, in_giga
+
+    macs, gated, normed, both = in_giga(row)
+    paper, params = as_printed(row), (row.params or 0) / 1e6
+    more = "-" if row.params_diff_pct is None else f"{row.params_diff_pct:+.2f}%"
+    dearer = "-" if row.macs_diff_pct is None else f"{row.macs_diff_pct:+.2f}%"
+    print(
+        f"  {'~ ' * row.alternative}{row.system:<{22 - 2 * row.alternative}} {paper.params_m or '-':>6} {params:6.2f} "
+        f"{more:>7}  {paper.gflops or '-':>6} {macs:7.3f} {dearer:>7} {gated:7.3f} {normed:7.3f} {both:7.3f}  "
+        f"{', '.join(row.prints_as) or 'none'}"
+    )
+    print(f"      {row.definition}")
+    if row.note:
+        print(f"      {row.note}")

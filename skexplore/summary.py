@@ -1,0 +1,131 @@
+"""A built network module by module: output shape, params, multiply-adds and receptive field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from skexplore.attention import BAM, CBAM, SE
+from skexplore.count import macs_by_module
+from skexplore.layers import SKConv, SKUnit
+from skexplore.model import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleRow:
+    """One layer for one image: output shape without the batch, trainable params, macs.
+
+    receptive_field: side of the square of input pixels that one output element sees through convolutions and
+    pools; None where it sees the whole image.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    params: int
+    macs: int
+    receptive_field: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one element of a map sees: ``side`` pixels of the input; neighbours are ``step`` pixels apart."""
+
+    side: int = 1
+    step: int = 1
+
+    def through(self, kernel: int, stride: int, dilation: int) -> _View:
+        return _View(self.side + dilation * (kernel - 1) * self.step, self.step * stride)
+
+
+def summarise_network(network: Network, resolution: int) -> list[ModuleRow]:
+    """Return a row for every layer with parameters and every pool, in the order of the forward pass."""
+    views = receptive_fields(network)
+    macs = macs_by_module(network, resolution)
+    rows: list[ModuleRow] = []
+    handles = [
+        module.register_forward_hook(_add_row(rows, name, macs[name], views[name]))
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d | nn.MaxPool2d)
+    ]
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, resolution, resolution))
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return _once(rows)
+
+
+def _add_row(rows: list[ModuleRow], name: str, macs: int, view: _View | None) -> Callable[..., None]:
+    def hook(module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        rows.append(
+            ModuleRow(
+                name=name,
+                kind=type(module).__name__,
+                shape=tuple(output.shape[1:]),
+                params=sum(p.numel() for p in module.parameters() if p.requires_grad),
+                macs=macs,
+                receptive_field=view.side if view else None,
+            )
+        )
+
+    return hook
+
+
+def _once(rows: list[ModuleRow]) -> list[ModuleRow]:
+    """Keep one row of a layer that is used twice (CBAM's MLP); fvcore's macs of it cover both uses."""
+    return list({row.name: row for row in reversed(rows)}.values())[::-1]
+
+
+def receptive_fields(network: Network) -> dict[str, _View | None]:
+    """Return what every module of ``network`` sees, by name; None: the whole image."""
+    seen: dict[str, _View | None] = {}
+    view = _walk(network.stem, "stem", _View(), seen)
+    _walk(network.stages, "stages", view, seen)
+    seen["classifier"] = None
+    return seen
+
+
+def _walk(module: nn.Module, name: str, view: _View, seen: dict[str, _View | None]) -> _View:
+    """Record what ``module`` and its parts see when its input has ``view``, and return the view of its output."""
+    after = view
+    if isinstance(module, nn.Conv2d | nn.MaxPool2d):
+        kernel, stride, dilation = (
+            _side(getattr(module, key)) for key in ("kernel_size", "stride", "dilation")
+        )
+        after = view.through(kernel, stride, dilation)
+    elif isinstance(module, SKUnit):
+        after = view
+        for key in ("reduce", "sk", "expand", "gate"):
+            after = _walk(getattr(module, key), f"{name}.{key}", after, seen)
+        _walk(module.shortcut, f"{name}.shortcut", view, seen)
+    elif isinstance(module, SKConv):
+        ends = [_walk(one, f"{name}.branches.{i}", view, seen) for i, one in enumerate(module.branches)]
+        after = replace(ends[0], side=max(end.side for end in ends))
+        _blind(module, name, ("fc", "attend"), seen)
+    elif isinstance(module, SE | CBAM | BAM):
+        _blind(module, name, ("fc", "channel"), seen)
+        if not isinstance(module, SE):
+            after = _walk(module.spatial, f"{name}.spatial", view, seen)
+    elif isinstance(module, nn.Sequential):
+        for key, part in module.named_children():
+            after = _walk(part, f"{name}.{key}", after, seen)
+    seen[name] = after
+    return after
+
+
+def _blind(module: nn.Module, name: str, parts: tuple[str, ...], seen: dict[str, _View | None]) -> None:
+    """Record the layers behind a global mean, which see the whole image."""
+    for part in parts:
+        for key, _ in getattr(module, part, nn.Identity()).named_modules(prefix=f"{name}.{part}"):
+            seen[key] = None
+
+
+def _side(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else value[0]

@@ -1,0 +1,183 @@
+"""The networks of the SKNet paper by name, each put together from shared parts, with exact costs.
+
+One definition for each name, never tuned to fit the printed numbers; where the paper allows another reading,
+that reading is a system of its own with ``alternative_to``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from skexplore.backbone import get_backbone
+from skexplore.cost import Cost, cost_by_stage
+from skexplore.errors import UserError
+from skexplore.gate import Gate, gate_costs, gated_cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A named network: ``block`` (notation at cardinality 32) in ``backbone``, with an attention ``gate`` if any.
+
+    title: what the paper calls it. alternative_to: the system of which this is another reading. why: what
+    the reading rests on.
+    """
+
+    title: str
+    block: str
+    backbone: str
+    gate: Gate | None = None
+    alternative_to: str = ""
+    why: str = ""
+
+    @property
+    def definition(self) -> str:
+        """What is built, in one line."""
+        gate = self.gate
+        if gate is None:
+            return f"{self.block} in {self.backbone}"
+        norm = ", BatchNorm after both fc" if gate.batch_norm else ""
+        return f"{self.block} in {self.backbone} + {gate.kind.upper()} (r {gate.reduction}{norm})"
+
+
+_SE, _CBAM, _BAM = Gate(kind="se"), Gate(kind="cbam"), Gate(kind="bam")
+_SK29 = "k3+k1/r32"  # SK[2, 16, 32] with a second branch of 1x1 (section 4.2)
+
+SYSTEMS: dict[str, System] = {
+    "resnext50": System(title="ResNeXt-50 (32x4d)", block="k3", backbone="sknet50"),
+    "resnext50-bam": System(title="ResNeXt-50 + BAM", block="k3", backbone="sknet50", gate=_BAM),
+    "resnext50-cbam": System(title="ResNeXt-50 + CBAM", block="k3", backbone="sknet50", gate=_CBAM),
+    "resnext50-wider": System(
+        title="ResNeXt-50, wider",
+        block="k3",
+        backbone="sknet50-wider",
+        why="17/16 on inner and outer widths, cardinality 34, stem of 64",
+    ),
+    "resnext56": System(
+        title="ResNeXt-56, deeper",
+        block="k3",
+        backbone="sknet50-deeper",
+        why="the two extra blocks stand in conv4; in conv5 the params would be 34.0M",
+    ),
+    "resnext56-conv5": System(
+        title="ResNeXt-56, deeper",
+        block="k3",
+        backbone="sknet50-deeper-conv5",
+        alternative_to="resnext56",
+        why="the two extra blocks in conv5, the last stage",
+    ),
+    "resnext50-36x4d": System(
+        title="ResNeXt-50 (36x4d)", block="k3", backbone="sknet50-36x4d", why="outer widths unchanged"
+    ),
+    "resnext101": System(title="ResNeXt-101 (32x4d)", block="k3", backbone="sknet101"),
+    "resnext101-bam": System(title="ResNeXt-101 + BAM", block="k3", backbone="sknet101", gate=_BAM),
+    "resnext101-cbam": System(title="ResNeXt-101 + CBAM", block="k3", backbone="sknet101", gate=_CBAM),
+    "senet50": System(title="SENet-50", block="k3", backbone="sknet50", gate=_SE),
+    "senet50-bn": System(
+        title="SENet-50",
+        block="k3",
+        backbone="sknet50",
+        gate=Gate(kind="se", batch_norm=True),
+        alternative_to="senet50",
+        why="a BatchNorm after both fc",
+    ),
+    "senet101": System(title="SENet-101", block="k3", backbone="sknet101", gate=_SE),
+    "senet101-bn": System(
+        title="SENet-101",
+        block="k3",
+        backbone="sknet101",
+        gate=Gate(kind="se", batch_norm=True),
+        alternative_to="senet101",
+        why="a BatchNorm after both fc",
+    ),
+    "sknet26": System(title="SKNet-26", block="k3+k3d2", backbone="sknet26"),
+    "sknet50": System(title="SKNet-50", block="k3+k3d2", backbone="sknet50"),
+    "sknet101": System(title="SKNet-101", block="k3+k3d2", backbone="sknet101"),
+    "sknet101-released": System(
+        title="SKNet-101",
+        block="k3+k3d2;k3+k3d2/L16;k3+k3d2;k3+k3d2",
+        backbone="sknet101",
+        alternative_to="sknet101",
+        why="the released weights have d = 16 in conv3, against the rule of Eq. 4",
+    ),
+    # Table 6: the second branch beside k3
+    "sknet50-k3+k3": System(title="3x3 D1 G32", block="k3+k3", backbone="sknet50"),
+    "sknet50-k3+k5g64": System(title="5x5 D1 G64", block="k3+k5g64", backbone="sknet50"),
+    "sknet50-k3+k7g128": System(title="7x7 D1 G128", block="k3+k7g128", backbone="sknet50"),
+    # Table 7: K3 = k3, K5 = k3d2, K7 = k3d3 (resnext50 and sknet50 are two of its rows)
+    "resnext50-k3d2": System(title="K5", block="k3d2", backbone="sknet50"),
+    "resnext50-k3d3": System(title="K7", block="k3d3", backbone="sknet50"),
+    "sknet50-k3+k3d2-sum": System(title="K3+K5 sum", block="k3+k3d2/sum", backbone="sknet50"),
+    "sknet50-k3+k3d3-sum": System(title="K3+K7 sum", block="k3+k3d3/sum", backbone="sknet50"),
+    "sknet50-k3+k3d3": System(title="K3+K7 SK", block="k3+k3d3", backbone="sknet50"),
+    "sknet50-k3d2+k3d3-sum": System(title="K5+K7 sum", block="k3d2+k3d3/sum", backbone="sknet50"),
+    "sknet50-k3d2+k3d3": System(title="K5+K7 SK", block="k3d2+k3d3", backbone="sknet50"),
+    "sknet50-k3+k3d2+k3d3-sum": System(title="K3+K5+K7 sum", block="k3+k3d2+k3d3/sum", backbone="sknet50"),
+    "sknet50-k3+k3d2+k3d3": System(title="K3+K5+K7 SK", block="k3+k3d2+k3d3", backbone="sknet50"),
+    # Table 5: CIFAR
+    "resnext29-16x32d": System(title="ResNeXt-29, 16x32d", block="k3", backbone="sknet29"),
+    "resnext29-8x64d": System(title="ResNeXt-29, 8x64d", block="k3", backbone="sknet29-8x64d"),
+    "resnext29-16x64d": System(title="ResNeXt-29, 16x64d", block="k3", backbone="sknet29-16x64d"),
+    "senet29": System(
+        title="SENet-29",
+        block="k3",
+        backbone="sknet29",
+        gate=_SE,
+        why="on ResNeXt-29 16x32d, as the caption says; the printed #P is that of 8x64d",
+    ),
+    "senet29-8x64d": System(
+        title="SENet-29",
+        block="k3",
+        backbone="sknet29-8x64d",
+        gate=_SE,
+        alternative_to="senet29",
+        why="on ResNeXt-29 8x64d, against the caption",
+    ),
+    "sknet29": System(
+        title="SKNet-29",
+        block=_SK29,
+        backbone="sknet29",
+        why="the floor L scales with the cardinality (16 here); no floor gives the same d",
+    ),
+    "sknet29-floor32": System(
+        title="SKNet-29",
+        block=f"{_SK29}/L64",  # a block is written at cardinality 32: L64 is 32 at cardinality 16
+        backbone="sknet29",
+        alternative_to="sknet29",
+        why="L = 32 as on ImageNet",
+    ),
+}
+
+
+def get_system(name: str) -> System:
+    """Return the system called ``name``; an unknown name is a ``UserError`` with the nearest one."""
+    if name not in SYSTEMS:
+        near = difflib.get_close_matches(name, SYSTEMS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"unknown system {name!r}{hint}; skexplore systems lists all {len(SYSTEMS)}")
+    return SYSTEMS[name]
+
+
+def alternatives(name: str) -> list[str]:
+    """Return the names of the other readings of the system called ``name``."""
+    return [other for other, system in SYSTEMS.items() if system.alternative_to == name]
+
+
+def system_cost(system: str | System, *, resolution: int | None = None, classes: int | None = None) -> Cost:
+    """Return the exact cost of a system, for one image; ``resolution`` in pixels and ``classes`` as in ``cost``."""
+    own = get_system(system) if isinstance(system, str) else system
+    body = get_backbone(own.backbone)
+    return gated_cost(own.block, body, own.gate, resolution=resolution, classes=classes)
+
+
+def system_cost_by_stage(
+    system: str | System, *, resolution: int | None = None, classes: int | None = None
+) -> dict[str, Cost]:
+    """Return what ``system_cost`` returns in parts, as ``cost_by_stage`` does."""
+    own = get_system(system) if isinstance(system, str) else system
+    body = get_backbone(own.backbone)
+    parts = cost_by_stage(own.block, body, resolution=resolution, classes=classes)
+    gates = gate_costs(own.gate, body, resolution) if own.gate else ()
+    for number, added in enumerate(gates, start=1):
+        parts[f"stage {number}"] += added
+    return parts

@@ -1,0 +1,134 @@
+"""The commands about the paper's networks, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skexplore.systems import SYSTEMS
+
+KEYS = [
+    "table", "system", "definition", "alternative", "paper_params_m", "paper_gflops", "params", "bn_stats", "macs",
+    "gate_macs", "bn_elements", "params_diff_pct", "macs_diff_pct", "prints_as", "note",
+]  # fmt: skip
+
+
+def test_systems_lists_all_by_name(command):
+    code, out, err = command("systems")
+    assert (code, err) == (0, "")
+    assert all(f"\n{name} " in out for name in SYSTEMS)
+    rows = json.loads(command("systems", "--json")[1])
+    assert [row["name"] for row in rows] == list(SYSTEMS)
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["sknet50"]["rows"] == ["1.3", "2.7", "3.2", "6.2", "7.5", "S9.16"]
+    assert by_name["senet50-bn"]["alternative_to"] == "senet50"
+
+
+def test_cost_of_a_system(command):
+    code, out, _ = command("cost", "--system", "senet50", "--verify")
+    assert code == 0
+    assert "27,559,896" in out
+    assert "fvcore counts the same" in out
+    row = json.loads(command("cost", "--system", "senet50", "--json")[1])
+    assert (row["system"], row["gate"], row["block"], row["arch_id"]) == ("senet50", "se", "k3", None)
+    row = json.loads(command("cost", "--system", "sknet50", "--json", "--by-stage")[1])
+    assert row["arch_id"] == json.loads(command("cost", "k3+k3d2", "--json")[1])["arch_id"]
+    assert sum(part["macs"] for part in row["stages"].values()) == row["macs"] == 4462710784
+
+
+def test_build_prints_layers_and_totals(command):
+    code, out, err = command("build", "--block", "k3+k3d2", "--backbone", "8x4d-1111-s2", "--summary")
+    assert (code, err) == (0, "")
+    assert "stages.3.0.sk.branches.1.0" in out
+    assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs" in out
+    rows = json.loads(command("build", "--system", "sknet29", "--summary", "--json")[1])
+    assert rows["params"] == sum(layer["params"] for layer in rows["layers"]) == 27739626
+    assert {"name", "kind", "shape", "params", "macs", "receptive_field"} == set(rows["layers"][0])
+
+
+def test_reproduce_prints_every_table_and_its_accountings(command):
+    code, out, err = command("reproduce")
+    assert (code, err) == (0, "")
+    for table in ("1", "2", "3", "4", "5", "6", "7", "S8", "S9"):
+        assert f"\nTable {table}\n" in out
+    assert "not buildable yet: AttentionNeXt-56" in out
+    assert "macs+gate_macs" in out
+
+
+def test_reproduce_json_and_csv_have_the_contract_keys(command):
+    code, out, _ = command("reproduce", "--table", "3", "--json", "--out", "rows.csv")
+    assert code == 0
+    rows = json.loads(out)["rows"]
+    assert [list(row) for row in rows] == [KEYS] * 6
+    assert [row["params"] for row in rows if row["system"] == "SKNet-50"] == [27479784]
+    with Path("rows.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert list(read[0]) == KEYS
+    assert [line["macs"] for line in read] == [str(row["macs"]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cost"], "give either a BLOCK"),
+        (["cost", "k3", "--system", "sknet50"], "give either a BLOCK"),
+        (["cost", "--system", "sknet5"], "did you mean sknet50"),
+        (["cost", "--system", "sknet50", "--backbone", "sknet26"], "has its own"),
+        (["cost", "k3", "--backbone", "sknet51"], "did you mean sknet50"),
+        (["cost", "k3", "--backbone", "8x4d-111"], "CxGd[-DEPTHS]"),
+        (["build"], "give one of --system"),
+        (["build", "--block", "k3", "--system", "sknet50"], "give one of --system"),
+        (["build", "--system", "resnext-50"], "did you mean resnext50"),
+        (["build", "--system", "sknet50", "--backbone", "sknet26"], "has its own"),
+        (["build", "--block", "k4"], "must be odd"),
+        (["build", "--block", "k3g3"], "groups that do"),
+        (["build", "--block", "k3", "--backbone", "sknet99"], "unknown backbone"),
+        (["reproduce", "--table", "8"], "must be one of 1, 2, 3"),
+        (["reproduce", "--out", "rows.txt"], "must end in .csv"),
+        (["reproduce", "--out", "/dev/null/rows.csv"], "cannot be written"),
+    ],
+)
+def test_bad_input_exits_2_with_a_message_and_writes_nothing(command, arguments, message):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not any(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["systems"], ["reproduce"], ["cost", "--system", "resnext50-cbam"], ["build", "--block", "k4"]],
+)
+def test_closed_form_commands_import_no_torch(arguments):
+    code = (
+        "import sys; from skexplore.cli import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, timeout=60)
+
+
+def test_the_python_names_are_there_without_torch():
+    code = (
+        "import sys, skexplore\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert skexplore.cost('k3+k3d2').params == 27479784\n"
+        "assert skexplore.Space.load('sk-paper').name == 'sk-paper'\n"
+        "assert skexplore.system_cost('sknet50').macs == 4462710784\n"
+        "import skexplore.cost\n"
+        "assert callable(skexplore.cost) and 'torch' not in sys.modules\n"
+        "found = [getattr(skexplore, name) for name in skexplore.__all__]\n"
+        "assert all(callable(one) and one.__doc__ for one in found)\n"
+        "assert skexplore.build('k3', '8x4d-1111-s2').training and 'torch' in sys.modules\n"
+        "try: skexplore.nothing\n"
+        "except AttributeError as error: assert 'nothing' in str(error)\n"
+        "else: raise SystemExit('found')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
