@@ -11,11 +11,14 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError, with_config
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
 from skexplore.errors import UserError
 
 T = TypeVar("T")
+MAX_YAML = 100_000  # characters; a longer definition is a mistake, and would be read for many seconds
+MAX_DEPTH = 20
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -52,8 +55,18 @@ def read_text(path: Path) -> str:
 def read_yaml(path: Path) -> Any:
     """Return the plain data of a YAML 1.2 file; duplicate keys and tags are refused (``UserError``)."""
     text = read_text(path)
+    if len(text) > MAX_YAML:
+        raise UserError(f"{path}: {len(text):,} characters; at most {MAX_YAML:,} are read")
     parser = YAML(typ="safe", pure=True)
     try:
+        depth = 0
+        for event in parser.parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:  # found here before the parser has spent many seconds on it
+                raise MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
+            if getattr(event, "tag", None):  # the core ones too: !!str would turn a number into text
+                tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+                raise MarkedYAMLError(problem=f"tag {tag} is not allowed", problem_mark=event.start_mark)
         data = parser.load(text)
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)

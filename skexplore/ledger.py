@@ -139,12 +139,12 @@ class Ledger:
         return replay, TrialState.COMPLETE, _value(source)
 
     def _refused(self, record: Record) -> Record:
+        size = record.ref_macs, record.ref_params
         parts = [
-            f"{100 * (record.ref_macs / self.spec.max_macs - 1):+.1f} % on {self.spec.budget_gflops:g} GFLOPs"
+            f"{100 * bound.difference(*size):+.1f} % on {bound}"
+            for bound in self.spec.bounds
+            if not (bound.of_space and bound.keeps(*size))
         ]
-        if self.spec.budget_params_m is not None:
-            excess = 100 * (record.ref_params / self.spec.max_params - 1)
-            parts.append(f"{excess:+.1f} % on {self.spec.budget_params_m:g} M parameters")
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 
     def _record(self, number: int, blocks: Blocks, *, seed: int, origin: str) -> Record:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from skexplore.bounds import FREE, Band, Bound, band_bounds, budget_bounds
+from skexplore.decisions import Condition
 from skexplore.recipe import Recipe, Split
 
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
@@ -75,7 +77,8 @@ class Record:
 class StudySpec:
     """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
 
-    space_base, space_decisions: the whole space as it was, since a file of that name may change.
+    space_base, space_decisions, space_conditions, band_*: the whole space as it was, since a file of that
+    name may change.
     """
 
     name: str
@@ -83,6 +86,9 @@ class StudySpec:
     space_hash: str
     space_base: str = ""
     space_decisions: dict[str, list[str | int]] = field(default_factory=dict)
+    space_conditions: tuple[Condition, ...] = ()
+    band_gflops: Band = FREE
+    band_params_m: Band = FREE
     budget_gflops: float
     budget_params_m: float | None = None
     profile: str
@@ -105,9 +111,16 @@ class StudySpec:
         """Budget in parameters, infinite if none was given."""
         return math.inf if self.budget_params_m is None else self.budget_params_m * 1e6
 
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The budget's limits, then those of the space's bands."""
+        return budget_bounds(self.budget_gflops, self.budget_params_m) + band_bounds(
+            self.band_gflops, self.band_params_m
+        )
+
     def within(self, record: Record) -> bool:
-        """Whether the record's architecture keeps every budget at the reference."""
-        return record.ref_macs <= self.max_macs and record.ref_params <= self.max_params
+        """Whether the record's architecture keeps every budget, and every band of the space, at the reference."""
+        return all(bound.keeps(record.ref_macs, record.ref_params) for bound in self.bounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,19 +15,17 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from skexplore.decisions import Level
 from skexplore.errors import UserError
 from skexplore.record import Record, StudySpec
-from skexplore.space import Level, Space
+from skexplore.space import Space
 
 SAMPLERS = ("tpe", "random")
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
-    """Return Optuna's constraints (feasible where <= 0), as fractions of the budget so that they add fairly."""
-    values = {"gflops": macs / spec.max_macs - 1}
-    if spec.budget_params_m is not None:
-        values["params"] = params / spec.max_params - 1
-    return values
+    """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly."""
+    return {bound.name: bound.excess(macs, params) for bound in spec.bounds}
 
 
 class Proposer:

@@ -4,6 +4,7 @@ A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch in b
 ``branches.N.groups`` (replaces the groups of that branch), ``reduction``, ``min_dim``, ``fuse``; with
 ``stages.K.`` before it a decision acts on stage K alone (``stages.*.`` or nothing: on all). Every decision is
 always asked; what does not act is removed by the canonical form, so that a sampler sees one constant space.
+Conditions act when a point is decoded; bands of cost say which blocks belong to the space.
 """
 
 from __future__ import annotations
@@ -16,53 +17,64 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import skexplore
-from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
+from skexplore.backbone import Backbone, canonical_at_reference
 from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_branch, scale_block
-from skexplore.errors import UserError
-from skexplore.files import parse, read_yaml
-
-Level = str | int
-_Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
-NONE = "none"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PATH = re.compile(
-    r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
+from skexplore.bounds import FREE, Band, Bound, band_bounds
+from skexplore.decisions import (
+    NONE,
+    STAGES,
+    Condition,
+    Level,
+    Problem,
+    Target,
+    condition_problems,
+    constraint_problems,
+    decision_problems,
+    representative_points,
+    resolved,
+    shown,
+    target_of,
 )
-_PATHS = "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…"
+from skexplore.errors import UserError
+from skexplore.files import read_yaml
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SpaceFile:
-    name: str
-    description: str = ""
-    base: str
-    decisions: dict[str, list[Any]] = field(default_factory=dict)  # _level_problem checks each level
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_SHOWN = 50  # problems of one file
+KEYS = ("name", "description", "base", "decisions", "conditions", "constraints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """A base block and named decisions with their levels, in order."""
+    """A base block and named decisions with their levels, in order.
+
+    conditions: act in order on the levels of a point before it is decoded. band_gflops, band_params_m: the
+    least and greatest cost of a block of the space at the reference, in 10^9 multiply-adds and 10^6
+    parameters, None where there is no limit.
+    """
 
     name: str
     description: str
     base: SKBlock
     decisions: Mapping[str, tuple[Level, ...]]
+    conditions: tuple[Condition, ...] = ()
+    band_gflops: Band = FREE
+    band_params_m: Band = FREE
 
     @staticmethod
     def load(source: str | Path) -> Space:
-        """Return the space called ``source`` or written in the file ``source``; raises ``UserError``.
+        """Return the space called ``source`` or written in the file ``source``.
 
-        A name is looked up in ``search_spaces/`` of the current folder, then among those shipped.
+        A name is looked up in ``search_spaces/`` of the current folder, then among those shipped. Raises
+        ``UserError`` that lists everything wrong with the file, each with its dotted path.
         """
         path = find_space(str(source))
-        raw = parse(_SpaceFile, read_yaml(path), str(path))
-        return _checked(raw, str(path))
+        return _checked(read_yaml(path), str(path))
 
     @property
     def raw_size(self) -> int:
@@ -70,9 +82,20 @@ class Space:
         return math.prod(len(levels) for levels in self.decisions.values())
 
     @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The limits that the bands set."""
+        return band_bounds(self.band_gflops, self.band_params_m)
+
+    @property
     def hash(self) -> str:
-        """Identity of the space: its base and decisions, whatever it is called."""
-        data = [str(self.base), {path: list(levels) for path, levels in self.decisions.items()}]
+        """Identity of the space: base, decisions, conditions and bands, whatever it is called."""
+        data: list[Any] = [str(self.base), {path: list(levels) for path, levels in self.decisions.items()}]
+        if self.conditions or self.bounds:  # a space without them keeps the hash that its archives hold
+            conditions = [
+                [{path: sorted(map(str, levels)) for path, levels in sorted(each.when.items())}, each.then]
+                for each in self.conditions
+            ]
+            data += [conditions, [[bound.name, bound.limit] for bound in self.bounds]]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
@@ -80,16 +103,15 @@ class Space:
 
         A decision of one stage goes before the same decision of all stages.
         """
-        tied: dict[_Target, Level] = {}
-        freed: dict[int, dict[_Target, Level]] = {}
-        for path, level in levels.items():
-            stage, target = _target(path)
+        tied: dict[Target, Level] = {}
+        freed: dict[int, dict[Target, Level]] = {}
+        for path, level in resolved(self.conditions, levels).items():
+            stage, target = target_of(path)
             (tied if stage is None else freed.setdefault(stage, {}))[target] = level
         if not freed:
             return canonical_at_reference((_changed(self.base, tied),))
-        stages = range(1, len(REFERENCE.stages) + 1)
         return canonical_at_reference(
-            tuple(_changed(self.base, tied | freed.get(stage, {})) for stage in stages)
+            tuple(_changed(self.base, tied | freed.get(stage, {})) for stage in STAGES)
         )
 
     def points(self) -> Iterator[dict[str, Level]]:
@@ -109,7 +131,7 @@ class Space:
         for path, levels in self.decisions.items():
             for level in levels:
                 place = f"decisions.{path}: level {level}"
-                stage, target = _target(path)
+                stage, target = target_of(path)
                 parts += [(place, block, stage) for block in _smallest_use(target, level)]
         problems = []
         for place, block, stage in parts:
@@ -135,7 +157,7 @@ def _kept_of_base(space: Space) -> list[SKBlock]:
     return kept
 
 
-def _smallest_use(target: _Target, level: Level) -> list[SKBlock]:
+def _smallest_use(target: Target, level: Level) -> list[SKBlock]:
     """Return small blocks in which ``level`` acts: two branches, so that select uses r and L."""
     kind, _ = target
     if kind == "groups":
@@ -147,18 +169,7 @@ def _smallest_use(target: _Target, level: Level) -> list[SKBlock]:
     return []
 
 
-@lru_cache(maxsize=1024)  # asked for every decision of every point of a space
-def _target(path: str) -> tuple[int | None, _Target]:
-    """Return the stage of a decision (None: all of them) and what it sets there."""
-    match = _PATH.fullmatch(path)
-    assert match is not None  # paths are checked when a space is loaded
-    stage = None if match["stage"] in (None, "*") else int(match["stage"])
-    if match["knob"]:
-        return stage, (match["knob"], 0)
-    return stage, ("groups" if match["groups"] else "branch", int(match["branch"]))
-
-
-def _changed(base: SKBlock, settings: Mapping[_Target, Level]) -> SKBlock:
+def _changed(base: SKBlock, settings: Mapping[Target, Level]) -> SKBlock:
     """Return ``base`` with the levels of ``settings`` in place."""
     branches: dict[int, Branch] = dict(enumerate(base.branches, start=1))
     groups: dict[int, int] = {}
@@ -212,81 +223,73 @@ def shipped_spaces() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _checked(raw: _SpaceFile, source: str) -> Space:
-    problems = []
+def _checked(raw: object, source: str) -> Space:
+    """Return the space that the data of a file describe, or raise ``UserError`` with all that is wrong."""
+    if not isinstance(raw, dict):
+        raise UserError(f"{source}: top level: must be a mapping with {', '.join(KEYS)}")
+    problems = list(_key_problems(raw))
     try:
-        base = parse_block(raw.base)
+        base = parse_block(raw["base"]) if isinstance(raw.get("base"), str) else None
     except UserError as error:
-        problems.append(f"{source}: base: {error}")
-        base = SKBlock(branches=(Branch(kernel=3),))
-    if not NAME.fullmatch(raw.name):
-        problems.append(f"{source}: name: {raw.name!r} must be letters, digits, '.', '_' and '-'")
-    if not raw.decisions:
-        problems.append(f"{source}: decisions: none given; a space needs at least one")
-    for path, levels in raw.decisions.items():
-        problems.extend(f"{source}: decisions.{path}: {problem}" for problem in _level_problems(path, levels))
-        if path.endswith(".groups") and not _gives_branch(raw, base, path):
-            problems.append(f"{source}: decisions.{path}: neither base nor a decision gives that branch")
-        if any("g" in str(level) for level in levels) and f"{path}.groups" in raw.decisions:
-            problems.append(
-                f"{source}: decisions.{path}: gives groups that {path}.groups would replace; use one"
-            )
-    if problems:
-        raise UserError("\n".join(problems))
-    decisions = {path: tuple(levels) for path, levels in raw.decisions.items()}
-    space = Space(name=raw.name, description=raw.description, base=base, decisions=decisions)
+        base, problems = None, [*problems, ("base", str(error))]
+    decisions = raw.get("decisions")
+    if isinstance(decisions, dict):
+        problems += decision_problems(decisions, len(base.branches) if base else 8)
+    decisions = decisions if isinstance(decisions, dict) else {}
+    problems += condition_problems(raw.get("conditions", []), decisions)
+    problems += constraint_problems(raw.get("constraints", {}))
+    if problems or base is None:
+        more = [f"{source}: and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
+        lines = [f"{source}: {place}: {problem}" for place, problem in problems[:MAX_SHOWN]]
+        raise UserError("\n".join(lines + more))
+    bands = {name: tuple(band) for name, band in raw.get("constraints", {}).items()}
+    space = Space(
+        name=raw["name"],
+        description=raw.get("description", ""),
+        base=base,
+        decisions={path: tuple(levels) for path, levels in decisions.items()},
+        conditions=tuple(_condition(each) for each in raw.get("conditions", [])),
+        band_gflops=bands.get("gflops", FREE),
+        band_params_m=bands.get("params_m", FREE),
+    )
     _check_never_empty(space, source)
     return space
 
 
-def _gives_branch(raw: _SpaceFile, base: SKBlock, path: str) -> bool:
-    match = _PATH.fullmatch(path)
-    if match is None:
-        return True  # said elsewhere
-    _, target = _target(path)
-    decided = {_target(other)[1] for other in raw.decisions if _PATH.fullmatch(other)}
-    return target[1] <= len(base.branches) or ("branch", target[1]) in decided
+def _key_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the keys of a file, and with those that hold a text."""
+    for key in raw:
+        if key not in KEYS:
+            near = difflib.get_close_matches(shown(key), [known for known in KEYS if known not in raw], n=1)
+            yield shown(key), f"unknown key{f' (did you mean {near[0]}?)' if near else ''}"
+    for key in ("name", "base"):
+        if key not in raw:
+            yield key, "missing"
+    for key in ("name", "description", "base"):
+        if not isinstance(raw.get(key, ""), str):
+            yield key, f"{shown(raw[key])}: must be text"
+    if isinstance(raw.get("name"), str) and not NAME.fullmatch(raw["name"]):
+        yield "name", f"{shown(raw['name'])!r} must be at most 64 letters, digits, '.', '_' and '-'"
+    if not raw.get("decisions"):
+        yield "decisions", "none given; a space needs at least one"
+    elif not isinstance(raw["decisions"], dict):
+        yield "decisions", "must be a mapping of paths to lists of levels"
 
 
-def _level_problems(path: str, levels: list[Level]) -> Iterator[str]:
-    match = _PATH.fullmatch(path)
-    if match is None:
-        yield f"unknown decision; expected {_PATHS}"
-        return
-    if match["stage"] not in (None, "*") and int(match["stage"]) > len(REFERENCE.stages):
-        yield f"stage {match['stage']}: the reference has {len(REFERENCE.stages)} stages"
-    if not levels:
-        yield "no levels"
-    if len(set(map(str, levels))) != len(levels):
-        yield "a level is given twice"
-    for level in levels:
-        problem = _level_problem(match, level)
-        if problem:
-            yield f"level {level!r}: {problem}"
-
-
-def _level_problem(match: re.Match[str], level: Level) -> str | None:
-    if match["groups"] or match["knob"] in ("reduction", "min_dim"):
-        whole = isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= 9999
-        return None if whole else "must be a whole number from 1 to 9999"
-    if match["knob"] == "fuse":
-        return None if level in ("select", "sum") else "must be select or sum"
-    if level == NONE:
-        return None
-    try:
-        parse_branch(str(level))
-    except UserError as error:
-        return str(error)
-    return None
+def _condition(raw: Mapping[str, Any]) -> Condition:
+    when = {
+        path: tuple(wanted) if isinstance(wanted, list) else (wanted,) for path, wanted in raw["when"].items()
+    }
+    return Condition(when=when, then=dict(raw["then"]))
 
 
 def _check_never_empty(space: Space, source: str) -> None:
     """Refuse a space in which every branch can be ``none`` at once."""
-    lowest = {path: NONE if NONE in levels else levels[0] for path, levels in space.decisions.items()}
-    try:
-        space.decode(lowest)
-    except UserError as error:
-        raise UserError(
-            f"{source}: decisions: with none wherever it is allowed no block is left ({error}); "
-            "give one branch no level none"
-        ) from None
+    for point in representative_points(space.decisions, space.conditions):
+        try:
+            space.decode(point)
+        except UserError as error:
+            raise UserError(
+                f"{source}: decisions: with none wherever it is allowed no block is left ({error}); "
+                "give one branch no level none"
+            ) from None

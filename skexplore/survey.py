@@ -1,71 +1,176 @@
-"""What a search space holds: its size, its costs, and whether a budget can be met in it."""
+"""What a search space holds: its size, its costs, and what a budget leaves of it."""
 
 from __future__ import annotations
 
 import math
 import random
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from skexplore.block import Blocks, format_blocks
+from skexplore.bounds import Bound, budget_bounds
+from skexplore.census import (
+    Layout,
+    Levels,
+    Sizes,
+    TooManyError,
+    box_size,
+    enumerate_costs,
+)
 from skexplore.cost import cost
+from skexplore.decisions import Level
 from skexplore.errors import UserError
-from skexplore.space import Level, Space
+from skexplore.space import Space
+from skexplore.union import Union
 
-ENUMERABLE = 1_000_000  # raw points up to which a space is counted exactly
+ENUMERABLE = 1_000_000  # architectures up to which costs are counted one by one
 SAMPLES = 20_000
+MAX_DRAWS = 200_000  # for SAMPLES uniform architectures where boxes overlap much
+Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 
 def cheapest(space: Space) -> Blocks:
-    """Return the block of fewest macs (then params) without counting the whole space.
-
-    Each decision moves macs and params in one direction whatever the others are (kernel, groups, number of
-    branches, r, L, select), so that the best level of each, taken one at a time until nothing changes, is the
-    best of all.
-    """
-    point = {path: levels[0] for path, levels in space.decisions.items()}
-    while True:
-        before = dict(point)
-        for path, levels in space.decisions.items():
-            point[path] = min(levels, key=lambda level: _size(space, point, path, level))
-        if point == before:
-            return space.decode(point)
+    """Return the block of fewest macs (then params) of ``space``, whatever its bands say."""
+    return min(_extremes(space, dearest=False), key=_sizes)
 
 
-def check_budget(space: Space, gflops: float | None, params_m: float | None) -> tuple[float, float]:
-    """Return the budget as (macs, params), infinite where none is given.
+def _extremes(space: Space, *, dearest: bool) -> list[Blocks]:
+    """Return the cheapest (or dearest) block for each outcome of the conditions."""
+    layout = Layout(space)
+    return [layout.extreme(levels, dearest=dearest) for levels in layout.settings()]
+
+
+def _sizes(blocks: Blocks) -> Sizes:
+    own = cost(blocks)
+    return own.macs, own.params
+
+
+def _kept(bounds: Iterable[Bound], sizes: Sizes) -> bool:
+    return all(bound.keeps(*sizes) for bound in bounds)
+
+
+# -- budgets
+
+
+def check_budget(space: Space, gflops: float | None, params_m: float | None) -> tuple[Bound, ...]:
+    """Return the limits that the budget and the bands of ``space`` set together.
 
     gflops: 10^9 multiply-adds, params_m: 10^6 parameters, at the reference. Raises ``UserError`` if a number
-    is no budget or nothing in ``space`` keeps it.
+    is no budget, or if it is certain that nothing in ``space`` keeps all limits.
     """
     for option, value in (("--budget-gflops", gflops), ("--budget-params", params_m)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"{option} {value}: must be a positive number")
-    max_macs = math.inf if gflops is None else gflops * 1e9
-    max_params = math.inf if params_m is None else params_m * 1e6
-    blocks = cheapest(space)
-    least = cost(blocks)
-    text = f"the cheapest block of {space.name}, {format_blocks(blocks)}, needs"
-    if least.macs > max_macs:
-        raise UserError(f"--budget-gflops {gflops:g}: {text} {least.macs / 1e9:.3f} GFLOPs at the reference")
-    if least.params > max_params:
-        raise UserError(f"--budget-params {params_m:g}: {text} {least.params / 1e6:.2f} M parameters")
-    return max_macs, max_params
+    bounds = budget_bounds(gflops, params_m) + space.bounds
+    layout = Layout(space)
+    if bounds and all(_feasible(layout, levels, bounds) is False for levels in layout.settings()):
+        raise UserError(_why_nothing_fits(space, bounds))
+    return bounds
 
 
-def _size(space: Space, point: Mapping[str, Level], path: str, level: Level) -> tuple[int, int, int]:
-    total = cost(space.decode({**point, path: level}))
-    # d is max(C // r, L): where r hides L, L still moves down, else neither would move alone
-    return total.macs, total.params, int(level) if path.endswith("min_dim") else 0
+def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
+    for low in bounds:
+        for high in bounds:
+            if low.cost == high.cost and high.upper and not low.upper and low.limit > high.limit:
+                return f"{_said(space, high)}: excludes {low}; change one of the two"
+    for bound in bounds:
+        extremes = [(_sizes(blocks), blocks) for blocks in _extremes(space, dearest=not bound.upper)]
+        if any(bound.keeps(*sizes) for sizes, _ in extremes):
+            continue
+        pick = min if bound.upper else max
+        (macs, params), blocks = pick(extremes, key=lambda each: each[0])
+        amount = f"{macs / 1e9:.3f} GFLOPs" if bound.cost == "gflops" else f"{params / 1e6:.2f} M parameters"
+        which, needs = ("cheapest", "needs") if bound.upper else ("dearest", "has only")
+        return (
+            f"{_said(space, bound)}: the {which} block of {space.name}, {format_blocks(blocks)}, {needs} "
+            f"{amount} at the reference"
+        )
+    return (
+        f"no block of {space.name} keeps all of {'; '.join(map(str, bounds))}: give another budget, or widen "
+        "the constraints of the space"
+    )
+
+
+def _said(space: Space, bound: Bound) -> str:
+    """Return where a limit was given."""
+    if not bound.of_space:
+        return f"--budget-{bound.cost} {bound.amount.split()[0]}"
+    key = "gflops" if bound.cost == "gflops" else "params_m"
+    return f"space {space.name}, constraints.{key}, {bound.text}"
+
+
+def _feasible(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
+    """Return whether some block of one setting keeps ``bounds``; None if that is too long to find out."""
+    least = _sizes(layout.extreme(levels, dearest=False))
+    if not _kept((bound for bound in bounds if bound.upper), least):
+        return False
+    if _kept(bounds, least):
+        return True
+    most = _sizes(layout.extreme(levels, dearest=True))
+    if not _kept((bound for bound in bounds if not bound.upper), most):
+        return False
+    return True if _kept(bounds, most) else _found(layout, levels, bounds)
+
+
+def _found(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
+    """Look at one block after another: the cheapest is below the bounds and the dearest above."""
+    looked_at, generator = 0, random.Random(0)
+    try:
+        for box in layout.boxes_of(levels):
+            if max(part.size for part in box) > ENUMERABLE:
+                return None
+            union = Union([box])  # a few draws are quicker where many fit
+            if any(_kept(bounds, union.sizes(union.draw(generator)[0])) for _ in range(100)):
+                return True
+            for sizes in enumerate_costs([box]):
+                looked_at += 1
+                if _kept(bounds, sizes):
+                    return True
+                if looked_at > ENUMERABLE:
+                    return None
+    except TooManyError:
+        return None
+    return False
+
+
+def ruled_out(space: Space, bounds: Sequence[Bound]) -> dict[str, list[Level]]:
+    """Return, per decision, the levels with which no block keeps ``bounds``, whatever the other levels are.
+
+    Levels count as the conditions leave them. What is named is certain; with a lower limit in a space too
+    large to enumerate a level may be left out.
+    """
+    layout = Layout(space)
+    possible: set[tuple[str, Level]] = set()
+    refused: set[tuple[str, Level]] = set()
+    for setting in layout.settings() if bounds else ():
+        for path, levels in setting.items():
+            for level in levels:
+                if (path, level) in possible:
+                    continue
+                fits = _feasible(layout, {**setting, path: (level,)}, bounds)
+                (refused if fits is False else possible).add((path, level))
+    gone = {
+        path: [level for level in levels if (path, level) in refused - possible]
+        for path, levels in space.decisions.items()
+    }
+    return {path: levels for path, levels in gone.items() if levels}
+
+
+# -- the whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceSummary:
-    """Size and reference costs of a space.
+    """Size and reference costs of the distinct architectures of a space.
 
-    Sizes and shares count distinct architectures if ``exact``; else ``size`` is an upper bound (the raw
-    combinations) and the rest is of a uniform sample. ``cheapest`` is the block of fewest macs, also beyond the sample.
+    size: their number if ``exact``, else the least upper bound known. size_estimate: unbiased unless it is
+    that bound itself; size_low to size_high is its 95 % interval (equal to size if exact). feasible: how
+    many keep the budget and the bands. sampled: the uniformly drawn architectures on which feasible, its
+    share (with a 95 % interval) and the medians rest, 0 if they are counted. combinations: True if even
+    that was too much, and combinations of levels were drawn instead. Minima and maxima are exact, bands or
+    not; so is ``cheapest``, the block of fewest macs. ruled_out: levels that no feasible block has.
     """
 
     space: str
@@ -80,30 +185,138 @@ class SpaceSummary:
     params_median: int
     params_max: int
     cheapest: str
+    size_estimate: int
+    size_low: int
+    size_high: int
+    feasible_share_low: float
+    feasible_share_high: float
+    sampled: int
+    combinations: bool
+    ruled_out: dict[str, list[Level]]
 
 
-def summarise(space: Space, max_macs: float = math.inf, max_params: float = math.inf) -> SpaceSummary:
-    """Return size, feasible share and costs of ``space`` under a budget at the reference."""
-    exact = space.raw_size <= ENUMERABLE
-    generator = random.Random(0)
-    if exact:
-        drawn = list({space.decode(point): None for point in space.points()})
-    else:  # a sample of combinations, equivalent ones counted each, as a sampler would meet them
-        drawn = [space.decode(space.sample(generator)) for _ in range(SAMPLES)]
-    costs = [(cost(blocks), blocks) for blocks in drawn]
-    feasible = sum(own.macs <= max_macs and own.params <= max_params for own, _ in costs)
-    macs, params = [own.macs for own, _ in costs], [own.params for own, _ in costs]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Count:
+    """A size with its interval, and costs of all architectures or of a sample."""
+
+    size: int
+    exact: bool
+    estimate: int
+    low: int
+    high: int
+    costs: list[Sizes]
+    sampled: bool
+    combinations: bool = False
+
+
+def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
+    """Return size, costs and feasible share of ``space`` within ``bounds``."""
+    lows = [_sizes(blocks) for blocks in _extremes(space, dearest=False)]
+    highs = [_sizes(blocks) for blocks in _extremes(space, dearest=True)]
+    least = (min(macs for macs, _ in lows), min(params for _, params in lows))
+    most = (max(macs for macs, _ in highs), max(params for _, params in highs))
+    count = _count(space)
+    kept = sum(_kept(bounds, sizes) for sizes in count.costs)
+    share = Fraction(kept, len(count.costs))
+    certain = not count.sampled or (_kept(bounds, least) and _kept(bounds, most))
+    low, high = (float(share), float(share)) if certain else wilson(kept, len(count.costs))
     return SpaceSummary(
         space=space.name,
-        size=len(drawn) if exact else space.raw_size,
-        exact=exact,
-        feasible=feasible if exact else round(space.raw_size * feasible / len(drawn)),
-        feasible_share=feasible / len(drawn),
-        macs_min=min(macs),
-        macs_median=round(statistics.median(macs)),
-        macs_max=max(macs),
-        params_min=min(params),
-        params_median=round(statistics.median(params)),
-        params_max=max(params),
+        size=count.size,
+        exact=count.exact,
+        feasible=round(count.estimate * share),
+        feasible_share=float(share),
+        macs_min=least[0],
+        macs_median=round(statistics.median(macs for macs, _ in count.costs)),
+        macs_max=most[0],
+        params_min=least[1],
+        params_median=round(statistics.median(params for _, params in count.costs)),
+        params_max=most[1],
         cheapest=format_blocks(cheapest(space)),
+        size_estimate=count.estimate,
+        size_low=count.low,
+        size_high=count.high,
+        feasible_share_low=low,
+        feasible_share_high=high,
+        sampled=len(count.costs) if count.sampled else 0,
+        combinations=count.combinations,
+        ruled_out=ruled_out(space, bounds),
     )
+
+
+def _count(space: Space) -> _Count:
+    """Count ``space`` exactly if that is possible, else as well as can be."""
+    try:
+        boxes = Layout(space).boxes()
+        if sum(map(box_size, boxes)) <= ENUMERABLE:
+            costs = list(enumerate_costs(boxes))
+            size = len(costs)
+            return _Count(
+                size=size, exact=True, estimate=size, low=size, high=size, costs=costs, sampled=False
+            )
+        return _drawn(Union(boxes), space.raw_size)
+    except TooManyError:
+        return _drawn_combinations(space)
+
+
+def _drawn(union: Union, raw_size: int) -> _Count:
+    """Return a uniform sample of a union of boxes, and its size, exact or estimated."""
+    generator = random.Random(0)
+    costs: list[Sizes] = []
+    weights: list[Fraction] = []
+    for _ in range(MAX_DRAWS):
+        forms, holders = union.draw(generator)
+        weights.append(Fraction(1, holders))
+        if generator.randrange(holders) == 0:
+            costs.append(union.sizes(forms))
+            if len(costs) == SAMPLES:
+                break
+    size = union.size()
+    if size is not None:
+        return _Count(size=size, exact=True, estimate=size, low=size, high=size, costs=costs, sampled=True)
+    most = min(raw_size, union.total)
+    estimate, low, high = karp_luby(union, weights)
+    return _Count(
+        size=most,
+        exact=False,
+        estimate=min(estimate, most),
+        low=low,
+        high=min(high, most),
+        costs=costs,
+        sampled=True,
+    )
+
+
+def karp_luby(union: Union, weights: Sequence[Fraction]) -> tuple[int, int, int]:
+    """Return the estimated size of ``union`` and its 95 % interval, from 1 / holders of draws from it."""
+    mean = sum(weights, Fraction()) / len(weights)
+    spread = statistics.pstdev(map(float, weights))
+    # 3 / n beside the normal interval: draws that all agree do not prove that no other exists
+    margin = Fraction(Z95 * spread / math.sqrt(len(weights)) + 3 / len(weights))
+    largest = max(map(box_size, union.boxes))
+    low, high = (math.floor(union.total * (mean + sign * margin)) for sign in (-1, 1))
+    return round(union.total * mean), max(low, largest), min(high, union.total)
+
+
+def _drawn_combinations(space: Space) -> _Count:
+    """Return a sample of combinations as a sampler would meet them, the last resort."""
+    generator = random.Random(0)
+    drawn = [space.decode(space.sample(generator)) for _ in range(SAMPLES)]
+    return _Count(
+        size=space.raw_size,
+        exact=False,
+        estimate=space.raw_size,
+        low=len(set(drawn)),  # certain, as the upper bound is
+        high=space.raw_size,
+        costs=[_sizes(blocks) for blocks in drawn],
+        sampled=True,
+        combinations=True,
+    )
+
+
+def wilson(hits: int, draws: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share (Wilson 1927)."""
+    share, weight = hits / draws, Z95**2 / draws
+    centre = (share + weight / 2) / (1 + weight)
+    half = Z95 * math.sqrt(share * (1 - share) / draws + weight / (4 * draws)) / (1 + weight)
+    return max(0.0, centre - half), min(1.0, centre + half)

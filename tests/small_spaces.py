@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from skexplore.block import parse_block
+from skexplore.decisions import Condition
 from skexplore.space import Space
 
 WIDTHS = (128, 256, 512, 1024)
@@ -47,3 +50,16 @@ def spaces(draw) -> Space:
     paths = draw(st.lists(st.sampled_from(sorted(choices)), min_size=1, max_size=6, unique=True))
     base = draw(st.sampled_from(["k3", "k3+k5/r2/L64", "k3g128+k7g4+k1/sum"]))
     return space({path: draw(choices[path]) for path in paths}, base=base)
+
+
+@st.composite
+def conditioned_spaces(draw) -> Space:
+    """Spaces with up to three conditions, some of which undo each other or never act."""
+    plain = draw(spaces())
+    conditions = []
+    for _ in range(draw(st.integers(0, 3)) if len(plain.decisions) > 1 else 0):
+        asked, *changed = draw(st.permutations(sorted(plain.decisions)))[:3]
+        when = {asked: tuple(draw(st.lists(st.sampled_from(plain.decisions[asked]), min_size=1, max_size=2)))}
+        then = {path: draw(st.sampled_from(plain.decisions[path])) for path in changed}
+        conditions.append(Condition(when=when, then=then))
+    return replace(plain, conditions=tuple(conditions))

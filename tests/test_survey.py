@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from small_spaces import PAIR, WIDTHS, space, spaces
 
 from skexplore.block import SKBlock, parse_block
+from skexplore.bounds import budget_bounds
 from skexplore.cost import cost
 from skexplore.errors import UserError
 from skexplore.survey import cheapest, check_budget, summarise
@@ -67,7 +68,7 @@ def counted() -> dict:
 def test_a_space_is_counted_as_brute_force_counts_it(counted):
     max_macs, max_params = 4.5e9, 28.2e6
     macs, params = [c.macs for c in counted.values()], [c.params for c in counted.values()]
-    found = summarise(space(REDUCED), max_macs, max_params)
+    found = summarise(space(REDUCED), budget_bounds(4.5, 28.2))
     feasible = sum(c.macs <= max_macs and c.params <= max_params for c in counted.values())
     assert 0 < feasible < len(counted)
     assert found.exact
@@ -110,28 +111,13 @@ def test_the_cheapest_block_is_found_where_one_decision_hides_another(base, deci
     assert len({(c.macs, c.params) for c in costs}) > 1
 
 
-def test_a_space_too_large_to_count_says_so_and_is_sampled():
-    stages = {f"stages.{stage}.{path}": levels for stage in (1, 2, 3, 4) for path, levels in REDUCED.items()}
-    large = space({path: levels for path, levels in stages.items() if "groups" not in path})
-    assert large.raw_size > 1_000_000
-    import skexplore.survey as module
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "SAMPLES", 200)
-        found = summarise(large, max_macs=4.6e9)
-    assert not found.exact
-    assert found.size == large.raw_size
-    assert found.feasible == round(large.raw_size * found.feasible_share)
-    assert 0 < found.feasible_share < 1
-    assert found.macs_min <= found.macs_median <= found.macs_max
-
-
 # -- budgets
 
 
 def test_a_budget_is_in_multiply_adds_and_parameters():
-    assert check_budget(PAIR, 4.5, 30.0) == (4.5e9, 30e6)
-    assert check_budget(PAIR, None, None) == (math.inf, math.inf)
+    limits = [(bound.name, bound.limit) for bound in check_budget(PAIR, 4.5, 30.0)]
+    assert limits == [("gflops", 4.5e9), ("params", 30e6)]
+    assert check_budget(PAIR, None, None) == ()
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, -math.inf])
@@ -154,4 +140,7 @@ def test_a_budget_below_the_cheapest_block_names_that_block():
 
 
 def test_a_budget_of_exactly_the_cheapest_block_is_allowed():
-    assert check_budget(PAIR, 4.230479872, 25.028904) == (4230479872, 25028904)
+    gflops, params = check_budget(PAIR, 4.230479872, 25.028904)
+    assert (gflops.limit, params.limit) == (4230479872, 25028904)
+    with pytest.raises(UserError, match="cheapest block"):
+        check_budget(PAIR, 4.230479871, 25.028904)

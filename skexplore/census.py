@@ -1,0 +1,290 @@
+"""How many distinct architectures a space holds, and what they cost, without writing out its combinations.
+
+A distinct architecture is what its four stages are: the sorted branches of each, and d of Eq. 4 where
+attention acts. Once every decision that ties several stages is settled, stages no longer depend on each
+other, and what they can be is a product of sets, a *box*. A space is the union of its boxes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from skexplore.backbone import REFERENCE, canonical_at_reference
+from skexplore.block import Blocks, Branch, SKBlock, parse_branch
+from skexplore.cost import cost, output_sizes, sk_conv_cost
+from skexplore.decisions import NONE, STAGES, Level, Target, named_in, resolved, target_of
+from skexplore.space import Space
+
+Levels = Mapping[str, tuple[Level, ...]]  # what each decision may still be
+Form = tuple[tuple[Branch, ...], tuple[int, ...]]  # sorted branches, d of each stage (none: no attention)
+Sizes = tuple[int, int]  # macs, params
+MANY = 1_000_000  # branch tuples of a stage, or boxes, above which a space is not taken apart
+_KNOBS = ("reduction", "min_dim", "fuse")
+
+
+class TooManyError(Exception):
+    """A space too large to be taken apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What one stage (or stages tied together) may be: branches slot by slot, None for no branch; knobs."""
+
+    slots: tuple[frozenset[Branch | None], ...]
+    reductions: frozenset[int]
+    min_dims: frozenset[int]
+    fuses: frozenset[str]
+
+    def extreme(self, *, dearest: bool) -> SKBlock:
+        """Return the block of least (or most) macs and params.
+
+        Each choice moves both in one direction whatever the others are: kernel and groups through the
+        weights, the number of branches, r, L, and attention against the sum.
+        """
+        pick = max if dearest else min
+        branches = [pick(slot, key=_weight) for slot in self.slots]
+        return SKBlock(
+            branches=tuple(branch for branch in branches if branch is not None),
+            reduction=(min if dearest else max)(self.reductions),
+            min_dim=pick(self.min_dims),
+            fuse=min(self.fuses) if dearest else max(self.fuses),  # "select" < "sum" in the alphabet
+        )
+
+
+def _weight(branch: Branch | None) -> tuple[float, int, int]:
+    """Order branches by their weights; equal ones in the order of notation."""
+    if branch is None:
+        return 0.0, 0, 0
+    return branch.kernel**2 / branch.groups, branch.kernel, branch.dilation
+
+
+class Part:
+    """The distinct forms of ``stages`` (tied to each other) under some options."""
+
+    def __init__(self, stages: tuple[int, ...], options: Options) -> None:
+        self.stages = stages
+        if len(options.reductions) * len(options.min_dims) > MANY:
+            raise TooManyError
+        found = _branch_tuples(options.slots)
+        self.singles = [branches for branches in found if len(branches) == 1]
+        self.several = [branches for branches in found if len(branches) > 1]
+        widths = [REFERENCE.widths[stage - 1] for stage in stages]
+        dims: set[tuple[int, ...]] = {()} if "sum" in options.fuses else set()
+        if "select" in options.fuses:
+            dims |= {
+                tuple(max(width // reduction, floor) for width in widths)
+                for reduction in options.reductions
+                for floor in options.min_dims
+            }
+        self.dims = sorted(dims) if self.several else []
+        self.identity = (stages, tuple(found), tuple(self.dims))
+
+    @property
+    def size(self) -> int:
+        """Number of distinct forms."""
+        return len(self.singles) + len(self.several) * len(self.dims)
+
+    def __getitem__(self, index: int) -> Form:
+        if index < len(self.singles):
+            return self.singles[index], ()
+        branches, dims = divmod(index - len(self.singles), len(self.dims))
+        return self.several[branches], self.dims[dims]
+
+    def forms(self) -> Iterator[Form]:
+        """Yield every form once."""
+        yield from ((branches, ()) for branches in self.singles)
+        yield from itertools.product(self.several, self.dims)
+
+    def sizes(self, form: Form) -> Sizes:
+        """Return macs and params of the SK convolutions of these stages."""
+        branches, dims = form
+        macs = params = 0
+        for branch in branches:
+            more = _branch_sizes(self.stages, branch)
+            macs, params = macs + more[0], params + more[1]
+        more = _attention_sizes(self.stages, len(branches), dims) if dims else (0, 0)
+        return macs + more[0], params + more[1]
+
+
+def _branch_tuples(slots: tuple[frozenset[Branch | None], ...]) -> list[tuple[Branch, ...]]:
+    """Return the distinct sorted tuples with at most one branch of each slot, in order."""
+    # branches compare slowly, whole numbers do not
+    coded = sorted({branch for slot in slots for branch in slot if branch is not None})
+    code = {branch: number for number, branch in enumerate(coded)}
+    found: set[tuple[int, ...]] = {()}
+    for slot in slots:
+        grown = set(found) if None in slot else set()
+        for number in sorted(code[branch] for branch in slot if branch is not None):
+            grown.update(tuple(sorted((*before, number))) for before in found)
+            if len(grown) > MANY:
+                raise TooManyError
+        found = grown
+    return [tuple(coded[number] for number in numbers) for numbers in sorted(found - {()})]
+
+
+def _place(stage: int) -> tuple[int, int, int]:
+    """Return depth, width and output side of the SK convolutions of a stage of the reference."""
+    at = REFERENCE.stages[stage - 1]
+    return at.depth, at.width, output_sizes(REFERENCE, REFERENCE.resolution)[stage - 1]
+
+
+@lru_cache(maxsize=65536)
+def _branch_sizes(stages: tuple[int, ...], branch: Branch) -> Sizes:
+    parts = [
+        sk_conv_cost(SKBlock(branches=(branch,)), width, side) * depth
+        for depth, width, side in map(_place, stages)
+    ]
+    return sum(part.macs for part in parts), sum(part.params for part in parts)
+
+
+@lru_cache(maxsize=65536)
+def _attention_sizes(stages: tuple[int, ...], count: int, dims: tuple[int, ...]) -> Sizes:
+    """Return what attention over ``count`` branches adds to their plain sum: it depends on d alone."""
+    macs = params = 0
+    branches = (Branch(kernel=1),) * count
+    for (depth, width, side), dim in zip(map(_place, stages), dims, strict=True):
+        # an r beyond every width leaves d to the floor
+        selecting = sk_conv_cost(SKBlock(branches=branches, reduction=10**6, min_dim=dim), width, side)
+        plain = sk_conv_cost(SKBlock(branches=branches, fuse="sum"), width, side)
+        macs += depth * (selecting.macs - plain.macs)
+        params += depth * (selecting.params - plain.params)
+    return macs, params
+
+
+@lru_cache(maxsize=1)
+def frame_sizes() -> Sizes:
+    """Return macs and params of the reference without its SK convolutions."""
+    total, branch = cost("k1"), _branch_sizes(STAGES, Branch(kernel=1))
+    return total.macs - branch[0], total.params - branch[1]
+
+
+Box = tuple[Part, ...]
+
+
+class Layout:
+    """Which decision rules what in which stage of a space, and the boxes that follow."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        freed = any(target_of(path)[0] is not None for path in space.decisions)
+        self.groups = [(stage,) for stage in STAGES] if freed else [STAGES]
+        self._by_target = {target_of(path): path for path in space.decisions}
+        self._ruling = [self._rules(group[0]) for group in self.groups]
+        uses = Counter(path for ruling in self._ruling for path in ruling.values())
+        # a decision that acts on two groups makes them depend on each other until it is settled
+        self._tying = [path for path in space.decisions if uses[path] > 1]
+        self._parts: dict[object, Part] = {}
+        self._distinct: dict[object, Part] = {}  # by what they hold: equal parts are one object
+
+    def _rules(self, stage: int) -> dict[Target, str]:
+        """Return the decision that rules each target in a stage: its own goes before the tied one."""
+        own = {target: path for (at, target), path in self._by_target.items() if at is None}
+        return own | {target: path for (at, target), path in self._by_target.items() if at == stage}
+
+    def settings(self) -> Iterator[Levels]:
+        """Yield what the decisions may be for each outcome of the conditions (once if there are none)."""
+        named = named_in(self.space.conditions)
+        paths = [path for path in self.space.decisions if path in named]
+        seen = set()
+        for chosen in itertools.product(*(self.space.decisions[path] for path in paths)):
+            settled = resolved(self.space.conditions, dict(zip(paths, chosen, strict=True)))
+            key = tuple(settled[path] for path in paths)
+            if key not in seen:
+                seen.add(key)
+                yield {**self.space.decisions, **{path: (settled[path],) for path in paths}}
+
+    def boxes(self) -> list[Box]:
+        """Return the distinct boxes; raises ``TooManyError``."""
+        found: dict[tuple[int, ...], Box] = {}
+        looked_at = 0
+        for levels in self.settings():
+            for box in self.boxes_of(levels):
+                looked_at += 1
+                if looked_at > MANY:
+                    raise TooManyError
+                found.setdefault(tuple(map(id, box)), box)
+        return list(found.values())
+
+    def boxes_of(self, levels: Levels) -> Iterator[Box]:
+        """Yield a box for each way to settle the decisions that tie stages; ``levels`` of one setting."""
+        for chosen in itertools.product(*(levels[path] for path in self._tying)):
+            settled = {**levels, **{path: (one,) for path, one in zip(self._tying, chosen, strict=True)}}
+            yield tuple(self._part(number, settled) for number in range(len(self.groups)))
+
+    def _part(self, number: int, levels: Levels) -> Part:
+        key = (number, *(levels[path] for path in self._ruling[number].values()))
+        if key not in self._parts:
+            part = Part(self.groups[number], self.options(number, levels))
+            self._parts[key] = self._distinct.setdefault(part.identity, part)
+        return self._parts[key]
+
+    def options(self, number: int, levels: Levels) -> Options:
+        """Return what group ``number`` may be under ``levels``."""
+        ruling, base = self._ruling[number], self.space.base
+        slots: list[frozenset[Branch | None]] = []
+        for slot in range(1, 9):
+            path, groups_path = ruling.get(("branch", slot)), ruling.get(("groups", slot))
+            branches: list[Branch | None] = [base.branches[slot - 1] if slot <= len(base.branches) else None]
+            if path:
+                branches = [None if level == NONE else parse_branch(str(level)) for level in levels[path]]
+            groups = [int(level) for level in levels[groups_path]] if groups_path else []
+            slots.append(frozenset(form for branch in branches for form in _spelled(branch, groups)))
+        knobs = {name: frozenset({getattr(base, name)}) for name in _KNOBS}
+        knobs |= {name: frozenset(levels[ruling[name, 0]]) for name in _KNOBS if (name, 0) in ruling}
+        return Options(
+            slots=tuple(slot for slot in slots if slot != {None}),
+            reductions=knobs["reduction"],
+            min_dims=knobs["min_dim"],
+            fuses=knobs["fuse"],
+        )
+
+    def extreme(self, levels: Levels, *, dearest: bool) -> Blocks:
+        """Return the cheapest (or dearest) blocks of one setting.
+
+        What ties stages need not be settled for it: the same level is best in every stage.
+        """
+        chosen = [self.options(n, levels).extreme(dearest=dearest) for n in range(len(self.groups))]
+        return canonical_at_reference(tuple(chosen))
+
+
+def _spelled(branch: Branch | None, groups: list[int]) -> Iterator[Branch | None]:
+    if branch is None:
+        yield None
+        return
+    plain = replace(branch, dilation=1) if branch.kernel == 1 else branch  # 1x1 has no dilation
+    yield from (replace(plain, groups=number) for number in groups) if groups else (plain,)
+
+
+def box_size(box: Box) -> int:
+    """Return the number of architectures in a box."""
+    return math.prod(part.size for part in box)
+
+
+def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:
+    """Yield macs and params of every distinct architecture of the union of ``boxes``."""
+    frame = frame_sizes()
+    seen: set[tuple[int, ...]] = set()
+    numbers: list[dict[Form, int]] = [{} for _ in boxes[0]]
+    coded: dict[int, list[tuple[int, int, int]]] = {}
+    for box in boxes:
+        for number, part in zip(numbers, box, strict=True):
+            if id(part) not in coded:
+                coded[id(part)] = [
+                    (number.setdefault(form, len(number)), *part.sizes(form)) for form in part.forms()
+                ]
+        for chosen in itertools.product(*(coded[id(part)] for part in box)):
+            if len(boxes) > 1:
+                key = tuple([form[0] for form in chosen])
+                if key in seen:
+                    continue
+                seen.add(key)
+            macs, params = frame
+            for _, more_macs, more_params in chosen:
+                macs += more_macs
+                params += more_params
+            yield macs, params

@@ -1,0 +1,253 @@
+"""Decisions of a search space: their paths and levels, the conditions between them, and bands of cost.
+
+Everything here that checks yields problems as (dotted path, text), so that a file's errors come all at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from skexplore.backbone import REFERENCE
+from skexplore.block import parse_branch
+from skexplore.errors import UserError
+
+Level = str | int
+Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
+Problem = tuple[str, str]
+NONE = "none"
+STAGES = tuple(range(1, len(REFERENCE.stages) + 1))
+MAX_CONDITIONED = 20_000  # combinations of the decisions that conditions name; each is looked at by itself
+_PATH = re.compile(
+    r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
+)
+_PATHS = "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…"
+_BANDS = ("gflops", "params_m")
+
+
+class _Short(reprlib.Repr):
+    """Like ``repr``, but short whatever the value is."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to print a number of thousands of digits
+        return f"a number of {x.bit_length()} bits" if x.bit_length() > 64 else super().repr_int(x, level)
+
+
+_short = _Short()
+_short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
+
+
+def shown(value: object) -> str:
+    """Return a stranger's value for a message: short, and without what would steer a terminal."""
+    return (
+        value if isinstance(value, str) and value.isprintable() and len(value) <= 60 else _short.repr(value)
+    )
+
+
+@lru_cache(maxsize=1024)  # asked for every decision of every point of a space
+def target_of(path: str) -> tuple[int | None, Target]:
+    """Return the stage of a decision (None: all of them) and what it sets there."""
+    match = _PATH.fullmatch(path)
+    assert match is not None  # paths are checked when a space is loaded
+    stage = None if match["stage"] in (None, "*") else int(match["stage"])
+    if match["knob"]:
+        return stage, (match["knob"], 0)
+    return stage, ("groups" if match["groups"] else "branch", int(match["branch"]))
+
+
+def is_path(path: object) -> bool:
+    """Whether ``path`` is the dotted path of a decision."""
+    return isinstance(path, str) and _PATH.fullmatch(path) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Where every decision of ``when`` has one of its levels, those of ``then`` count as having that level."""
+
+    when: dict[str, tuple[Level, ...]]
+    then: dict[str, Level]
+
+    def holds(self, levels: Mapping[str, Level]) -> bool:
+        """Whether the condition acts on a point."""
+        return all(levels[path] in wanted for path, wanted in self.when.items())
+
+
+def resolved(conditions: Iterable[Condition], levels: Mapping[str, Level]) -> Mapping[str, Level]:
+    """Return ``levels`` after ``conditions``, in order: a later one sees what an earlier one has set."""
+    for condition in conditions:
+        if condition.holds(levels):
+            levels = {**levels, **condition.then}
+    return levels
+
+
+def named_in(conditions: Iterable[Condition]) -> frozenset[str]:
+    """Return the decisions that ``conditions`` name."""
+    return frozenset(path for condition in conditions for path in (*condition.when, *condition.then))
+
+
+# -- what is wrong with a file
+
+
+def decision_problems(decisions: Mapping[Any, Any], base_branches: int) -> Iterator[Problem]:
+    """Yield what is wrong with the decisions of a file, ``base_branches`` being given by its base."""
+    known = {path: target_of(path) for path in decisions if is_path(path)}
+    given = {number for _, (kind, number) in known.values() if kind == "branch"}
+    first: dict[tuple[int | None, Target], str] = {}
+    for path, levels in decisions.items():
+        place = f"decisions.{shown(path)}"
+        if path not in known:
+            yield place, f"unknown decision; expected {_PATHS}"
+            continue
+        yield from ((place, problem) for problem in _levels_problems(path, levels))
+        (stage, (kind, number)), other = known[path], first.setdefault(known[path], path)
+        if other != path:
+            yield place, f"is the same decision as {other}; give it once"
+        if kind == "groups" and number > base_branches and number not in given:
+            yield place, "neither base nor a decision gives that branch"
+        rivals = [rival for rival, where in known.items() if where[1] == ("groups", number)]
+        writes_groups = isinstance(levels, list) and any("g" in str(each) for each in map(shown, levels))
+        if kind == "branch" and writes_groups:
+            meet = [r for r in rivals if known[r][0] is None or stage is None or known[r][0] == stage]
+            if meet:
+                yield place, f"gives groups that {meet[0]} would replace; use one"
+
+
+def _levels_problems(path: str, levels: object) -> Iterator[str]:
+    match = _PATH.fullmatch(path)
+    assert match is not None
+    if match["stage"] not in (None, "*") and int(match["stage"]) > len(STAGES):
+        yield f"stage {match['stage']}: the reference has {len(STAGES)} stages"
+    if not isinstance(levels, list):
+        yield f"{shown(levels)}: must be a list of levels in [ ]"
+        return
+    if not levels:
+        yield "no levels"
+    if len(set(map(shown, levels))) != len(levels):
+        yield "a level is given twice"
+    for level in levels:
+        problem = _level_problem(match, level)
+        if problem:
+            yield f"level {_short.repr(level)}: {problem}"
+
+
+def _level_problem(match: re.Match[str], level: object) -> str | None:
+    if match["groups"] or match["knob"] in ("reduction", "min_dim"):
+        whole = isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= 9999
+        return None if whole else "must be a whole number from 1 to 9999"
+    if match["knob"] == "fuse":
+        return None if level in ("select", "sum") else "must be select or sum"
+    if not isinstance(level, str):
+        return "must be a branch such as k3 or k3d2, or none"
+    if level == NONE:
+        return None
+    try:
+        parse_branch(level)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def condition_problems(conditions: object, decisions: Mapping[Any, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the conditions of a file: names and levels must be declared decisions' own."""
+    if not isinstance(conditions, list):
+        yield "conditions", "must be a list of {when: {...}, then: {...}}"
+        return
+    named: set[str] = set()
+    for number, condition in enumerate(conditions, start=1):
+        place = f"conditions.{number}"
+        if not isinstance(condition, dict) or set(condition) != {"when", "then"}:
+            yield place, "must have the two keys when and then, and no other"
+            continue
+        for key in ("when", "then"):
+            named |= {path for path in _mapping(condition[key]) if path in decisions}
+            yield from _clause_problems(f"{place}.{key}", condition[key], decisions, several=key == "when")
+        for path in sorted(set(map(shown, _mapping(condition["when"]))) & set(_mapping(condition["then"]))):
+            yield f"{place}.then.{path}", "is what when asks for; a condition cannot change its own reason"
+    size = math.prod(len(decisions[path]) for path in named if isinstance(decisions[path], list))
+    if size > MAX_CONDITIONED:
+        yield (
+            "conditions",
+            f"the decisions that they name have {size:,} combinations; at most {MAX_CONDITIONED:,} are "
+            "allowed: name fewer decisions, or give them fewer levels",
+        )
+
+
+def _mapping(clause: object) -> dict[Any, Any]:
+    return clause if isinstance(clause, dict) else {}
+
+
+def _clause_problems(
+    place: str, clause: object, decisions: Mapping[Any, Any], *, several: bool
+) -> Iterator[Problem]:
+    if not isinstance(clause, dict) or not clause:
+        yield place, "must be a mapping of decisions to levels, with one at least"
+        return
+    for path, wanted in clause.items():
+        at = f"{place}.{shown(path)}"
+        if path not in decisions:
+            yield at, f"no such decision; decisions: {', '.join(map(shown, decisions))}"
+            continue
+        declared = decisions[path] if isinstance(decisions[path], list) else []
+        levels = wanted if several and isinstance(wanted, list) else [wanted]
+        if not levels:
+            yield at, "no levels"
+        for level in levels:
+            if not any(level == known and type(level) is type(known) for known in declared):
+                yield (
+                    at,
+                    f"level {_short.repr(level)}: not a level of that decision ({', '.join(map(shown, declared))})",
+                )
+
+
+def constraint_problems(constraints: object) -> Iterator[Problem]:
+    """Yield what is wrong with the bands of a file."""
+    if not isinstance(constraints, dict):
+        yield "constraints", "must be a mapping such as {gflops: [3.5, 4.5]}"
+        return
+    for name, band in constraints.items():
+        place = f"constraints.{shown(name)}"
+        if name not in _BANDS:
+            yield place, f"unknown; known: {', '.join(_BANDS)}"
+        elif not isinstance(band, list) or len(band) != 2:
+            yield place, f"{shown(band)}: must be [low, high], with null where there is no limit"
+        elif all(bound is None for bound in band):
+            yield place, "limits nothing; leave it out"
+        else:
+            bad = [bound for bound in band if bound is not None and not _is_amount(bound)]
+            for bound in bad:
+                yield place, f"{shown(bound)}: must be a positive number or null"
+            if not bad and None not in band and band[0] >= band[1]:
+                yield place, f"{shown(band)}: low must be below high"
+
+
+def _is_amount(bound: object) -> bool:
+    number = isinstance(bound, int | float) and not isinstance(bound, bool)
+    return number and 0 < bound <= 1e9  # type: ignore[operator]
+
+
+def representative_points(
+    decisions: Mapping[str, tuple[Level, ...]], conditions: tuple[Condition, ...]
+) -> Iterator[dict[str, Level]]:
+    """Yield points among which is one with no block left, if the space has such a point.
+
+    Decisions without a condition are ``none`` where they can be. Of the others, levels that are alike to
+    every condition (and are both ``none`` or both not) stand for each other.
+    """
+    named = named_in(conditions)
+    choices = []
+    for path, levels in decisions.items():
+        if path not in named:
+            choices.append((NONE if NONE in levels else levels[0],))
+            continue
+        kinds = {
+            (level == NONE, *(level in c.when.get(path, ()) for c in conditions)): level for level in levels
+        }
+        choices.append(tuple(kinds.values()))  # type: ignore[arg-type]
+    for chosen in itertools.product(*choices):
+        yield dict(zip(decisions, chosen, strict=True))
