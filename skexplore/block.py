@@ -167,9 +167,10 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
     backbone in errors. Raises ``UserError`` that names the branch, the width and the values that would do.
     """
     branches = []
+    common = math.gcd(*widths)  # what divides all widths divides this
     for branch in block.branches:
         groups, rest = divmod(branch.groups * cardinality, REFERENCE_CARDINALITY)
-        if rest or any(width % groups for width in widths):
+        if rest or common % groups:
             fits = _groups_that_fit(cardinality, widths)
             scaled = f" mean {branch.groups * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality} and"
             if cardinality == REFERENCE_CARDINALITY:
@@ -178,7 +179,10 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
                 f"branch {branch} cannot be built on {where}: groups {branch.groups}{scaled} must be whole and "
                 f"divide the widths {', '.join(map(str, widths))}; groups that do: {', '.join(map(str, fits))}"
             )
-        branches.append(replace(branch, groups=groups))
+        if cardinality != REFERENCE_CARDINALITY:
+            branches.append(replace(branch, groups=groups))
+    if cardinality == REFERENCE_CARDINALITY:
+        return block
     min_dim = _scale_min_dim(block, cardinality, where)
     return replace(block, branches=tuple(branches), min_dim=min_dim)
 

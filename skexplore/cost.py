@@ -71,26 +71,31 @@ def _half(size: int, stride: int) -> int:
 
 def sk_conv_cost(block: SKBlock, width: int, size: int) -> Cost:
     """Cost of an SK convolution of ``width`` channels with a ``size`` x ``size`` output (Eqs. 1-6)."""
-    pixels, count = size * size, len(block.branches)
-    weights = sum(width // branch.groups * width * branch.kernel**2 for branch in block.branches)
-    channels = count * width  # every branch ends in a BatchNorm over all channels
+    return Cost(**dict(zip(_NAMES, _sk_conv(block, width, size * size), strict=True)))
+
+
+_NAMES = ("params", "bn_stats", "macs", "gate_macs", "activations", "bn_elements")
+
+
+def _sk_conv(block: SKBlock, width: int, pixels: int) -> tuple[int, int, int, int, int, int]:
+    """Return the fields of ``sk_conv_cost`` in their order: a search adds up many of them, as plain numbers."""
+    weights = 0
+    for branch in block.branches:
+        weights += width // branch.groups * width * branch.kernel * branch.kernel
+    channels = len(block.branches) * width  # every branch ends in a BatchNorm over all channels
+    elements = channels * pixels
     if not block.selects:
-        return Cost(
-            params=weights + 2 * channels,
-            bn_stats=2 * channels,
-            macs=weights * pixels,
-            activations=channels * pixels,
-            bn_elements=channels * pixels,
-        )
+        return weights + 2 * channels, 2 * channels, weights * pixels, 0, elements, elements
     dim = block.dim(width)
     linear = width * dim + dim * channels  # W of Eq. 3, then the M matrices of Eq. 5, all kept
-    return Cost(
-        params=weights + 2 * channels + linear + 2 * dim,
-        bn_stats=2 * channels + 2 * dim,
-        macs=weights * pixels + linear,
-        gate_macs=channels * pixels,
-        activations=channels * pixels + dim + channels,
-        bn_elements=channels * pixels + dim,
+    statistics = 2 * channels + 2 * dim
+    return (
+        weights + statistics + linear,
+        statistics,
+        weights * pixels + linear,
+        elements,
+        elements + dim + channels,
+        elements + dim,
     )
 
 
@@ -138,15 +143,35 @@ def _frame(backbone: Backbone, resolution: int, classes: int) -> _Frame:
     )
 
 
+def output_sizes(backbone: Backbone, resolution: int) -> tuple[int, ...]:
+    """Return the side in pixels of every stage's output map."""
+    return tuple(size for _, _, size in _frame(backbone, resolution, backbone.classes).places)
+
+
 def network_cost(
     placed: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
 ) -> Cost:
     """Cost of ``backbone`` with one already placed (scaled) block per stage, for one image."""
     frame = _frame(backbone, resolution or backbone.resolution, classes or backbone.classes)
-    total = frame.total
+    whole = frame.total
+    params, bn_stats, macs = whole.params, whole.bn_stats, whole.macs
+    gate_macs, activations, bn_elements = whole.gate_macs, whole.activations, whole.bn_elements
     for block, (depth, width, size) in zip(placed, frame.places, strict=True):
-        total += sk_conv_cost(block, width, size) * depth
-    return total
+        own = _sk_conv(block, width, size * size)
+        params += depth * own[0]
+        bn_stats += depth * own[1]
+        macs += depth * own[2]
+        gate_macs += depth * own[3]
+        activations += depth * own[4]
+        bn_elements += depth * own[5]
+    return Cost(
+        params=params,
+        bn_stats=bn_stats,
+        macs=macs,
+        gate_macs=gate_macs,
+        activations=activations,
+        bn_elements=bn_elements,
+    )
 
 
 def cost_by_stage(

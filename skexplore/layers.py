@@ -11,18 +11,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skexplore.block import Branch, SKBlock
-
-MapIn = Float[Tensor, "batch channels_in height width"]
-MapOut = Float[Tensor, "batch channels_out height_out width_out"]
+from skexplore.fast import ConvBN, FastConv2d, Fuse, MapIn, MapOut, Select, traced, watched
 
 
 def conv_bn(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
-) -> nn.Sequential:
+) -> ConvBN:
     """Return a bias-free, 'same'-padded convolution and its BatchNorm."""
-    padding = dilation * (kernel - 1) // 2
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False),
+    return ConvBN(
+        FastConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups),
         nn.BatchNorm2d(outputs),
     )
 
@@ -53,28 +50,45 @@ class SKConv(nn.Module):
         maps = [branch(x) for branch in self.branches]
         if not self.selects:
             return _add(maps)
-        return self._select(maps, self.attention(maps))
+        if traced() or not torch.is_grad_enabled():
+            # the mean of U is the sum of the branches' means: U itself is never built
+            weights = self.attention(_add([each.mean((2, 3)) for each in maps]))
+            return _select(maps, weights, over_first=not (traced() or watched(self.branches[0])))
+        squeezed, *maps = Fuse.apply(*maps)
+        selected: Tensor = Select.apply(self.attention(squeezed), *maps)
+        return selected
 
-    def attention(self, maps: list[Tensor]) -> Float[Tensor, "batch branches channels"]:
-        """Return the softmax weights of the branches, which sum to 1 for every image and channel (Eqs. 2-5)."""
-        if self.training and maps[0].shape[0] == 1:
+    def attention(
+        self, squeezed: Float[Tensor, "batch channels"]
+    ) -> Float[Tensor, "batch branches channels"]:
+        """Return the softmax weights of the branches, which sum to 1 for every image and channel (Eqs. 3-5).
+
+        ``squeezed`` is the mean of U over pixels (Eq. 2).
+        """
+        if self.training and squeezed.shape[0] == 1:
             raise ValueError(
                 "one image in training: the BatchNorm of the fuse step needs at least 2; use a larger batch or eval()"
             )
-        # the mean of U is the sum of the branches' means: U itself is never built
-        squeezed = _add([branch.mean((2, 3)) for branch in maps])
-        logits = self.attend(self.fc(squeezed)).unflatten(1, (len(maps), -1))
+        logits = self.attend(self.fc(squeezed)).unflatten(1, (len(self.branches), -1))
         weights: Tensor = logits.softmax(dim=1)
         return weights
 
-    def _select(self, maps: list[Tensor], weights: Tensor) -> Tensor:
-        total = maps[0] * weights[:, 0, :, None, None]
-        for number, branch in enumerate(maps[1:], start=1):
-            total = torch.addcmul(total, branch, weights[:, number, :, None, None])
+
+def _select(maps: list[Tensor], weights: Tensor, *, over_first: bool) -> Tensor:
+    """Return V of Eq. 6 by plain operators; ``over_first``: written over the first map, which is then lost."""
+    scales = [each[:, :, None, None] for each in weights.unbind(1)]
+    if not over_first:
+        total = maps[0] * scales[0]
+        for each, scale in zip(maps[1:], scales[1:], strict=True):
+            total = torch.addcmul(total, each, scale)
         return total
+    total = maps[0].mul_(scales[0])
+    for each, scale in zip(maps[1:], scales[1:], strict=True):
+        total.addcmul_(each, scale)
+    return total
 
 
-def _branch(width: int, branch: Branch, stride: int) -> nn.Sequential:
+def _branch(width: int, branch: Branch, stride: int) -> ConvBN:
     convolution = conv_bn(
         width, width, branch.kernel, stride=stride, dilation=branch.dilation, groups=branch.groups
     )
@@ -89,19 +103,32 @@ def _add(tensors: list[Tensor]) -> Tensor:
 
 
 class SKUnit(nn.Module):
-    """Bottleneck of Table 1: 1x1 to ``width``, SK convolution with the stride, 1x1 to ``outputs``, shortcut."""
+    """Bottleneck of Table 1: 1x1 to ``width``, SK convolution with the stride, 1x1 to ``outputs``, shortcut.
 
-    def __init__(self, inputs: int, width: int, outputs: int, block: SKBlock, *, stride: int = 1) -> None:
+    ``gate``, if given, maps what the last convolution yields to the same shape before the shortcut is added.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        outputs: int,
+        block: SKBlock,
+        *,
+        stride: int = 1,
+        gate: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.reduce = conv_bn(inputs, width, 1).append(nn.ReLU(inplace=True))
         self.sk = SKConv(width, block, stride=stride)
         self.expand = conv_bn(width, outputs, 1)
+        self.gate = gate or nn.Identity()
         projects = inputs != outputs or stride != 1
         self.shortcut = conv_bn(inputs, outputs, 1, stride=stride) if projects else nn.Identity()
 
     def forward(self, x: MapIn) -> MapOut:
         """Return the unit's output, ``outputs`` channels at 1/stride of the side."""
-        return torch.relu(self.expand(self.sk(self.reduce(x))) + self.shortcut(x))
+        return torch.relu_(self.gate(self.expand(self.sk(self.reduce(x)))) + self.shortcut(x))
 
 
 @contextmanager

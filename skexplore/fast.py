@@ -1,0 +1,227 @@
+"""Exact rewrites of what a CPU library runs slowly, and fuse and select (paper, Eqs. 1-6) without wasted maps.
+
+All of them give what the plain layers give, up to rounding. They never run while a network is traced, exported
+or compiled, so that whoever reads its graph (fvcore, ONNX) finds plain convolutions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+MapIn = Float[Tensor, "batch channels_in height width"]
+MapOut = Float[Tensor, "batch channels_out height_out width_out"]
+VECTOR = 8  # float32 lanes of AVX2: the fast kernels of a grouped convolution want as many channels per group
+
+
+def traced() -> bool:
+    """Return whether someone reads the graph: then the plain layers run."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return tracing or torch.compiler.is_compiling()
+
+
+def _rewrites(x: Tensor) -> bool:
+    return x.device.type == "cpu" and not traced() and not torch.is_autocast_enabled("cpu")
+
+
+def watched(module: nn.Module) -> bool:
+    """Return whether someone has put a forward hook on ``module`` or a part of it, and so wants its true output."""
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+class FastConv2d(nn.Conv2d):
+    """A square, 'same'-padded, bias-free ``nn.Conv2d`` that takes shorter ways to the same result on a CPU."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
+    ) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
+
+    def forward(self, x: MapIn) -> MapOut:
+        """Return what ``nn.Conv2d`` returns."""
+        if not _rewrites(x):
+            return super().forward(x)
+        return _conv(x, self.weight, None, self)
+
+
+class ConvBN(nn.Sequential):
+    """A ``FastConv2d``, its BatchNorm and what follows.
+
+    In eval mode on a CPU the first two run as one convolution, unless one of them has a hook to be called.
+    """
+
+    def forward(self, x: MapIn) -> MapOut:
+        """Return what the modules return one after another."""
+        conv, norm, *rest = self
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        if norm.training or not _rewrites(x) or watched(conv) or watched(norm):
+            plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            return plain
+        assert norm.running_var is not None
+        assert norm.running_mean is not None
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+        y = _conv(x, weight, bias, conv)
+        for module in rest:
+            y = module(y)
+        return y
+
+
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, conv: nn.Conv2d) -> Tensor:
+    """Return the convolution of ``x`` that ``conv`` is, with this weight and bias, by the shortest way known."""
+    kernel, stride, dilation, groups = weight.shape[2], conv.stride[0], conv.dilation[0], conv.groups
+    if stride > 1 and (kernel == 1 or dilation % stride == 0):  # it sees every stride-th pixel alone
+        x = _Subsample.apply(x, stride)
+        stride, dilation = 1, max(dilation // stride, 1)
+    weight, groups = _merged(weight, groups)
+    if stride == 1 < min(kernel, dilation) and bias is None and torch.is_grad_enabled():
+        dilated: Tensor = _Dilated.apply(x, weight, dilation, groups)
+        return dilated
+    return F.conv2d(x, weight, bias, stride, dilation * (kernel - 1) // 2, dilation, groups)
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def _merged(weight: Tensor, groups: int) -> tuple[Tensor, int]:
+    """Return ``weight`` for fewer groups, with zeros between the old ones, if groups are narrower than a vector.
+
+    More multiply-adds, but those of a fast kernel. A depthwise convolution has a fast kernel of its own. A map with
+    an infinity spoils the groups beside it too (0 * inf): such a network is lost already.
+    """
+    outputs, inputs, *kernel = weight.shape
+    merge = VECTOR // inputs
+    if inputs == 1 or merge < 2 or groups % merge or outputs != inputs * groups:
+        return weight, groups
+    diagonal = torch.eye(merge, dtype=weight.dtype).view(1, merge, 1, merge, 1, 1, 1)
+    blocks = weight.view(groups // merge, merge, inputs, 1, inputs, *kernel) * diagonal
+    return blocks.reshape(outputs, merge * inputs, *kernel), groups // merge
+
+
+class _Subsample(Function):
+    """Every ``stride``-th pixel; its gradient keeps the layout of the map, which that of slicing does not."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, stride: int) -> Tensor:
+        ctx.shape, ctx.layout, ctx.stride = x.shape, _layout(x), stride
+        return x[:, :, ::stride, ::stride].contiguous(memory_format=ctx.layout)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        full = torch.empty(ctx.shape, dtype=gradient.dtype, memory_format=ctx.layout).zero_()
+        full[:, :, :: ctx.stride, :: ctx.stride] = gradient
+        return full, None
+
+
+class _Dilated(Function):
+    """A dilated convolution of stride 1 whose backward is that of an undilated one.
+
+    Pixels a multiple of ``dilation`` apart see only each other: each of the dilation^2 phases of the map is an
+    image of its own, and on those the convolution has no dilation.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, dilation: int, groups: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.dilation, ctx.groups = dilation, groups
+        return F.conv2d(x, weight, None, 1, dilation * (weight.shape[2] - 1) // 2, dilation, groups)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        padding = weight.shape[2] // 2
+        inputs, weights, _ = torch.ops.aten.convolution_backward(
+            _phases(gradient, ctx.dilation),
+            _phases(x, ctx.dilation),
+            weight,
+            None,
+            [1, 1],
+            [padding, padding],
+            [1, 1],
+            False,
+            [0, 0],
+            ctx.groups,
+            [*ctx.needs_input_grad[:2], False],
+        )
+        if inputs is not None:
+            inputs = _unphased(inputs, ctx.dilation, x)
+        return inputs, weights, None, None
+
+
+def _phases(x: Tensor, step: int) -> Tensor:
+    """Return the step^2 phases of ``x`` as images: (step^2 * batch, channels, height / step, width / step)."""
+    below, right = -x.shape[2] % step, -x.shape[3] % step
+    if below or right:  # zeros, as those of the padding
+        x = F.pad(x, (0, right, 0, below))
+    batch, channels, height, width = x.shape
+    parts = x.permute(0, 2, 3, 1).reshape(batch, height // step, step, width // step, step, channels)
+    images = parts.permute(2, 4, 0, 1, 3, 5).reshape(-1, height // step, width // step, channels)
+    return images.permute(0, 3, 1, 2)
+
+
+def _unphased(images: Tensor, step: int, like: Tensor) -> Tensor:
+    """Return the map whose ``_phases`` are ``images``, of the shape and layout of ``like``."""
+    _, channels, height, width = images.shape
+    parts = images.permute(0, 2, 3, 1).reshape(step, step, -1, height, width, channels)
+    x = parts.permute(2, 3, 0, 4, 1, 5).reshape(-1, height * step, width * step, channels).permute(0, 3, 1, 2)
+    return x[:, :, : like.shape[2], : like.shape[3]].contiguous(memory_format=_layout(like))
+
+
+class Fuse(Function):
+    """The mean of U (Eqs. 1 and 2) from the branches' maps, without U; and the maps, for ``Select``.
+
+    The maps pass through so that their gradient from the mean is added where that of ``Select`` already is.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *maps: Tensor) -> tuple[Tensor, ...]:
+        """Return the sum of the maps' means, (batch, channels), and the maps, (batch, channels, height, width)."""
+        ctx.pixels = maps[0].shape[2] * maps[0].shape[3]
+        squeezed = maps[0].mean((2, 3))
+        for each in maps[1:]:
+            squeezed = squeezed + each.mean((2, 3))
+        return (squeezed, *(each.view_as(each) for each in maps))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, squeezed: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of the maps."""
+        share = (squeezed / ctx.pixels)[:, :, None, None]
+        return tuple(each.add_(share) for each in maps)  # in place: nobody but Select made them
+
+
+class Select(Function):
+    """V of Eq. 6 from the weights (batch, branches, channels) and the branches' maps."""
+
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, *maps: Tensor) -> Tensor:
+        """Return the weighted sum of the maps, (batch, channels, height, width)."""
+        ctx.save_for_backward(weights, *maps)
+        total = maps[0] * weights[:, 0, :, None, None]
+        for number, each in enumerate(maps[1:], start=1):
+            total.addcmul_(each, weights[:, number, :, None, None])
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of the weights and of the maps: one new map for each branch, used twice."""
+        weights, *maps = ctx.saved_tensors
+        to_weights, to_maps = [], []
+        for number, each in enumerate(maps):
+            buffer = gradient * each
+            to_weights.append(buffer.sum((2, 3)))
+            to_maps.append(torch.mul(gradient, weights[:, number, :, None, None], out=buffer))
+        return (torch.stack(to_weights, dim=1), *to_maps)

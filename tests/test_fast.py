@@ -1,0 +1,242 @@
+"""The fast ways of the layers give what the plain ways give: outputs, gradients and statistics."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_model import randomise
+from torch import Tensor, nn
+
+from skexplore import fast, layers
+from skexplore.block import Branch, SKBlock, parse_block
+from skexplore.fast import FastConv2d, Fuse, Select
+from skexplore.layers import SKConv, SKUnit, conv_bn
+from skexplore.model import seeded_build
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.fixture
+def plainly(monkeypatch):
+    """Run a function with the plain layers, as a tracer sees them."""
+
+    def run(function):
+        with monkeypatch.context() as patch:
+            patch.setattr(fast, "traced", lambda: True)
+            patch.setattr(layers, "traced", lambda: True)
+            return function()
+
+    return run
+
+
+def results(module: nn.Module, x: Tensor) -> list[Tensor]:
+    """Return the output of ``module``, the gradients of input and parameters, and the buffers it leaves."""
+    own, images = copy.deepcopy(module), x.detach().requires_grad_()
+    out = own(images)
+    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+    gradients = torch.autograd.grad((out * weight).sum(), [images, *own.parameters()])
+    return [out.detach(), *gradients, *(buffer for _, buffer in own.named_buffers())]
+
+
+def assert_same(own: list[Tensor], plain: list[Tensor]) -> None:
+    assert len(own) == len(plain)
+    for one, other in zip(own, plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("kernel", "dilation"), [(1, 1), (1, 2), (3, 1), (3, 2), (3, 3), (3, 4), (5, 2), (5, 4)]
+)
+@pytest.mark.parametrize("groups", [1, 2, 4, 8, 16])
+def test_a_convolution_equals_torchs(kernel, dilation, stride, groups, layout):
+    torch.manual_seed(0)
+    own = FastConv2d(16, 16, kernel, stride=stride, dilation=dilation, groups=groups).double()
+    padding = dilation * (kernel - 1) // 2
+    plain = nn.Conv2d(16, 16, kernel, stride, padding, dilation, groups, bias=False).double()
+    plain.load_state_dict(own.state_dict())
+    for shape in ((2, 16, 8, 8), (1, 16, 7, 5), (2, 16, 1, 3)):
+        x = torch.randn(shape, dtype=torch.float64).to(memory_format=layout)
+        assert_same(results(own, x), results(plain, x))
+
+
+def test_layouts_and_shapes_that_do_not_merge():
+    torch.manual_seed(0)
+    for inputs, outputs, groups in ((16, 32, 4), (12, 12, 3), (6, 6, 3)):
+        own = FastConv2d(inputs, outputs, 3, dilation=2, groups=groups).double()
+        plain = nn.Conv2d(inputs, outputs, 3, 1, 2, 2, groups, bias=False).double()
+        plain.load_state_dict(own.state_dict())
+        x = torch.randn((2, inputs, 6, 6), dtype=torch.float64)
+        assert_same(results(own, x), results(plain, x))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dilation", [2, 3, 4])
+def test_the_phases_of_a_map_give_it_back(dilation, layout):
+    x = torch.randn(2, 3, 7, 5).to(memory_format=layout)
+    again = fast._unphased(fast._phases(x, dilation), dilation, x)
+    assert torch.equal(again, x)
+    assert again.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "groups"), [(3, 1, 2, 4), (3, 2, 2, 2), (1, 2, 1, 1)]
+)
+def test_gradients_of_a_convolution_are_its_derivatives(kernel, stride, dilation, groups):
+    torch.manual_seed(0)
+    conv = FastConv2d(4, 4, kernel, stride=stride, dilation=dilation, groups=groups).double()
+    x = torch.randn((2, 4, 5, 4), dtype=torch.float64).to(memory_format=torch.channels_last)
+
+    def output(images, weight):
+        return torch.func.functional_call(conv, {"weight": weight}, images)
+
+    assert torch.autograd.gradcheck(output, (x.requires_grad_(), conv.weight.detach().requires_grad_()))
+
+
+def test_gradients_of_fuse_and_select_are_their_derivatives():
+    torch.manual_seed(0)
+
+    def output(weights, *maps):
+        squeezed, *maps = Fuse.apply(*maps)
+        return Select.apply(weights * squeezed[:, None], *maps), squeezed
+
+    tensors = [torch.randn((2, 3, 4), dtype=torch.float64)]
+    tensors += [torch.randn((2, 4, 3, 2), dtype=torch.float64) for _ in range(3)]
+    assert torch.autograd.gradcheck(output, [each.requires_grad_() for each in tensors])
+
+
+def test_a_second_derivative_is_refused_not_wrong():
+    conv = conv_bn(4, 4, 3, dilation=2)
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(conv(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+
+
+small_branches = st.builds(
+    Branch,
+    kernel=st.sampled_from([1, 3, 5]),
+    dilation=st.integers(1, 4),
+    groups=st.sampled_from([1, 4, 8, 16]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    branches=st.lists(small_branches, min_size=1, max_size=4).map(tuple),
+    fuse=st.sampled_from(["select", "sum"]),
+    stride=st.sampled_from([1, 2]),
+    training=st.booleans(),
+    side=st.integers(3, 9),
+    batch=st.sampled_from([1, 3]),
+    layout=st.sampled_from(LAYOUTS),
+)
+def test_an_sk_convolution_equals_the_plain_one(branches, fuse, stride, training, side, batch, layout):
+    torch.manual_seed(3)
+    conv = randomise(SKConv(16, SKBlock(branches=branches, reduction=4, min_dim=1, fuse=fuse), stride=stride))
+    conv.train(training)
+    x = torch.randn((batch + training, 16, side, side), dtype=torch.float64).to(memory_format=layout)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "traced", lambda: True)
+        patch.setattr(layers, "traced", lambda: True)
+        plain = results(conv, x)
+    own = results(conv, x)
+    assert_same(own, plain)
+    with torch.no_grad():  # branches' maps are written over here
+        torch.testing.assert_close(conv.eval()(x), conv(x), rtol=0, atol=0)
+        if not training:
+            torch.testing.assert_close(conv(x), plain[0], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_unit_equals_the_plain_one(plainly, training, stride):
+    torch.manual_seed(0)
+    unit = randomise(SKUnit(32, 16, 32, parse_block("k3g4+k3d2g4+k5g8/r4/L1"), stride=stride)).train(training)
+    x = torch.randn((3, 32, 9, 9), dtype=torch.float64).to(memory_format=torch.channels_last)
+    assert_same(results(unit, x), plainly(lambda: results(unit, x)))
+
+
+def test_statistics_frozen_in_training_are_used(plainly):
+    torch.manual_seed(0)
+    layer = randomise(conv_bn(8, 8, 3, groups=4)).train()
+    layer[1].eval()
+    x = torch.randn((2, 8, 5, 5), dtype=torch.float64)
+    assert_same(results(layer, x), plainly(lambda: results(layer, x)))
+
+
+def three_steps(threads: int) -> dict[str, Tensor]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    network = seeded_build("k3+k3d2+k5g64", "8x4d-1111-s2", seed=0).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        x = torch.randn((16, 3, 32, 32), generator=generator).to(memory_format=torch.channels_last)
+        optimizer.zero_grad()
+        network(x).square().mean().backward()
+        optimizer.step()
+    torch.set_num_threads(before)
+    return network.state_dict()
+
+
+def test_training_gives_the_same_numbers_again():
+    one, two = three_steps(1), three_steps(1)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_traced_network_is_plain_and_gives_the_same():
+    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    x = torch.randn((2, 3, 32, 32), dtype=torch.float64)
+    with torch.no_grad():
+        expected = network(x)
+        exported = torch.export.export(network, (x,)).module()
+        torch.testing.assert_close(exported(x), expected, rtol=1e-9, atol=1e-9)
+    graph = torch.export.export(network, (x,)).graph
+    names = [str(node.target) for node in graph.nodes if node.op == "call_function"]
+    convolutions = sum("conv2d" in name for name in names)
+    assert convolutions == sum(isinstance(module, nn.Conv2d) for module in network.modules())
+
+
+def test_half_precision_runs_and_is_near():
+    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)
+    x = torch.randn((4, 3, 32, 32))
+    for training in (False, True):
+        network.train(training)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = network(x)
+            if training:
+                half.float().square().mean().backward()
+            else:
+                with torch.inference_mode():
+                    network(x)
+        torch.testing.assert_close(half.float(), network(x), rtol=0.2, atol=0.2)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("block", ["k3", "k3+k3d2", "k3+k3d2/sum"])
+def test_hooks_in_eval_mode_see_the_true_output_of_every_layer(block):
+    unit = randomise(SKUnit(64, 64, 64, parse_block(block)))
+    x = torch.randn((2, 64, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    with torch.no_grad():
+        bare = unit(x)
+    seen: dict[str, Tensor] = {}
+    handles = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
+        for name, module in unit.named_modules()
+        if isinstance(module, FastConv2d | nn.BatchNorm2d)
+    ]
+    with torch.no_grad():
+        torch.testing.assert_close(unit(x), bare, rtol=0, atol=1e-12)
+    for handle in handles:
+        handle.remove()
+    first = nn.Conv2d.forward(unit.sk.branches[0][0], unit.reduce(x))
+    torch.testing.assert_close(seen["sk.branches.0.0"], first, rtol=0, atol=1e-12)
+    normed = unit.sk.branches[0][1](first)
+    torch.testing.assert_close(seen["sk.branches.0.1"].clamp(min=0), normed.clamp(min=0), rtol=0, atol=1e-12)
+    assert {"reduce.0", "expand.0", "expand.1"} <= set(seen)
