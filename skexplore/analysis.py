@@ -5,6 +5,7 @@ Errors are fractions 0..1, costs plain numbers (multiply-adds, parameters), as i
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -268,7 +269,7 @@ def findings(study: Study) -> dict[str, Any]:
         "study": study.spec.name,
         "state": study.state,
         "command": study.command,
-        "spec": asdict(study.spec),
+        "spec": json.loads(json.dumps(asdict(study.spec))),  # tuples become lists, as they are read back
         "counters": counters(study),
         "front": [
             record.row()

@@ -1,18 +1,21 @@
 """Exact rewrites of what a CPU library runs slowly, and fuse and select (paper, Eqs. 1-6) without wasted maps.
 
-All of them give what the plain layers give, up to rounding. They never run while a network is traced, exported
-or compiled, so that whoever reads its graph (fvcore, ONNX) finds plain convolutions.
+All of them give what the plain layers give, up to rounding. They stand back while a network is traced, exported,
+compiled or transformed (fvcore, ONNX, ``torch.fx``, ``torch.func``), inside ``plain_layers()``, and where someone
+has hooked a layer. A second derivative needs ``plain_layers()``; without it an error says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 MapIn = Float[Tensor, "batch channels_in height width"]
@@ -20,19 +23,46 @@ MapOut = Float[Tensor, "batch channels_out height_out width_out"]
 VECTOR = 8  # float32 lanes of AVX2: the fast kernels of a grouped convolution want as many channels per group
 
 
-def traced() -> bool:
-    """Return whether someone reads the graph: then the plain layers run."""
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return tracing or torch.compiler.is_compiling()
+_PLAIN: ContextVar[bool] = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain_layers() -> Iterator[None]:
+    """Run plain torch layers within, for second derivatives or to compare."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def traced(x: Tensor) -> bool:
+    """Return whether plain layers are to run on ``x``: someone reads the graph, or has asked for them."""
+    if _PLAIN.get() or not isinstance(x, Tensor):  # torch.fx sends proxies through
+        return True
+    transformed = torch._C._functorch.maybe_current_level() is not None
+    return transformed or torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
 
 
 def _rewrites(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not traced() and not torch.is_autocast_enabled("cpu")
+    return not traced(x) and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = tuple(f"_global{name}" for name in _HOOKS)
 
 
 def watched(module: nn.Module) -> bool:
-    """Return whether someone has put a forward hook on ``module`` or a part of it, and so wants its true output."""
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    """Return whether someone has put a hook on ``module``, a part of it or all modules, and so wants true outputs."""
+    if any(getattr(torch.nn.modules.module, name) for name in _GLOBAL_HOOKS):
+        return True
+    return any(getattr(part, name) for part in module.modules() for name in _HOOKS)
+
+
+def _first_derivative_only() -> None:
+    """Refuse to be differentiated twice: the backward passes below are no graph that autograd could follow."""
+    if torch.is_grad_enabled():  # autograd's create_graph=True
+        raise RuntimeError("no second derivative here: run the network inside skexplore.fast.plain_layers()")
 
 
 class FastConv2d(nn.Conv2d):
@@ -60,19 +90,26 @@ class ConvBN(nn.Sequential):
     def forward(self, x: MapIn) -> MapOut:
         """Return what the modules return one after another."""
         conv, norm, *rest = self
-        assert isinstance(conv, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d)
-        if norm.training or not _rewrites(x) or watched(conv) or watched(norm):
+        if not (_rewrites(x) and _foldable(conv, norm)) or watched(conv) or watched(norm):
             plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
             return plain
-        assert norm.running_var is not None
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
+        assert norm.running_var is not None
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
         weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
         y = _conv(x, weight, bias, conv)
         for module in rest:
             y = module(y)
         return y
+
+
+def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
+    """Return whether these are still the layers that ``conv_bn`` made, and in eval mode."""
+    if type(conv) is not FastConv2d or type(norm) is not nn.BatchNorm2d or norm.training:
+        return False
+    return norm.affine and norm.running_var is not None and norm.running_mean is not None
 
 
 def _conv(x: Tensor, weight: Tensor, bias: Tensor | None, conv: nn.Conv2d) -> Tensor:
@@ -117,8 +154,8 @@ class _Subsample(Function):
         return x[:, :, ::stride, ::stride].contiguous(memory_format=ctx.layout)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        _first_derivative_only()
         full = torch.empty(ctx.shape, dtype=gradient.dtype, memory_format=ctx.layout).zero_()
         full[:, :, :: ctx.stride, :: ctx.stride] = gradient
         return full, None
@@ -138,8 +175,8 @@ class _Dilated(Function):
         return F.conv2d(x, weight, None, 1, dilation * (weight.shape[2] - 1) // 2, dilation, groups)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        _first_derivative_only()
         x, weight = ctx.saved_tensors
         padding = weight.shape[2] // 2
         inputs, weights, _ = torch.ops.aten.convolution_backward(
@@ -195,9 +232,9 @@ class Fuse(Function):
         return (squeezed, *(each.view_as(each) for each in maps))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, squeezed: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
         """Return the gradients of the maps."""
+        _first_derivative_only()
         share = (squeezed / ctx.pixels)[:, :, None, None]
         return tuple(each.add_(share) for each in maps)  # in place: nobody but Select made them
 
@@ -215,9 +252,9 @@ class Select(Function):
         return total
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         """Return the gradients of the weights and of the maps: one new map for each branch, used twice."""
+        _first_derivative_only()
         weights, *maps = ctx.saved_tensors
         to_weights, to_maps = [], []
         for number, each in enumerate(maps):

@@ -50,10 +50,10 @@ class SKConv(nn.Module):
         maps = [branch(x) for branch in self.branches]
         if not self.selects:
             return _add(maps)
-        if traced() or not torch.is_grad_enabled():
+        if traced(x) or not torch.is_grad_enabled():
             # the mean of U is the sum of the branches' means: U itself is never built
             weights = self.attention(_add([each.mean((2, 3)) for each in maps]))
-            return _select(maps, weights, over_first=not (traced() or watched(self.branches[0])))
+            return _select(maps, weights, over_first=not (traced(x) or watched(self.branches[0])))
         squeezed, *maps = Fuse.apply(*maps)
         selected: Tensor = Select.apply(self.attention(squeezed), *maps)
         return selected
@@ -76,7 +76,7 @@ class SKConv(nn.Module):
 
 def _select(maps: list[Tensor], weights: Tensor, *, over_first: bool) -> Tensor:
     """Return V of Eq. 6 by plain operators; ``over_first``: written over the first map, which is then lost."""
-    scales = [each[:, :, None, None] for each in weights.unbind(1)]
+    scales = [weights[:, number, :, None, None] for number in range(len(maps))]
     if not over_first:
         total = maps[0] * scales[0]
         for each, scale in zip(maps[1:], scales[1:], strict=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,9 +13,9 @@ from hypothesis import strategies as st
 from test_model import randomise
 from torch import Tensor, nn
 
-from skexplore import fast, layers
+from skexplore import fast
 from skexplore.block import Branch, SKBlock, parse_block
-from skexplore.fast import FastConv2d, Fuse, Select
+from skexplore.fast import FastConv2d, Fuse, Select, plain_layers
 from skexplore.layers import SKConv, SKUnit, conv_bn
 from skexplore.model import seeded_build
 
@@ -21,13 +23,11 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
 @pytest.fixture
-def plainly(monkeypatch):
+def plainly():
     """Run a function with the plain layers, as a tracer sees them."""
 
     def run(function):
-        with monkeypatch.context() as patch:
-            patch.setattr(fast, "traced", lambda: True)
-            patch.setattr(layers, "traced", lambda: True)
+        with plain_layers():
             return function()
 
     return run
@@ -110,12 +110,56 @@ def test_gradients_of_fuse_and_select_are_their_derivatives():
     assert torch.autograd.gradcheck(output, [each.requires_grad_() for each in tensors])
 
 
-def test_a_second_derivative_is_refused_not_wrong():
-    conv = conv_bn(4, 4, 3, dilation=2)
-    x = torch.randn(2, 4, 6, 6, requires_grad=True)
-    (gradient,) = torch.autograd.grad(conv(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        gradient.square().sum().backward()
+@pytest.mark.parametrize("block", ["k3d2", "k3+k3d2"])
+def test_a_second_derivative_is_refused_not_wrong(block):
+    torch.manual_seed(0)
+    unit = randomise(SKUnit(8, 32, 16, parse_block(block))).train()
+    x = torch.randn((2, 8, 6, 6), dtype=torch.float64, requires_grad=True)
+    with pytest.raises(RuntimeError, match="plain_layers"):
+        torch.autograd.grad(unit(x).square().sum(), x, create_graph=True)
+    with plain_layers():
+        (gradient,) = torch.autograd.grad(unit(x).square().sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), x)
+        step = 1e-6 * torch.randn(x.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(1))
+        moved = (x + step).detach().requires_grad_()
+        (ahead,) = torch.autograd.grad(unit(moved).square().sum(), moved)
+    expected = 2 * ((ahead - gradient) * gradient).sum()  # of the gradient's square, along the step
+    torch.testing.assert_close((second * step).sum(), expected, rtol=1e-3, atol=0)
+
+
+def test_torch_func_sees_plain_layers():
+    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    x = torch.randn((2, 3, 16, 16), dtype=torch.float64)
+
+    def loss(own):
+        return torch.func.functional_call(network, own, (x,)).square().sum()
+
+    gradients = torch.func.grad(loss)(dict(network.named_parameters()))
+    network(x).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, rtol=1e-8, atol=1e-10)
+
+
+def test_torch_fx_sees_plain_layers():
+    code = (  # in a process of its own: here shapes are checked, and a proxy has none
+        "import torch; from skexplore.model import seeded_build\n"
+        "network = seeded_build('k3+k3d2', '8x4d-1111-s2', seed=0).double().eval()\n"
+        "x = torch.randn((2, 3, 16, 16), dtype=torch.float64)\n"
+        "torch.testing.assert_close(torch.fx.symbolic_trace(network)(x), network(x), rtol=0, atol=1e-10)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_changed_conv_bn_runs_as_what_it_became():
+    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    x = torch.randn((2, 3, 16, 16), dtype=torch.float64)
+    before = network(x)
+    stem = network.stem
+    stem[0] = torch.nn.utils.fusion.fuse_conv_bn_eval(stem[0], stem[1])
+    stem[1] = nn.Identity()
+    torch.testing.assert_close(network(x), before, rtol=0, atol=1e-10)
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(network).eval()
+    torch.testing.assert_close(synced(x), before, rtol=0, atol=1e-10)
 
 
 small_branches = st.builds(
@@ -141,9 +185,7 @@ def test_an_sk_convolution_equals_the_plain_one(branches, fuse, stride, training
     conv = randomise(SKConv(16, SKBlock(branches=branches, reduction=4, min_dim=1, fuse=fuse), stride=stride))
     conv.train(training)
     x = torch.randn((batch + training, 16, side, side), dtype=torch.float64).to(memory_format=layout)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast, "traced", lambda: True)
-        patch.setattr(layers, "traced", lambda: True)
+    with plain_layers():
         plain = results(conv, x)
     own = results(conv, x)
     assert_same(own, plain)
@@ -240,3 +282,21 @@ def test_hooks_in_eval_mode_see_the_true_output_of_every_layer(block):
     normed = unit.sk.branches[0][1](first)
     torch.testing.assert_close(seen["sk.branches.0.1"].clamp(min=0), normed.clamp(min=0), rtol=0, atol=1e-12)
     assert {"reduce.0", "expand.0", "expand.1"} <= set(seen)
+
+
+def test_backward_hooks_and_hooks_on_all_modules_are_called_in_eval_mode():
+    unit = randomise(SKUnit(64, 64, 64, parse_block("k3+k3d2")))
+    x = torch.randn((2, 64, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    hits = []
+    handle = unit.expand[0].register_full_backward_hook(lambda *_: hits.append("backward"))
+    unit(x).sum().backward()
+    handle.remove()
+    assert hits == ["backward"]
+    kept = {}
+    handle = nn.modules.module.register_module_forward_hook(lambda m, _, out: kept.setdefault(m, out))
+    with torch.no_grad():
+        unit(x)
+        handle.remove()
+        torch.testing.assert_close(kept[unit.sk.branches[0]], unit.sk.branches[0](unit.reduce(x)))
+    assert unit.expand[0] in kept
+    assert unit.expand[1] in kept
