@@ -1,8 +1,9 @@
 """Neural architecture search and ablation explorer for Selective Kernel (SK) blocks.
 
 In Python: ``cost("k3+k3d2", "sknet50")``, ``build("k3+k3d2", "sknet29")``, ``Space.load("sk-paper")``,
-``load_block("block.json")``, ``place("k3+k3d2")``, the modules ``SKConv`` and ``SKUnit``, and
-``with record_attention(model) as attention``. Each says in its docstring what it takes and returns.
+``load_block("block.json")``, ``place("k3+k3d2")``, ``search(budget_gflops=4.5)``, ``load_study(name).trials()``,
+the modules ``SKConv`` and ``SKUnit``, and ``with record_attention(model) as attention``. Each says in its
+docstring what it takes and returns.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from skexplore.cost import cost
 
 if TYPE_CHECKING:
     from skexplore.blockfile import load_block
+    from skexplore.launch import search
     from skexplore.layers import SKConv, SKUnit, record_attention
     from skexplore.model import build, build_system
     from skexplore.published import place
     from skexplore.space import Space
+    from skexplore.store import load_study
     from skexplore.systems import system_cost
 
 __version__ = "0.1.0"
@@ -30,8 +33,10 @@ __all__ = [
     "build_system",
     "cost",
     "load_block",
+    "load_study",
     "place",
     "record_attention",
+    "search",
     "system_cost",
 ]
 
@@ -43,8 +48,10 @@ _HOMES = {
     "build": "model",
     "build_system": "model",
     "load_block": "blockfile",
+    "load_study": "store",
     "place": "published",
     "record_attention": "layers",
+    "search": "launch",
     "system_cost": "systems",
 }
 

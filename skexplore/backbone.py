@@ -162,11 +162,15 @@ def get_backbone(name: str) -> Backbone:
     """Return the backbone called ``name``; an unknown name is a ``UserError`` with the nearest one."""
     found = BACKBONES.get(name) or _proxy(name)
     if found is None:
-        near = difflib.get_close_matches(name, BACKBONES, n=1)
+        lower = name.lower()
+        near = [lower] if _proxy(lower) else difflib.get_close_matches(lower, BACKBONES, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         raise UserError(
-            f"unknown backbone {name!r}{hint}. Known: {', '.join(BACKBONES)}, and CIFAR proxies "
-            f"{PROXY_FORM} such as 8x4d-1111-s2 (cardinality 8, group width 4, one unit per stage, stem stride 2)"
+            f"unknown backbone {name!r}{hint}\n"
+            f"known: {', '.join(BACKBONES)}\n"
+            f"and CIFAR proxies {PROXY_FORM} such as 8x4d-1111-s2: C and G (cardinality, group width) 1 to 99, "
+            "DEPTHS\n(units in each stage) four digits 1 to 9, STEM (its channels) up to 999, OUT (channels out of "
+            "stage 1) up to 9999,\n-s2 for a stem of stride 2; suffixes in this order"
         )
     return found
 

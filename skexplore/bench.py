@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from skexplore.errors import UserError
 from skexplore.layers import SKConv
 from skexplore.model import build
 
+K = TypeVar("K")
 SHAPES = ((16, 128, 56, 56), (128, 64, 32, 32), (16, 512, 14, 14))  # of input and output maps
 QUICK_SHAPES = ((2, 64, 8, 8),)
 BLOCK = SKBlock(
@@ -144,7 +145,7 @@ def _time_one(
         "timm": _run(other, other, x, gradient, training),
         "bare": _run(bare, own.branches, x, gradient, training),
     }
-    seconds = _in_turns(runs, turns)
+    seconds = in_turns(runs, turns)
     return Timing(
         shape=shape,
         mode=mode,
@@ -152,8 +153,8 @@ def _time_one(
         own_ms=1000 * statistics.median(seconds["own"]),
         timm_ms=1000 * statistics.median(seconds["timm"]),
         bare_ms=1000 * statistics.median(seconds["bare"]),
-        times_timm=_median_ratio(seconds["timm"], seconds["own"]),
-        times_bare=_median_ratio(seconds["own"], seconds["bare"]),
+        times_timm=median_ratio(seconds["timm"], seconds["own"]),
+        times_bare=median_ratio(seconds["own"], seconds["bare"]),
     )
 
 
@@ -177,9 +178,9 @@ def _run(
     return run
 
 
-def _in_turns(runs: dict[str, Callable[[], None]], turns: int) -> dict[str, list[float]]:
+def in_turns(runs: dict[K, Callable[[], None]], turns: int) -> dict[K, list[float]]:
     """Run all once to warm up, then ``turns`` times in turns; return the seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[K, list[float]] = {name: [] for name in runs}
     for turn in range(turns + 1):
         for name, run in runs.items():
             started = time.perf_counter()
@@ -189,7 +190,8 @@ def _in_turns(runs: dict[str, Callable[[], None]], turns: int) -> dict[str, list
     return seconds
 
 
-def _median_ratio(above: list[float], below: list[float]) -> float:
+def median_ratio(above: list[float], below: list[float]) -> float:
+    """Return the median of the ratios of what was measured turn by turn."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 

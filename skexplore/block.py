@@ -19,9 +19,11 @@ DEFAULT_MIN_DIM = 32
 MAX_BRANCHES = 8
 MAX_TEXT = 400  # a longer notation is a mistake, not a block
 
-_BRANCH = re.compile(r"k(?P<kernel>[0-9]{1,2})(?:d(?P<dilation>[0-9]{1,2}))?(?:g(?P<groups>[0-9]{1,4}))?")
-_REDUCTION = re.compile(r"r([0-9]{1,6})")
-_MIN_DIM = re.compile(r"L([0-9]{1,6})")
+MAX_KNOB = 999_999  # of r and L
+MOST = {"kernel": 99, "dilation": 99, "groups": 9999}
+
+_BRANCH = re.compile(r"k(?P<kernel>[0-9]+)(?:d(?P<dilation>[0-9]+))?(?:g(?P<groups>[0-9]+))?")
+_KNOB = re.compile(r"(?P<letter>[rL])(?P<value>[0-9]+)")
 _GRAMMAR = "BRANCH+BRANCH...[/rN][/LN][/sum] with BRANCH = kK[dD][gG], for example k3+k3d2 or k3+k5g64/r8"
 
 
@@ -103,8 +105,12 @@ def parse_branch(text: str) -> Branch:
     match = _BRANCH.fullmatch(text)
     if match is None:
         raise UserError(f"branch {text!r}: not of the form kK[dD][gG], for example k3, k3d2 or k5g64")
+    numbers = {name: int(value) for name, value in match.groupdict().items() if value is not None}
+    for name, value in numbers.items():
+        if value > MOST[name]:
+            raise UserError(f"branch {text!r}: {name} {value} is too large; at most {MOST[name]} is allowed")
     try:
-        return Branch(**{name: int(value) for name, value in match.groupdict().items() if value is not None})
+        return Branch(**numbers)
     except UserError as error:
         raise UserError(f"branch {text!r}: {error}") from None
 
@@ -118,10 +124,12 @@ def parse_block(text: str) -> SKBlock:
         raise UserError(f"block {text!r}: empty; expected {_GRAMMAR}")
     found: dict[str, int | str] = {}
     for knob in knobs:
-        if match := _REDUCTION.fullmatch(knob):
-            name, value = "reduction", int(match[1])
-        elif match := _MIN_DIM.fullmatch(knob):
-            name, value = "min_dim", int(match[1])
+        if match := _KNOB.fullmatch(knob):
+            name, value = "reduction" if match["letter"] == "r" else "min_dim", int(match["value"])
+            if value > MAX_KNOB:
+                raise UserError(
+                    f"block {text!r}: {knob} is too large; at most {knob[0]}{MAX_KNOB} is allowed"
+                )
         elif knob == "sum":
             name, value = "fuse", "sum"  # type: ignore[assignment]
         else:

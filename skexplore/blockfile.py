@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from skexplore.backbone import Backbone, get_backbone
 from skexplore.block import Blocks, parse_blocks
 from skexplore.cost import Cost, arch_id
 from skexplore.errors import UserError
@@ -86,6 +87,11 @@ class BlockFile:
     def __post_init__(self) -> None:
         if not 0 <= self.val_error <= 1:
             raise UserError(f"val_error {self.val_error}: must be a fraction from 0 to 1")
+
+    @property
+    def proxy_body(self) -> Backbone:
+        """The backbone that the block was trained in, with the classes of its data set."""
+        return replace(get_backbone(self.proxy.backbone), classes=self.split.classes)
 
     def own_digest(self) -> str:
         """Return the digest that the content asks for; another one in ``digest`` means a later change."""

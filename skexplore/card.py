@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from skexplore.backbone import REFERENCE, Backbone, get_backbone
+from skexplore.backbone import REFERENCE, Backbone
 from skexplore.block import Blocks, SKBlock, parse_blocks
 from skexplore.blockfile import BlockFile
 from skexplore.cost import cost
@@ -43,7 +43,7 @@ def size_line(blocks: Blocks, body: Backbone) -> str:
 
 
 def _card_context(study: Study, block: BlockFile) -> dict[str, object]:
-    blocks, body = parse_blocks(block.block), get_backbone(block.proxy.backbone)
+    blocks, body = parse_blocks(block.block), block.proxy_body
     return {
         "block": block,
         "code": _code_span,

@@ -95,6 +95,13 @@ class Part:
         branches, dims = divmod(index - len(self.singles), len(self.dims))
         return self.several[branches], self.dims[dims]
 
+    def __contains__(self, form: Form) -> bool:
+        branches, dims = form
+        return dims in self.dims and branches in self.several if dims else self._holds_plain(branches)
+
+    def _holds_plain(self, branches: tuple[Branch, ...]) -> bool:
+        return branches in self.singles or (() in self.dims and branches in self.several)
+
     def forms(self) -> Iterator[Form]:
         """Yield every form once."""
         yield from ((branches, ()) for branches in self.singles)

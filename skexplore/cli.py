@@ -14,12 +14,14 @@ import typer
 
 from skexplore.cli_bench import bench_app
 from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app
+from skexplore.cli_data import data_app
+from skexplore.cli_search import search_app
 from skexplore.cli_space import space_app
 from skexplore.cli_systems import systems_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
-    from skexplore.record import Study
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,9 +29,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
 )
+app.add_typer(search_app)
 app.add_typer(blocks_app)
 app.add_typer(systems_app)
 app.add_typer(space_app, name="space")
+app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
 StudyArgument = Annotated[
@@ -64,74 +68,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def search(
-    budget_gflops: Annotated[
-        float, typer.Option(help=f"Budget at the reference (SKNet-50 at 224x224). {GFLOPS}")
-    ],
-    budget_params: Annotated[
-        float | None, typer.Option(help="Budget in 10^6 parameters, at the reference.")
-    ] = None,
-    space: Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")] = "sk-paper",
-    trials: Annotated[
-        int | None,
-        typer.Option(help="Distinct architectures to train over the study's life (quick 10, smoke 3)."),
-    ] = None,
-    study: Annotated[str | None, typer.Option(help="Name; the same name continues a study.")] = None,
-    profile: Annotated[
-        str,
-        typer.Option(help="quick (15 minutes on two CPU cores) or smoke (a minute, to see it work)."),
-    ] = "quick",
-    sampler: Annotated[str, typer.Option(help="tpe or random.")] = "tpe",
-    anchors: Annotated[
-        str,
-        typer.Option(help="two (k3 and k3+k3d2, two seeds each: the noise band) or none."),
-    ] = "two",
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; default one per GPU, else per CPU core.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampler and of every training.")] = 0,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with CIFAR-10, instead of fetching it.")
-    ] = None,
-) -> None:
-    """Search a space of SK blocks under a budget, trained on real CIFAR-10; repeat the command to continue."""
-    from skexplore.display import Reporter, counted_interrupts, error_console
-    from skexplore.search import search as run_search
-
-    console = error_console()
-    try:
-        with counted_interrupts() as interrupts, Reporter(console) as on_progress:
-            result = run_search(
-                budget_gflops=budget_gflops,
-                budget_params_m=budget_params,
-                space=space,
-                trials=trials,
-                study=study,
-                profile=profile,
-                sampler=sampler,
-                anchors=anchors,
-                workers=workers,
-                seed=seed,
-                data_dir=data_dir,
-                command=shlex.join(["skexplore", *sys.argv[1:]]),
-                on_progress=on_progress,
-                interrupts=interrupts,
-            )
-    except KeyboardInterrupt:
-        console.print("interrupted; everything finished is kept. Repeat the same command to go on.")
-        raise typer.Exit(130) from None
-    _print_result(result)
-
-
-def _print_result(study: Study) -> None:
-    from skexplore.display import print_front
-
-    name = study.spec.name
-    print_front(study)
-    print(f"\nNext:\n  skexplore report {name}\n  skexplore export {name} --trial best")
 
 
 @contextmanager

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skexplore.cli_blocks import JsonOption
+
+if TYPE_CHECKING:
+    from skexplore.bench_train import TrainTimings
 
 bench_app = typer.Typer(
     no_args_is_help=True,
@@ -97,3 +101,53 @@ def bench_cost(quick: QuickOption = False, as_json: JsonOption = False) -> None:
         )
     print("\nSKNet-50 at 224x224, blocks of 1 to 5 branches. The time to build a network is not counted.")
     print(", ".join(f"{name} {value}" for name, value in where.items()))
+
+
+@bench_app.command("train")
+def bench_train(
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with CIFAR-10, instead of fetching it.")
+    ] = None,
+) -> None:
+    """Time training on the CPU: what a trial's time goes into, processes, batch sizes, memory layouts."""
+    from skexplore.bench_train import time_train
+
+    found = time_train(quick=quick, data_dir=data_dir, progress=lambda text: print(text, file=sys.stderr))
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        _print_train(found)
+
+
+def _print_train(found: TrainTimings) -> None:
+    spec, whole = found.spec, sum(found.parts.values())
+    print(
+        f"{spec.block} in {spec.backbone}, {found.data}: an epoch of {spec.split.train_images:,} images, evaluated on "
+        f"{spec.split.val_images:,}"
+    )
+    for name, seconds in sorted(found.parts.items(), key=lambda part: -part[1]):
+        print(f"  {name:<20}{seconds:>9.3f} s{100 * seconds / whole:>8.2f} %")
+    print(f"  outside updates and validation forward: {100 * found.overhead:.1f} % of {whole:.1f} s")
+    print(f"  a worker's first network takes {found.first_network_seconds:.1f} s, once")
+    print(
+        f"\n2 processes x 1 thread: {found.two_processes_images_per_second:,.0f} images/s, "
+        f"{found.times_one_process:.2f} times 1 process x 2 threads "
+        f"({found.one_process_images_per_second:,.0f} images/s)"
+    )
+    for size, rate in found.batch_images_per_second.items():
+        print(
+            f"batch {size}: {rate:,.0f} images/s, {found.times_recipe_batch[size]:.2f} times batch "
+            f"{spec.recipe.batch_size}"
+        )
+    print(f"channels_last: {found.times_nchw:.2f} times NCHW's speed")
+    print(
+        f"\nMethod: a whole trial of one epoch with 1 thread, its wall time split without a rest. An update is\n"
+        "forward, backward and optimizer step; evaluation's forward counts as work, its batches as overhead.\n"
+        f"Processes: at the same time, on random images, {found.rounds} turns one after another. Batch sizes\n"
+        f"and layouts: updates alone on the same 256 images with 1 thread, {found.turns} and {2 * found.turns} turns. "
+        "Images per second\nare medians, ratios medians of the turns' ratios. A search trains with 1 thread a process "
+        "and channels_last;\nthe batch size is a part of the recipe."
+    )
+    print(", ".join(f"{name} {value}" for name, value in found.environment.items()))

@@ -81,6 +81,11 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
         print(f"changed: {reason}")
 
 
+def signed(percent: float) -> str:
+    """Return a difference in percent with its sign; what rounds to nothing is +0.00, never -0.00."""
+    return f"{round(percent, 2) + 0.0:+.2f}"
+
+
 def _chosen(block: str | None, system: str | None, backbone: str | None) -> System:
     """Return what a command was asked about: a block in a backbone, or a network of the paper."""
     from skexplore.errors import UserError
@@ -89,10 +94,10 @@ def _chosen(block: str | None, system: str | None, backbone: str | None) -> Syst
     if (block is None) == (system is None):
         raise UserError("give either a BLOCK such as k3+k3d2 or --system NAME")
     if system is None:
-        return System(title="", block=block or "", backbone=backbone or "sknet50")
+        return System(title="", block=block or "", backbone="sknet50" if backbone is None else backbone)
     if backbone is not None:
         raise UserError(
-            f"--backbone {backbone}: {system} has its own, {get_system(system).backbone}; leave it out"
+            f"--backbone {backbone!r}: {system} has its own, {get_system(system).backbone}; leave it out"
         )
     return get_system(system)
 
@@ -124,17 +129,20 @@ def cost(
     from skexplore.backbone import get_backbone
     from skexplore.block import format_blocks
     from skexplore.blockfile import read_block
+    from skexplore.cost import check_memory
     from skexplore.systems import System, system_cost, system_cost_by_stage
 
     chosen = _chosen(block, system, backbone)
     blocks, body = read_block(chosen.block), get_backbone(chosen.backbone)
     own = System(title="", block=format_blocks(blocks), backbone=body.name, gate=chosen.gate)
     total = system_cost(own, resolution=resolution, classes=classes)
-    row = _cost_row(blocks, body, system, own.gate) | {"resolution": resolution or body.resolution}
+    size = body.resolution if resolution is None else resolution
+    row = _cost_row(blocks, body, system, own.gate) | {"resolution": size}
     row |= {name: getattr(total, name) for name in COSTS}
     parts = system_cost_by_stage(own, resolution=resolution, classes=classes) if by_stage else {}
     different = {}
     if verify:
+        check_memory(total, system or f"{own.block} in {body.name}", size)  # before torch is loaded
         from skexplore.count import differences
 
         different = differences(blocks, body, resolution=resolution, classes=classes, gate=own.gate)
@@ -203,8 +211,8 @@ def place(block: BlockArgument, as_json: JsonOption = False) -> None:
         matched = ", matched complexity" if at.matched else ""
         print(
             f"\nTable {at.table}\n"
-            f"  nearest  {' | '.join(at.nearest)}: params {at.params_diff_pct:+.2f} %, "
-            f"macs {at.macs_diff_pct:+.2f} %{matched}\n"
+            f"  nearest  {' | '.join(at.nearest)}: params {signed(at.params_diff_pct)} %, "
+            f"macs {signed(at.macs_diff_pct)} %{matched}\n"
             f"  below    {' | '.join(at.below) or '-'}\n"
             f"  above    {' | '.join(at.above) or '-'}\n"
             f"  in (params, macs) the block {at.relation} the nearest"

@@ -145,7 +145,9 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...]) -> None:
         share += (
             f"; 95 %: {100 * summary.feasible_share_low:.1f} to {100 * summary.feasible_share_high:.1f} %"
         )
-    number = f"{'about ' if summary.sampled else ''}{summary.feasible:,} ({share})"
+    # without limits, or with limits that even the extremes keep, the share is certain and not drawn
+    certain = not summary.sampled or summary.feasible_share_low == summary.feasible_share_high
+    number = f"{'' if certain and summary.exact else 'about '}{summary.feasible:,} ({share})"
     # a share of combinations, in which one architecture may stand many times, gives no number of architectures
     print(f"feasible    {f'{share} of the combinations' if summary.combinations else number}{within}")
     for name, unit, scale in (("macs", "GFLOPs", 1e9), ("params", "M params", 1e6)):
@@ -157,4 +159,5 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...]) -> None:
     print(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
     if summary.sampled:
         drawn = "combinations" if summary.combinations else "distinct architectures"
-        print(f"Feasible share and medians are of {summary.sampled:,} {drawn} drawn uniformly.")
+        what = "Medians" if certain else "Feasible share and medians"
+        print(f"{what} are of {summary.sampled:,} {drawn} drawn uniformly.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption
+from skexplore.cli_blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption, signed
 
 if TYPE_CHECKING:
     from skexplore.reproduce import ReproducedRow
@@ -62,29 +63,36 @@ def build(
     summary: Annotated[bool, typer.Option("--summary", help="Print every layer.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a network and run one image through it; --summary prints it layer by layer."""
+    """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
     from skexplore.backbone import get_backbone
     from skexplore.blockfile import read_block
+    from skexplore.cost import check_memory
     from skexplore.errors import UserError
+    from skexplore.gate import gated_cost
     from skexplore.systems import get_system
 
     if (system is None) == (block is None):
         raise UserError("give one of --system NAME and --block BLOCK")
     if system is not None and backbone is not None:
         raise UserError(
-            f"--backbone {backbone}: a system has its own, {get_system(system).backbone}; leave it out"
+            f"--backbone {backbone!r}: a system has its own, {get_system(system).backbone}; leave it out"
         )
     if system is not None:
         own = get_system(system)
         blocks, body, gate, title = read_block(own.block), get_backbone(own.backbone), own.gate, system
     else:
-        blocks, body, gate = read_block(block or ""), get_backbone(backbone or "sknet50"), None
+        blocks, body, gate = (
+            read_block(block or ""),
+            get_backbone("sknet50" if backbone is None else backbone),
+            None,
+        )
         title = f"{block if block != '-' else 'block'} in {body.name}"
-    body.place(blocks)  # a wrong block is said before torch is loaded
+    size = body.resolution if resolution is None else resolution
+    # a wrong block and too large a network are said before torch is loaded
+    check_memory(gated_cost(blocks, body, gate, resolution=size, classes=classes), title, size)
     from skexplore.model import build as build_network
     from skexplore.summary import summarise_network
 
-    size = resolution or body.resolution
     rows = summarise_network(build_network(blocks, body, classes=classes, gate=gate), size)
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
     if as_json:
@@ -125,6 +133,7 @@ def reproduce(
             write_atomic(out, to_csv(rows))
         except OSError as error:
             raise UserError(f"--out {out}: cannot be written ({error.strerror})") from None
+        print(f"wrote {out}", file=sys.stderr)
     if as_json:
         print(json.dumps({"rows": [asdict(row) for row in rows]}))
         return
@@ -142,14 +151,14 @@ def _print_table(name: str, rows: list[ReproducedRow]) -> None:
     print(f"\nTable {name}")
     if built:
         print(
-            f"  {'system':<22} {'paper':>6} {'ours':>6} {'diff':>7}  {'paper':>6} {'macs':>7} {'diff':>7} "
+            f"  {'system':<22} {'#P paper':>8} {'ours':>6} {'diff':>7}  {'GFLOPs paper':>12} {'macs':>7} {'diff':>7} "
             f"{'+g':>7} {'+b':>7} {'+gb':>7}  prints as"
         )
     for row in built:
         _print_row(row)
     left = [row.system for row in rows if not row.definition]
     if left:
-        print(f"  not buildable yet: {', '.join(left)}")
+        print(f"  not buildable yet: {'; '.join(left)}")
 
 
 def _print_row(row: ReproducedRow) -> None:
@@ -157,11 +166,11 @@ def _print_row(row: ReproducedRow) -> None:
 
     macs, gated, normed, both = in_giga(row)
     paper, params = as_printed(row), (row.params or 0) / 1e6
-    more = "-" if row.params_diff_pct is None else f"{row.params_diff_pct:+.2f}%"
-    dearer = "-" if row.macs_diff_pct is None else f"{row.macs_diff_pct:+.2f}%"
+    more = "-" if row.params_diff_pct is None else f"{signed(row.params_diff_pct)}%"
+    dearer = "-" if row.macs_diff_pct is None else f"{signed(row.macs_diff_pct)}%"
     print(
-        f"  {'~ ' * row.alternative}{row.system:<{22 - 2 * row.alternative}} {paper.params_m or '-':>6} {params:6.2f} "
-        f"{more:>7}  {paper.gflops or '-':>6} {macs:7.3f} {dearer:>7} {gated:7.3f} {normed:7.3f} {both:7.3f}  "
+        f"  {'~ ' * row.alternative}{row.system:<{22 - 2 * row.alternative}} {paper.params_m or '-':>8} {params:6.2f} "
+        f"{more:>7}  {paper.gflops or '-':>12} {macs:7.3f} {dearer:>7} {gated:7.3f} {normed:7.3f} {both:7.3f}  "
         f"{', '.join(row.prints_as) or 'none'}"
     )
     print(f"      {row.definition}")

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skexplore.block import parse_blocks
+from skexplore.block import Blocks
+from skexplore.decisions import Level
 from skexplore.errors import StudyError
 from skexplore.job import Job, Outcome, checkpoint_file
 from skexplore.ledger import Ledger
-from skexplore.published import anchor_blocks
 from skexplore.record import Epoch, Record
 from skexplore.runner import EpochEvent, Pool
 
@@ -43,37 +43,70 @@ class Progress:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A training that is no trial of the search: ``chosen_by`` is ``none`` for an anchor, ``user`` else."""
+
+    blocks: Blocks
+    seed: int
+    chosen_by: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one run of a study is to do.
+
+    target: distinct architectures of the search to be trained over the study's life. beside: trainings to do
+    first. wished: levels to be tried before the sampler's. time_limit: seconds after which the run ends.
+    """
+
+    target: int
+    data_folder: Path
+    beside: tuple[Beside, ...] = ()
+    wished: tuple[dict[str, Level], ...] = ()
+    time_limit: float | None = None
+
+
 class Coordinator:
     """One run of a search over the ledger of an open study."""
 
     def __init__(
         self,
         ledger: Ledger,
-        target: int,
-        data_folder: Path,
+        work: Work,
         on_progress: Callable[[Progress], None],
         interrupts: Callable[[], int],
     ) -> None:
-        self.ledger, self.spec, self.target = ledger, ledger.spec, target
-        self._folder, self._data_folder = ledger.store.folder, data_folder
+        self.ledger, self.spec, self.work, self.target = ledger, ledger.spec, work, work.target
+        self._folder = ledger.store.folder
         self._report, self._interrupts = on_progress, interrupts
         self._queue: deque[Record] = deque()
+        self._wished = deque(work.wished)
         self._retried: set[str] = set()
         self._pausing = False
         self._failed_in_row, self._idle_proposals = 0, ledger.idle_streak()
         self._images, self._started = 0, time.monotonic()
 
     def run(self, devices: list[str]) -> bool:
-        """Train until the target is met (True) or nothing new comes (False); see ``search`` for what is raised."""
+        """Train until the target is met or the time is up (True) or nothing new comes (False).
+
+        See ``search`` for what is raised.
+        """
         self._queue.extend(self.ledger.resume())
-        for block in anchor_blocks(self.spec.anchors):
-            for seed in range(self.spec.seed, self.spec.seed + self.spec.anchor_seeds):
-                record = self.ledger.add_anchor(parse_blocks(block), seed)
-                if record is not None:
-                    self._queue.append(record)
+        for each in self.work.beside:
+            record = self.ledger.add_anchor(each.blocks, each.seed, each.chosen_by)
+            if record is not None:
+                self._queue.append(record)
         if self._work_left():
             self._work(devices[: len(self._queue) + max(0, self.target - self.ledger.trained)])
         if self.ledger.trained >= self.target:
+            return True
+        if self._out_of_time():
+            self._tell_user(
+                "note",
+                text=f"the time limit is reached: {self.ledger.trained} of {self.target} trained; the same command "
+                "goes on",
+            )
             return True
         self._tell_user(
             "note",
@@ -85,7 +118,7 @@ class Coordinator:
     def _work(self, devices: list[str]) -> None:
         with Pool(devices, self._folder / "workers.log") as pool:
             while True:
-                if not self._interrupts():
+                if not self._to_end():
                     self._fill(pool)
                 if not pool.running:
                     break
@@ -97,6 +130,14 @@ class Coordinator:
         """Whether anything is to be trained or proposed still."""
         more = self.ledger.trained < self.target and self._idle_proposals < PATIENCE
         return more or bool(self.ledger.in_flight or self.ledger.anchors_left)
+
+    def _out_of_time(self) -> bool:
+        limit = self.work.time_limit
+        return limit is not None and time.monotonic() - self._started >= limit
+
+    def _to_end(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return bool(self._interrupts()) or self._out_of_time()
 
     # -- what to train ------------------------------------------------------------------------------------
 
@@ -127,10 +168,11 @@ class Coordinator:
 
     def _propose(self, pool: Pool) -> Record | None:
         """Return the next proposal that is to be trained, or None if there is none (now)."""
-        while self._idle_proposals < PATIENCE and not self._interrupts():
+        while self._idle_proposals < PATIENCE and not self._to_end():
             if self.ledger.trained + self.ledger.in_flight >= self.target:
                 return None
-            record = self.ledger.propose({job.spec.key for job in pool.running})
+            wished = self._wished.popleft() if self._wished else None
+            record = self.ledger.propose({job.spec.key for job in pool.running}, wished)
             if record.status == "running":
                 self._idle_proposals = 0
                 return record
@@ -143,9 +185,9 @@ class Coordinator:
         pool.start(
             Job(
                 spec=spec,
-                until=spec.recipe.epochs,
+                until=self.ledger.next_segment(record),
                 study_folder=str(self._folder.absolute()),
-                data_folder=str(self._data_folder),
+                data_folder=str(self.work.data_folder),
             )
         )
         self._tell_user("start", record=record)
@@ -153,9 +195,10 @@ class Coordinator:
     # -- what came of it ----------------------------------------------------------------------------------
 
     def _listen(self, pool: Pool) -> None:
-        if self._interrupts() and not self._pausing:
+        if self._to_end() and not self._pausing:
             self._pausing = True
-            self._tell_user("note", text="ending after the epochs in hand; Ctrl-C again stops at once")
+            again = "; Ctrl-C again stops at once" if self._interrupts() else " (time limit)"
+            self._tell_user("note", text=f"ending after the epochs in hand{again}")
             pool.pause()
         for event in pool.events(timeout=0.5):
             if isinstance(event, EpochEvent):
@@ -169,8 +212,11 @@ class Coordinator:
             self._try_again(pool, outcome)
             return
         record = self.ledger.finish(outcome)
+        if record.status == "running":  # it goes on to its next rung
+            self._queue.appendleft(record)
+            return
         self._tell_user("end", record=record)
-        self._failed_in_row = 0 if record.status == "complete" else self._failed_in_row + 1
+        self._failed_in_row = 0 if record.status in ("complete", "stopped") else self._failed_in_row + 1
         if self._failed_in_row >= FAILURES:
             raise StudyError(
                 f"{FAILURES} trials in a row failed or diverged, the last with: {record.reason}. "
@@ -183,7 +229,7 @@ class Coordinator:
         # if the checkpoint is what is bad, start from nothing
         checkpoint_file(self._folder, record.key).unlink(missing_ok=True)
         self._tell_user("note", text=f"{record.block} failed ({outcome.reason}); it is tried once more")
-        if not self._interrupts():
+        if not self._to_end():
             self._start(pool, record)
 
     def _tell_user(self, kind: str, **content: Any) -> None:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference, get_backbone
 from skexplore.block import Blocks, SKBlock, format_blocks, parse_blocks
+from skexplore.errors import UserError
+
+MAX_RESOLUTION = 4096
+MAX_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +118,18 @@ class _Frame:
     places: tuple[tuple[int, int, int], ...]
 
 
-@lru_cache(maxsize=256)
+def check_whole(name: str, value: object, most: int) -> None:
+    """Raise ``UserError`` unless ``value``, given as ``name``, is a whole number from 1 to ``most``."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise UserError(
+            f"{name} {value!r}: must be a whole number from 1 to {most:,}; leave it out for the backbone's own"
+        )
+
+
+@lru_cache(maxsize=256, typed=True)  # typed: 224.0 must not find what 224 has left
 def _frame(backbone: Backbone, resolution: int, classes: int) -> _Frame:
+    check_whole("resolution", resolution, MAX_RESOLUTION)
+    check_whole("classes", classes, MAX_CLASSES)
     stem = backbone.stem
     size = _half(resolution, stem.stride)
     first = _conv_bn(3, stem.width, stem.kernel, size * size)
@@ -143,16 +158,24 @@ def _frame(backbone: Backbone, resolution: int, classes: int) -> _Frame:
     )
 
 
-def output_sizes(backbone: Backbone, resolution: int) -> tuple[int, ...]:
-    """Return the side in pixels of every stage's output map."""
-    return tuple(size for _, _, size in _frame(backbone, resolution, backbone.classes).places)
+def _own_frame(backbone: Backbone, resolution: int | None, classes: int | None) -> _Frame:
+    return _frame(
+        backbone,
+        backbone.resolution if resolution is None else resolution,
+        backbone.classes if classes is None else classes,
+    )
+
+
+def output_sizes(backbone: Backbone, resolution: int | None = None) -> tuple[int, ...]:
+    """Return the side in pixels of every stage's output map; ``resolution`` defaults to the backbone's."""
+    return tuple(size for _, _, size in _own_frame(backbone, resolution, None).places)
 
 
 def network_cost(
     placed: Blocks, backbone: Backbone, *, resolution: int | None = None, classes: int | None = None
 ) -> Cost:
     """Cost of ``backbone`` with one already placed (scaled) block per stage, for one image."""
-    frame = _frame(backbone, resolution or backbone.resolution, classes or backbone.classes)
+    frame = _own_frame(backbone, resolution, classes)
     whole = frame.total
     params, bn_stats, macs = whole.params, whole.bn_stats, whole.macs
     gate_macs, activations, bn_elements = whole.gate_macs, whole.activations, whole.bn_elements
@@ -183,7 +206,7 @@ def cost_by_stage(
 ) -> dict[str, Cost]:
     """Return what ``cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
     body = get_backbone(backbone) if isinstance(backbone, str) else backbone
-    frame = _frame(body, resolution or body.resolution, classes or body.classes)
+    frame = _own_frame(body, resolution, classes)
     parts = {"stem": frame.stem}
     placed = body.place(as_blocks(block))
     for number, (own, form, place) in enumerate(
@@ -204,10 +227,36 @@ def cost(
     """Return the exact cost of ``block`` in ``backbone``, for one image.
 
     ``block`` is written at cardinality 32 (notation, ``SKBlock`` or one per stage). ``resolution`` in pixels
-    and ``classes`` default to the backbone's. Raises ``UserError`` if the backbone cannot hold the block.
+    and ``classes`` default to the backbone's. Raises ``UserError`` if the backbone cannot hold the block, or
+    for a resolution that is not 1 to 4096 or classes that are not 1 to 1,000,000.
     """
     body = get_backbone(backbone) if isinstance(backbone, str) else backbone
     return network_cost(body.place(as_blocks(block)), body, resolution=resolution, classes=classes)
+
+
+def check_memory(own: Cost, name: str, resolution: int) -> None:
+    """Raise ``UserError`` if the network ``name`` of cost ``own`` is too large to be built and run on this machine.
+
+    It is if its parameters and activations, in float32, exceed the physical memory.
+    """
+    needed, there = 4 * (own.params + own.activations), _physical_memory()
+    if there is None or needed <= there:
+        return
+    # no resolution helps where the parameters alone are too many
+    mend = "" if 4 * own.params > there else "lower --resolution or "
+    raise UserError(
+        f"{name} at {resolution}x{resolution}: its parameters and activations would need about "
+        f"{needed / 1e9:,.1f} GB of memory and this machine has {there / 1e9:,.1f} GB; {mend}choose a smaller backbone"
+    )
+
+
+def _physical_memory() -> int | None:
+    """Return the bytes of memory of this machine, None where the system does not tell."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+    return pages * size if pages > 0 and size > 0 else None
 
 
 def as_blocks(block: str | SKBlock | Blocks) -> Blocks:

@@ -71,7 +71,7 @@ def differences(
     gate: Gate | None = None,
 ) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
-    size = resolution or backbone.resolution
+    size = backbone.resolution if resolution is None else resolution
     closed = gated_cost(blocks, backbone, gate, resolution=size, classes=classes)
     counted = count(build(blocks, backbone, classes=classes, gate=gate), size)
     names = ("params", "bn_stats", "macs", "activations")

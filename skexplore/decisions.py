@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -155,6 +156,9 @@ def _level_problem(match: re.Match[str], level: object) -> str | None:
 
 def condition_problems(conditions: object, decisions: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the conditions of a file: names and levels must be declared decisions' own."""
+    if conditions is None:
+        yield "conditions", "empty; give a list of {when: {...}, then: {...}}, or leave the key out"
+        return
     if not isinstance(conditions, list):
         yield "conditions", "must be a list of {when: {...}, then: {...}}"
         return
@@ -197,6 +201,13 @@ def _clause_problems(
         levels = wanted if several and isinstance(wanted, list) else [wanted]
         if not levels:
             yield at, "no levels"
+        # with their types: true is no second 1
+        times = Counter((type(level), level) for level in levels if isinstance(level, str | int))
+        yield from (
+            (at, f"level {_short.repr(level)}: given {count} times; once is enough")
+            for (_, level), count in times.items()
+            if count > 1
+        )
         for level in levels:
             if not any(level == known and type(level) is type(known) for known in declared):
                 yield (
@@ -207,6 +218,9 @@ def _clause_problems(
 
 def constraint_problems(constraints: object) -> Iterator[Problem]:
     """Yield what is wrong with the bands of a file."""
+    if constraints is None:
+        yield "constraints", "empty; give bands such as {gflops: [3.5, 4.5]}, or leave the key out"
+        return
     if not isinstance(constraints, dict):
         yield "constraints", "must be a mapping such as {gflops: [3.5, 4.5]}"
         return
@@ -215,15 +229,15 @@ def constraint_problems(constraints: object) -> Iterator[Problem]:
         if name not in _BANDS:
             yield place, f"unknown; known: {', '.join(_BANDS)}"
         elif not isinstance(band, list) or len(band) != 2:
-            yield place, f"{shown(band)}: must be [low, high], with null where there is no limit"
+            yield place, f"{_short.repr(band)}: must be [low, high], with null where there is no limit"
         elif all(bound is None for bound in band):
             yield place, "limits nothing; leave it out"
         else:
             bad = [bound for bound in band if bound is not None and not _is_amount(bound)]
             for bound in bad:
-                yield place, f"{shown(bound)}: must be a positive number or null"
+                yield place, f"{_short.repr(bound)}: must be a positive number or null"
             if not bad and None not in band and band[0] >= band[1]:
-                yield place, f"{shown(band)}: low must be below high"
+                yield place, f"{_short.repr(band)}: low must be below high"
 
 
 def _is_amount(bound: object) -> bool:

@@ -17,8 +17,8 @@ from rich.text import Text
 
 from skexplore import analysis
 from skexplore.coordinator import Progress
+from skexplore.launch import Fetch, Note
 from skexplore.record import STATUSES, Study
-from skexplore.search import Fetch, Note
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
 
@@ -99,7 +99,7 @@ def _line(event: Progress) -> str:
         f"  seed {record.seed}" if anchor else ""
     )
     if event.kind == "start":
-        return f"{what}: training"
+        return f"{what}: training" if record.rung is None else f"{what}: goes on after {record.epochs} epochs"
     if event.kind == "end":
         if record.val_error is None:
             return f"{what}: {record.status}, {record.reason}"

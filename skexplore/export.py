@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference, get_backbone
+from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
 from skexplore.block import Blocks, format_blocks, parse_blocks
 from skexplore.blockfile import FILE_NAME, SCHEMA, BlockFile, FileHash, Place, Provenance
 from skexplore.card import card, fusion, size_line
@@ -128,7 +128,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 def _contents(study: Study, record: Record, val_error: float, kept: Path) -> dict[str, bytes]:
     """Return the files by name; ``block.json`` is last, so that it never describes files not yet there."""
     blocks = parse_blocks(record.block)
-    body = get_backbone(study.spec.backbone)
+    body = study.spec.body
     files: dict[str, bytes] = {CODE_NAME: render("block.py.j2", **_code_context(blocks, body)).encode()}
     if kept.is_file():
         files[WEIGHTS_NAME] = _checked_weights(kept, blocks, body)
@@ -163,9 +163,9 @@ def _block_file(study: Study, record: Record, val_error: float, files: dict[str,
         block=record.block,
         canonical=format_blocks(canonical_at_reference(blocks)),
         arch_id=arch_id(blocks),
-        net_id=net_id(blocks, spec.backbone),
+        net_id=net_id(blocks, spec.body),
         reference=_place(blocks, REFERENCE),
-        proxy=_place(blocks, get_backbone(spec.backbone)),
+        proxy=_place(blocks, spec.body),
         val_error=val_error,
         seed=record.seed,
         epochs=record.epochs,

@@ -52,6 +52,10 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+class _TagError(MarkedYAMLError):
+    """A tag in a file: valid YAML, but not allowed here."""
+
+
 def read_yaml(path: Path) -> Any:
     """Return the plain data of a YAML 1.2 file; duplicate keys and tags are refused (``UserError``)."""
     text = read_text(path)
@@ -65,15 +69,17 @@ def read_yaml(path: Path) -> Any:
             if depth > MAX_DEPTH:  # found here before the parser has spent many seconds on it
                 raise MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
             if getattr(event, "tag", None):  # the core ones too: !!str would turn a number into text
-                tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-                raise MarkedYAMLError(problem=f"tag {tag} is not allowed", problem_mark=event.start_mark)
+                tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")[:60]
+                tag = tag if tag.isprintable() else ascii(tag)  # %1b in a tag is an escape character
+                raise _TagError(problem=f"tags such as {tag} are not allowed", problem_mark=event.start_mark)
         data = parser.load(text)
     except (YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark is not None else ""
+        place = f"{path}: line {mark.line + 1}: " if mark is not None else f"{path}: "
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         problem = problem.split(" with value")[0]  # of a duplicate key it names the wrong ones
-        raise UserError(f"{path}:{place} not valid YAML: {problem}") from None
+        kind = "" if isinstance(error, _TagError) else "not valid YAML: "
+        raise UserError(f"{place}{kind}{problem}") from None
     except RecursionError:
         raise UserError(f"{path}: not valid YAML: nested too deeply") from None
     return data

@@ -86,7 +86,7 @@ def gate_cost(gate: Gate, channels: int, size: int) -> Cost:
 
 def gate_costs(gate: Gate, backbone: Backbone, resolution: int | None = None) -> tuple[Cost, ...]:
     """Cost of all modules of each stage of ``backbone``, for one image."""
-    sizes = output_sizes(backbone, resolution or backbone.resolution)
+    sizes = output_sizes(backbone, resolution)
     return tuple(
         gate_cost(gate, stage.out, size) * gate.count(number, backbone)
         for number, (stage, size) in enumerate(zip(backbone.stages, sizes, strict=True))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from optuna.trial import TrialState
 
 from skexplore.block import Blocks, format_blocks
 from skexplore.cost import arch_id, cost, net_id
+from skexplore.decisions import Level
 from skexplore.job import Outcome, checkpoint_file
 from skexplore.recipe import TrainSpec
 from skexplore.record import Record, pareto_front, trained
+from skexplore.rungs import DEAD, RungValue, goes_on
 from skexplore.sampling import Proposer, constraints
 from skexplore.space import Space
 from skexplore.store import Store
 from skexplore.weights import weights_file
-
-CHANCE_ERROR = 0.9  # of guessing one of ten classes: what the sampler is told of a training that diverged
 
 
 class Ledger:
@@ -57,6 +58,11 @@ class Ledger:
         errors = (r.val_error for r in self.searched if r.status == "complete" and self.spec.within(r))
         return min((error for error in errors if error is not None), default=None)
 
+    def knows(self, blocks: Blocks) -> bool:
+        """Return whether the search has a trial of ``blocks`` that was not refused."""
+        own = arch_id(blocks)
+        return any(record.arch_id == own and record.status != "over_budget" for record in self.searched)
+
     def idle_streak(self) -> int:
         """Return how many of the last proposals in a row brought nothing to train."""
         streak = 0
@@ -87,41 +93,49 @@ class Ledger:
         self._sweep({checkpoint_file(self.store.folder, record.key).name for record in waiting})
         return waiting
 
-    def add_anchor(self, blocks: Blocks, seed: int) -> Record | None:
-        """Return a new record of an anchor to train, or None if it has been trained (or is about to be)."""
-        record = self._record(len(self.anchors), blocks, seed=seed, origin="anchor")
+    def add_anchor(self, blocks: Blocks, seed: int, chosen_by: str) -> Record | None:
+        """Return a new record of an anchor to train, or None if it has been trained (or is about to be).
+
+        chosen_by: ``none`` for a published block, ``user`` for one of the user's own.
+        """
+        record = self._record(len(self.anchors), blocks, seed=seed, origin="anchor", sampler=chosen_by)
         if any(old.key == record.key and old.status != "failed" for old in self.anchors):
             return None
         self.store.add(record, state=TrialState.RUNNING)
         self.anchors.append(record)
         return record
 
-    def propose(self, running: set[str]) -> Record:
+    def propose(self, running: set[str], wished: Mapping[str, Level] | None = None) -> Record:
         """Ask the sampler for the next trial, decide on it, store it and return its record.
 
-        Its status is ``running`` if it is to be trained. ``running`` holds the keys being trained now.
+        Its status is ``running`` if it is to be trained. ``running`` holds the keys being trained now, ``wished``
+        levels that the user wants tried instead of the sampler's.
         """
-        number, levels = self.proposer.ask()
+        number, levels, notes = self.proposer.ask(wished)
         blocks = self.proposer.space.decode(levels)
-        record = self._record(number, blocks, seed=self.spec.seed, origin="search")
+        sampler = self.spec.sampler if wished is None else "enqueued"
+        record = self._record(number, blocks, seed=self.spec.seed, origin="search", sampler=sampler)
         values = constraints(self.spec, record.ref_macs, record.ref_params)
         self.proposer.constrain(values)
-        record, state, value = self._decide(record, running)
+        record, state, objectives = self._decide(record, running)
         self.store.add(
             record,
             state=state,
-            value=value,
+            values=objectives,
             params=levels,
             distributions=self.proposer.distributions,
             constraints=values,
+            system_attrs=notes,
         )
         self.searched.append(record)
         if state is not TrialState.RUNNING:
-            self.proposer.tell(number, state, value)
+            self.proposer.tell(number, state, objectives)
         return record
 
-    def _decide(self, record: Record, running: set[str]) -> tuple[Record, TrialState, float | None]:
-        """Return the record with its status, and the state and value for the sampler."""
+    def _decide(
+        self, record: Record, running: set[str]
+    ) -> tuple[Record, TrialState, tuple[float, ...] | None]:
+        """Return the record with its status, and the state and objectives for the sampler."""
         if not self.spec.within(record):
             return self._refused(record), TrialState.PRUNED, None
         replay = replace(record, status="replay", origin="replay", replay_of=record.key)
@@ -130,13 +144,14 @@ class Ledger:
         source = self.measured.get(record.key)
         if source is None:
             return record, TrialState.RUNNING, None
-        if source.status == "failed":
-            return replace(replay, reason=f"failed twice as {_name(source)}"), TrialState.FAIL, None
+        if source.status in ("failed", "stopped"):  # there is no value to tell, or it was told
+            how = "failed twice" if source.status == "failed" else "stopped"
+            return replace(replay, reason=f"{how} as {_name(source)}"), TrialState.FAIL, None
         replay = replace(replay, val_error=source.val_error, reason=f"measured as {_name(source)}")
         if record.key in self._told:
             return replay, TrialState.FAIL, None
         self._told.add(record.key)
-        return replay, TrialState.COMPLETE, _value(source)
+        return replay, TrialState.COMPLETE, self._objectives(replace(replay, status=source.status))
 
     def _refused(self, record: Record) -> Record:
         size = record.ref_macs, record.ref_params
@@ -147,16 +162,16 @@ class Ledger:
         ]
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 
-    def _record(self, number: int, blocks: Blocks, *, seed: int, origin: str) -> Record:
-        reference, proxy = cost(blocks), cost(blocks, self.spec.backbone)
+    def _record(self, number: int, blocks: Blocks, *, seed: int, origin: str, sampler: str) -> Record:
+        reference, proxy = cost(blocks), cost(blocks, self.spec.body)
         record = Record(
             number=number,
             arch_id=arch_id(blocks),
-            net_id=net_id(blocks, self.spec.backbone),
+            net_id=net_id(blocks, self.spec.body),
             block=format_blocks(blocks),
             status="running",
             origin=origin,
-            sampler=self.spec.sampler if origin == "search" else "none",
+            sampler=sampler,
             seed=seed,
             ref_params=reference.params,
             ref_macs=reference.macs,
@@ -179,24 +194,52 @@ class Ledger:
 
     # -- results ------------------------------------------------------------------------------------------
 
+    def next_segment(self, record: Record) -> int:
+        """Return the epoch at which the next segment of an unfinished training ends."""
+        if record.origin == "anchor":
+            return self.spec.recipe.epochs
+        return self.spec.segments[0 if record.rung is None else record.rung + 1]
+
     def finish(self, outcome: Outcome) -> Record:
-        """Store how a training ended and return its record."""
+        """Store how a segment of a training ended and return its record, ``running`` if it goes on."""
         curve, record = outcome.curve, self.running(outcome.key)
         record = replace(
             record,
             status=outcome.status,
             reason=outcome.reason,
             curve=curve,
-            rung=0 if curve else None,
+            rung=sum(len(curve) >= epochs for epochs in self.spec.segments) - 1 if curve else None,
             epochs=len(curve),
             images=len(curve) * self.spec.split.train_images,
             val_error=curve[-1].val_error if outcome.status == "complete" else None,
             seconds=sum(epoch.seconds for epoch in curve),
         )
+        if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:
+            record = self._judge(record)
+            if record.status == "running":
+                self.store.update(record)
+                self._of(record)[record.number] = record
+                return record
         self._close(record)
         checkpoint_file(self.store.folder, record.key).unlink(missing_ok=True)
         self._drop_weights()
         return record
+
+    def _judge(self, record: Record) -> Record:
+        """Return a record at a rung before the last, ``running`` if it goes on, else ``stopped``."""
+        epochs = len(record.curve)
+        rivals = [
+            RungValue(error=error, macs=other.ref_macs)
+            for other in self.searched
+            if other.number != record.number and other.origin == "search" and other.status not in DEAD
+            if (error := other.at(epochs)) is not None and self.spec.within(other)
+        ]
+        own = RungValue(error=record.curve[-1].val_error, macs=record.ref_macs)
+        eta = self.spec.segments[1] // self.spec.segments[0]
+        if goes_on(own, rivals, eta):
+            return replace(record, status="running", val_error=None)
+        reason = f"at rung {record.rung} ({epochs} epochs), neither in its best 1/{eta} nor on its front"
+        return replace(record, status="stopped", reason=reason)
 
     def share(self, record: Record, source: Record) -> None:
         """Close ``record`` with the measurement that ``source`` made of the same network."""
@@ -213,32 +256,51 @@ class Ledger:
 
     def _close(self, record: Record) -> None:
         """Store a finished record and tell the sampler."""
-        state = {"failed": TrialState.FAIL, "over_budget": TrialState.PRUNED}.get(
-            record.status, TrialState.COMPLETE
-        )
-        value = _value(record) if state is TrialState.COMPLETE else None
-        self.store.finish(record, state=state, value=value)
-        records = self.anchors if record.origin == "anchor" else self.searched
-        records[record.number] = record
+        states = {"failed": TrialState.FAIL, "over_budget": TrialState.PRUNED, "stopped": TrialState.PRUNED}
+        state = states.get(record.status, TrialState.COMPLETE)
+        objectives = self._objectives(record) if state is TrialState.COMPLETE else None
+        steps = self._steps(record)
+        self.store.finish(record, state=state, values=objectives, steps=steps)
+        self._of(record)[record.number] = record
         self._note_measurement(record)
         if record.origin != "anchor":
-            self.proposer.tell(record.number, state, value)
+            self.proposer.tell(record.number, state, objectives, steps)
             if state is TrialState.COMPLETE:
                 self._told.add(record.key)
 
+    def _of(self, record: Record) -> list[Record]:
+        return self.anchors if record.origin == "anchor" else self.searched
+
+    def _steps(self, record: Record) -> dict[int, float]:
+        """Return the errors at rungs, which tell a sampler of one objective how a stopped trial went."""
+        if self.spec.mode == "pareto" or not self.spec.rungs or record.origin == "anchor":
+            return {}
+        errors = {epochs: record.at(epochs) for epochs in self.spec.rungs}
+        return {epochs: error for epochs, error in errors.items() if error is not None}
+
+    def _objectives(self, record: Record) -> tuple[float, ...]:
+        """Return what the sampler is told of a measured record; an anchor's study has the error alone."""
+        error = 1 - 1 / self.spec.split.classes if record.status == "diverged" else record.val_error
+        assert error is not None
+        if self.spec.mode == "pareto" and record.origin != "anchor":
+            return error, record.ref_macs / 1e9
+        return (error,)
+
     def _note_measurement(self, record: Record) -> None:
-        done = record.status in ("complete", "diverged")
+        done = record.status in ("complete", "stopped", "diverged")
         if done or (record.status == "failed" and record.key not in self.measured):
             self.measured[record.key] = record
 
     # -- files --------------------------------------------------------------------------------------------
 
     def _drop_weights(self) -> None:
-        """Keep the weights of the fronts alone: the rest can be trained again from its record.
+        """Keep what ``keep_weights`` says, by default the weights of the fronts: the rest can be trained again.
 
         The budget plays no part: it may change, and the front under a lower one is a piece of this front.
         """
-        complete = [r for r in self.searched if r.status == "complete"]
+        if self.spec.keep_weights == "all":
+            return
+        complete = [r for r in self.searched if r.status == "complete" and self.spec.keep_weights == "front"]
         wanted = {r.key for r in pareto_front(complete, lambda r: r.ref_macs)}
         wanted |= {r.key for r in pareto_front(complete, lambda r: r.ref_params)}
         wanted |= {r.key for r in [*self.searched, *self.anchors] if r.status == "running"}
@@ -259,7 +321,3 @@ class Ledger:
 
 def _name(record: Record) -> str:
     return f"{'anchor' if record.origin == 'anchor' else 'trial'} {record.number}"
-
-
-def _value(record: Record) -> float:
-    return CHANCE_ERROR if record.val_error is None else record.val_error

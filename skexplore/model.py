@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from skexplore.attention import make_gate
 from skexplore.backbone import REFERENCE, Backbone, Stem, get_backbone
 from skexplore.block import Blocks, SKBlock
-from skexplore.cost import as_blocks
+from skexplore.cost import MAX_CLASSES, as_blocks, check_whole
 from skexplore.gate import Gate
 from skexplore.layers import SKUnit, conv_bn
 from skexplore.systems import System, get_system
@@ -60,10 +60,12 @@ def build(
 
     Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
     network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
-    cannot hold the block.
+    cannot hold the block, or for classes that are not 1 to 1,000,000.
     """
     body = get_backbone(backbone) if isinstance(backbone, str) else backbone
-    network = Network(body.place(as_blocks(block)), body, classes or body.classes, gate)
+    outputs = body.classes if classes is None else classes
+    check_whole("classes", outputs, MAX_CLASSES)
+    network = Network(body.place(as_blocks(block)), body, outputs, gate)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

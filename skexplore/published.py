@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from skexplore.block import Blocks, SKBlock
 from skexplore.cost import Cost, arch_id, cost
+from skexplore.errors import UserError
 from skexplore.systems import SYSTEMS, system_cost
 
 TABLES = (3, 6, 7)  # those with complexity and error side by side, on which blocks are placed
@@ -113,10 +114,17 @@ def table_rows(table: int) -> list[PublishedRow]:
 
 
 def anchor_blocks(which: str) -> tuple[str, ...]:
-    """Return the distinct blocks of the published rows to be trained as anchors (``two`` or ``none``)."""
-    if which == "none":
-        return ()
-    return ("k3", "k3+k3d2")
+    """Return the distinct blocks of published rows to be trained as anchors.
+
+    which: ``two`` (K3 and the paper's block), ``table6``, ``table7``, ``all`` (of these) or ``none``; another
+    word is a ``UserError``.
+    """
+    rows = {table: [row.block for row in published_rows() if row.table == table] for table in (6, 7)}
+    two = ["k3", "k3+k3d2"]
+    choices = {"two": two, "table6": rows[6], "table7": rows[7], "all": two + rows[7] + rows[6], "none": []}
+    if which not in choices:
+        raise UserError(f"--anchors {which}: must be one of {', '.join(choices)}")
+    return tuple(dict.fromkeys(choices[which]))
 
 
 def anchor_names() -> dict[str, str]:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
+from skexplore.backbone import Backbone, get_backbone
 from skexplore.errors import UserError
+
+CLASSES = {"cifar10": 10, "cifar100": 100}  # of the data sets that can be trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """SGD with Nesterov momentum under a one-cycle schedule that spans all ``epochs``.
+    """SGD with momentum under a schedule that spans all ``epochs``.
 
-    lr: peak learning rate. warmup: fraction of the steps that rise to it. augment: random crop with 4 pixels
-    of reflect padding, and horizontal flip.
+    lr: highest learning rate. schedule: ``one_cycle`` (a linear rise over the fraction ``warmup`` of the steps,
+    then a linear fall to 0) or ``steps`` (divided by 10 at 50 % and at 75 % of the steps). augment: random crop
+    with 4 pixels of reflect padding, and horizontal flip.
     """
 
     epochs: int
     batch_size: int = 128
     lr: float = 0.1
+    schedule: str = "one_cycle"
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 5e-4
     warmup: float = 0.25
     label_smoothing: float = 0.0
@@ -34,9 +40,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """The first ``train_images`` and ``val_images`` of the fixed stratified 45,000 / 5,000 split."""
+    """The first ``train_images`` and ``val_images`` of the fixed stratified 45,000 / 5,000 split of ``dataset``."""
 
     dataset: str = "cifar10"
+    classes: int = 10
     train_images: int = 45_000
     val_images: int = 5_000
 
@@ -58,6 +65,11 @@ class TrainSpec:
     seed: int
 
     @property
+    def body(self) -> Backbone:
+        """The backbone with the classes of the data set."""
+        return replace(get_backbone(self.backbone), classes=self.split.classes)
+
+    @property
     def key(self) -> str:
         """Replay key: equal keys are one measurement."""
         return f"{self.net_id}-{self.recipe.id}-{self.split.id}-s{self.seed}"
@@ -65,15 +77,40 @@ class TrainSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A proxy network, a recipe and a number of images that belong together; ``why`` says what for."""
+    """A proxy network, a recipe and a number of images that belong together; ``why`` says what for.
+
+    rungs: epochs after which a search may stop a trial, the last the recipe's; one rung stops nothing.
+    """
 
     name: str
     backbone: str
     recipe: Recipe
     split: Split = field(default_factory=Split)
+    rungs: tuple[int, ...] = ()
     trials: int
     anchor_seeds: int
     why: str
+
+    def on(self, dataset: str) -> Profile:
+        """Return the profile for another data set; ``UserError`` if it is not known."""
+        if dataset not in CLASSES:
+            raise UserError(f"unknown dataset {dataset!r}; known: {', '.join(CLASSES)}")
+        recipe = self.recipe
+        if self.name == "paper" and dataset == "cifar100":
+            recipe = replace(recipe, lr=0.05)  # supplement D
+        return replace(
+            self, recipe=recipe, split=replace(self.split, dataset=dataset, classes=CLASSES[dataset])
+        )
+
+
+def rung_epochs(first: int, eta: int, epochs: int) -> tuple[int, ...]:
+    """Return first * eta^k up to ``epochs``, which must be one of them (``UserError`` else)."""
+    rungs = [first]
+    while rungs[-1] < epochs:
+        rungs.append(rungs[-1] * eta)
+    if rungs[-1] != epochs:
+        raise UserError(f"{epochs} epochs are not {first} times a power of {eta}: rungs could not end there")
+    return tuple(rungs)
 
 
 PROFILES: dict[str, Profile] = {
@@ -94,6 +131,23 @@ PROFILES: dict[str, Profile] = {
         trials=10,
         anchor_seeds=2,
         why="a whole search within 15 minutes on two CPU cores; separates only large differences",
+    ),
+    "standard": Profile(
+        name="standard",
+        backbone="16x4d-1111",
+        recipe=Recipe(epochs=27, batch_size=256, lr=0.2),
+        rungs=rung_epochs(3, 3, 27),
+        trials=60,
+        anchor_seeds=3,
+        why="for a GPU: all 45,000 images, two of three trials stopped after 3 or 9 of 27 epochs, front kept",
+    ),
+    "paper": Profile(
+        name="paper",
+        backbone="sknet29",
+        recipe=Recipe(epochs=300, schedule="steps", nesterov=False),
+        trials=10,
+        anchor_seeds=3,
+        why="section 4.2 and supplement D of the SKNet paper on its CIFAR network; days on a GPU",
     ),
 }
 

@@ -6,11 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+from skexplore.backbone import Backbone, get_backbone
 from skexplore.bounds import FREE, Band, Bound, band_bounds, budget_bounds
 from skexplore.decisions import Condition
 from skexplore.recipe import Recipe, Split
+
+if TYPE_CHECKING:
+    import pandas
 
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
 
@@ -64,6 +69,10 @@ class Record:
     replay_of: str = ""
     curve: tuple[Epoch, ...] = ()
 
+    def at(self, epochs: int) -> float | None:
+        """Return the validation error after so many epochs, None if they were not trained."""
+        return self.curve[epochs - 1].val_error if len(self.curve) >= epochs else None
+
     def row(self) -> dict[str, Any]:
         """Return the columns of ``trials.csv``."""
         return {name: getattr(self, name) for name in COLUMNS}
@@ -77,8 +86,10 @@ class Record:
 class StudySpec:
     """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
 
-    space_base, space_decisions, space_conditions, band_*: the whole space as it was, since a file of that
-    name may change.
+    mode: ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after
+    which the pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``.
+    keep_weights: of which trials, ``front``, ``all`` or ``none``. space_base, space_decisions,
+    space_conditions, band_*: the whole space as it was, since a file of that name may change.
     """
 
     name: str
@@ -89,27 +100,51 @@ class StudySpec:
     space_conditions: tuple[Condition, ...] = ()
     band_gflops: Band = FREE
     band_params_m: Band = FREE
-    budget_gflops: float
+    budget_gflops: float | None
     budget_params_m: float | None = None
     profile: str
     backbone: str
     recipe: Recipe
     split: Split
     sampler: str
+    mode: str = "constrained"
+    rungs: tuple[int, ...] = ()
+    keep_weights: str = "front"
     anchors: str
     anchor_seeds: int
     seed: int
     version: int = 1
 
     @property
+    def body(self) -> Backbone:
+        """The backbone with the classes of the data set: the network that is trained, without its block."""
+        return replace(get_backbone(self.backbone), classes=self.split.classes)
+
+    @property
+    def pruner(self) -> str:
+        """``rungs`` if trials may be stopped, else ``none``."""
+        return "rungs" if self.rungs else "none"
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """Epochs at which a segment of a trial of the search ends."""
+        return self.rungs or (self.recipe.epochs,)
+
+    @property
     def max_macs(self) -> float:
-        """Budget in multiply-adds."""
-        return self.budget_gflops * 1e9
+        """Budget in multiply-adds, infinite if none was given."""
+        return math.inf if self.budget_gflops is None else self.budget_gflops * 1e9
 
     @property
     def max_params(self) -> float:
         """Budget in parameters, infinite if none was given."""
         return math.inf if self.budget_params_m is None else self.budget_params_m * 1e6
+
+    @property
+    def budget_words(self) -> str:
+        """The budget as it is written in a sentence."""
+        amounts = ((self.budget_gflops, "GFLOPs"), (self.budget_params_m, "M parameters"))
+        return " and ".join(f"{amount} {unit}" for amount, unit in amounts if amount is not None) or "none"
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -158,6 +193,12 @@ class Study:
     def front(self, size: Callable[[Record], float] = lambda record: record.ref_macs) -> list[Record]:
         """Return the Pareto front in (val error, ``size``), ordered by size."""
         return pareto_front(self.eligible(), size)
+
+    def trials(self) -> pandas.DataFrame:
+        """Return a table of all records, with the columns of ``trials.csv``."""
+        # by name, when asked: what reads records does not need pandas
+        table: pandas.DataFrame = import_module("skexplore.analysis").trials_table(self)
+        return table
 
     def best(self) -> Record | None:
         """Return the record of lowest validation error, or None."""

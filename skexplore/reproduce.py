@@ -106,7 +106,7 @@ def accountings(own: Cost) -> dict[str, int]:
 
 
 def _excess_pct(ours: float, printed: str) -> float | None:
-    return round(100 * (ours / float(printed) - 1), 3) if printed else None
+    return round(100 * (ours / float(printed) - 1), 3) + 0.0 if printed else None  # + 0.0: never -0.0
 
 
 def _rounds_to(count: int, unit: float, printed: str) -> bool:

@@ -8,19 +8,21 @@ installed: a resumed study draws what the uninterrupted one would have drawn.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from skexplore.decisions import Level
-from skexplore.errors import UserError
 from skexplore.record import Record, StudySpec
 from skexplore.space import Space
+from skexplore.store import directions
 
-SAMPLERS = ("tpe", "random")
+SAMPLERS = ("tpe", "random", "nsga2", "gp")
+POPULATION = 10  # of NSGA-II: a search has tens of trials, and its first generation is random
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -36,7 +38,7 @@ class Proposer:
         self.distributions: dict[str, BaseDistribution] = {
             path: CategoricalDistribution(levels) for path, levels in space.decisions.items()
         }
-        self._mirror = optuna.create_study(direction="minimize")
+        self._mirror = optuna.create_study(directions=directions(spec))
         for trial, record in history:
             # the budget may have changed since: feasibility is derived anew from the stored cost, and what
             # was refused and would not be now counts as never seen, not as bad
@@ -44,21 +46,29 @@ class Proposer:
             self._mirror.add_trial(
                 create_trial(
                     state=TrialState.FAIL if forgotten else trial.state,
-                    value=trial.value,
+                    values=trial.values,
                     params=trial.params,
                     distributions=trial.distributions,
                     constraints=constraints(spec, record.ref_macs, record.ref_params),
+                    intermediate_values=trial.intermediate_values,
+                    system_attrs=_sampler_notes(trial),
                 )
             )
         self._count = len(self._mirror.get_trials(deepcopy=False))
         self._asked: optuna.Trial | None = None
 
-    def ask(self) -> tuple[int, dict[str, Level]]:
-        """Return the next trial's number and its levels, one per decision."""
+    def ask(self, levels: Mapping[str, Level] | None = None) -> tuple[int, dict[str, Level], dict[str, Any]]:
+        """Return the next trial's number, its levels, one per decision, and what the sampler noted on it.
+
+        With ``levels`` these are taken, as if the sampler had proposed them.
+        """
+        if levels is not None:
+            self._mirror.enqueue_trial(dict(levels))
         self._mirror.sampler = _sampler(self._spec.sampler, _seed(self._spec.seed, self._count))
         self._asked = self._mirror.ask(self.distributions)
         self._count += 1
-        return self._asked.number, dict(self._asked.params)
+        frozen = self._mirror.get_trials(deepcopy=False)[self._asked.number]
+        return self._asked.number, dict(self._asked.params), _sampler_notes(frozen)
 
     def constrain(self, values: Mapping[str, float]) -> None:
         """Tell the sampler how far the trial just asked for is from the budget."""
@@ -66,17 +76,46 @@ class Proposer:
         for name, value in values.items():
             self._asked.set_constraint(name, value)
 
-    def tell(self, number: int, state: TrialState, value: float | None) -> None:
-        """Tell the sampler how trial ``number`` ended."""
-        self._mirror.tell(number, value, state=state)
+    def tell(
+        self,
+        number: int,
+        state: TrialState,
+        values: Sequence[float] | None,
+        steps: Mapping[int, float] | None = None,
+    ) -> None:
+        """Tell the sampler how trial ``number`` ended; ``steps``: its error after so many epochs, at rungs."""
+        storage = self._mirror._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self._mirror._study_id, number)
+        for step, value in (steps or {}).items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+        self._mirror.tell(number, values, state=state)
+
+
+class _Genetic(NSGAIISampler):
+    """NSGA-II whose parents come in the order of their numbers.
+
+    Optuna's come in another order the first time that a process asks, so that a resumed study would go astray.
+    """
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """Return the parents of ``generation``."""
+        return sorted(super().get_parent_population(study, generation), key=lambda trial: trial.number)
+
+
+def _sampler_notes(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what a sampler keeps of its own on a trial (NSGA-II: the generation), to be kept with it."""
+    attrs = trial.system_attrs.items()
+    return {key: value for key, value in attrs if not key.startswith(("constraints", "fixed_params"))}
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed=seed)
-    if name == "tpe":
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
-    raise UserError(f"unknown sampler {name!r}; known: {', '.join(SAMPLERS)}")
+    if name == "nsga2":
+        return _Genetic(seed=seed, population_size=POPULATION)
+    if name == "gp":
+        return GPSampler(seed=seed, deterministic_objective=False)
+    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
 
 
 def _seed(study_seed: int, number: int) -> int:

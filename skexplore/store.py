@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +16,17 @@ from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
 from skexplore.record import Record, Study, StudySpec, trained
 
 DATABASE, RECORDS, DEFINITION, LOCK = "study.db", "records.jsonl", "study.json", "study.lock"
+STORAGE = "storage.url"  # of a study whose database is elsewhere
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -68,7 +71,7 @@ class Store:
     ``DATABASE_ERRORS`` when the database refuses.
     """
 
-    def __init__(self, folder: Path, spec: StudySpec) -> None:
+    def __init__(self, folder: Path, spec: StudySpec, storage: str | None = None) -> None:
         self.folder, self.spec = folder, spec
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -82,10 +85,14 @@ class Store:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
         try:
             with _readable(folder):
-                storage = _storage(folder)
-                self._main = optuna.create_study(storage=storage, study_name=spec.name, load_if_exists=True)
+                if storage is not None:
+                    _keep_url(folder, storage)
+                database = _storage(folder)
+                self._main = optuna.create_study(
+                    storage=database, study_name=spec.name, load_if_exists=True, directions=directions(spec)
+                )
                 self._anchors = optuna.create_study(
-                    storage=storage, study_name=spec.name + ANCHORS, load_if_exists=True
+                    storage=database, study_name=spec.name + ANCHORS, load_if_exists=True
                 )
                 self._main.set_user_attr("spec", asdict(spec))
         except BaseException:
@@ -132,41 +139,122 @@ class Store:
         record: Record,
         *,
         state: TrialState,
-        value: float | None = None,
+        values: Sequence[float] | None = None,
         params: Mapping[str, Any] | None = None,
         distributions: Mapping[str, BaseDistribution] | None = None,
         constraints: Mapping[str, float] | None = None,
+        system_attrs: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a new trial with everything known of it, in one transaction."""
         self._of(record).add_trial(
             create_trial(
                 state=state,
-                value=value,
+                values=values,
                 params=dict(params or {}),
                 distributions=dict(distributions or {}),
                 constraints=dict(constraints or {}),
+                system_attrs=dict(system_attrs or {}),
                 user_attrs={"record": record.to_dict()},
             )
         )
 
-    def finish(self, record: Record, *, state: TrialState, value: float | None) -> None:
-        """Write the final record of a running trial and close it.
+    def update(self, record: Record) -> None:
+        """Write the record of a running trial anew."""
+        study = self._of(record)
+        study._storage.set_trial_user_attr(_trial_id(study, record), "record", record.to_dict())
+
+    def finish(
+        self,
+        record: Record,
+        *,
+        state: TrialState,
+        values: Sequence[float] | None,
+        steps: Mapping[int, float],
+    ) -> None:
+        """Write the final record of a running trial, its error after so many epochs (``steps``), and close it.
 
         The record is written first: a trial found with a final record and no state is closed on resume.
         """
         study = self._of(record)
-        storage = study._storage
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
-        storage.set_trial_user_attr(trial_id, "record", record.to_dict())
-        study.tell(record.number, value, state=state)
+        self.update(record)
+        for step, value in steps.items():
+            study._storage.set_trial_intermediate_value(_trial_id(study, record), step, value)
+        study.tell(record.number, values, state=state)
 
     def _of(self, record: Record) -> optuna.Study:
         return self._anchors if record.origin == "anchor" else self._main
 
 
+def directions(spec: StudySpec) -> list[StudyDirection]:
+    """Return what Optuna is to do with the objectives: error, and in Pareto mode macs too."""
+    return [StudyDirection.MINIMIZE] * (2 if spec.mode == "pareto" else 1)
+
+
+def _trial_id(study: optuna.Study, record: Record) -> int:
+    return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
+
+
 def _storage(folder: Path) -> RDBStorage:
-    url = f"sqlite:///{(folder / DATABASE).absolute()}"
-    return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
+    url = _url(folder)
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    return RDBStorage(url, engine_kwargs=options)
+
+
+def _url(folder: Path) -> str:
+    """Return where the database of the study in ``folder`` is."""
+    pointer = folder / STORAGE
+    return read_text(pointer).strip() if pointer.exists() else f"sqlite:///{(folder / DATABASE).absolute()}"
+
+
+def _keep_url(folder: Path, url: str) -> None:
+    pointer = folder / STORAGE
+    write_atomic(pointer, f"{url}\n")
+    pointer.chmod(0o600)  # it may hold a password
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether a live study has its database, or the address of it, in ``folder``."""
+    return (folder / DATABASE).exists() or (folder / STORAGE).exists()
+
+
+def hide_password(url: str) -> str:
+    """Return a storage URL that may be shown."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def check_storage(url: str | None) -> None:
+    """Raise ``UserError`` unless ``url`` (None: the study's own file) is a database that can be used from here."""
+    if url is None:
+        return
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        scheme = url.partition("://")[0]
+        raise UserError(
+            f"--storage {scheme}://...: unknown scheme; allowed are SQLAlchemy's, such as sqlite, postgresql, mysql"
+        ) from None
+    except ArgumentError:
+        raise UserError(
+            f"--storage {url}: not a database URL; for example sqlite:///studies.db or postgresql://user@host/name"
+        ) from None
+    except ImportError as error:
+        raise UserError(
+            f"--storage {hide_password(url)}: its driver is not installed ({error}); install it with pip"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        place = Path(parsed.database or "")
+        if not parsed.database or place.is_dir() or not place.parent.is_dir():
+            raise UserError(
+                f"--storage {url}: must name a file in a folder that exists, as in sqlite:///studies.db"
+            )
+        return
+    try:
+        with create_engine(url).connect():
+            pass
+    except SQLAlchemyError as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"--storage {hide_password(url)}: cannot be reached ({cause})") from None
 
 
 def _record(trial: FrozenTrial) -> Record:
@@ -183,13 +271,18 @@ def _readable(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder / DATABASE}: cannot be used as a study's database ({cause})") from None
 
 
-def check_continues(folder: Path, spec: StudySpec) -> StudySpec | None:
+def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:
     """Return what the study in ``folder`` was asked for before, None if it is new.
 
-    Space, recipe, split, backbone, sampler and seed must be those of ``spec``, else ``UserError``; the budget
-    may be another.
+    Space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
+    ``UserError``; the budget may be another.
     """
-    if not (folder / DATABASE).exists():
+    if is_begun(folder) and storage is not None and storage != _url(folder):
+        raise UserError(
+            f"study {spec.name} is kept in {hide_password(_url(folder))}; leave --storage out, or choose another "
+            "--study name"
+        )
+    if not is_begun(folder):
         if (folder / RECORDS).exists():
             raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
         return None
@@ -202,12 +295,13 @@ def check_continues(folder: Path, spec: StudySpec) -> StudySpec | None:
             f"{folder / DATABASE}: holds the study {old.name}; give the folder that name again, or choose "
             "another --study name"
         )
-    for name in ("space_hash", "backbone", "recipe", "split", "sampler", "seed"):
+    for name in ("space_hash", "backbone", "recipe", "split", "mode", "sampler", "rungs", "seed"):
         was = getattr(old, name)
         if was != getattr(spec, name):
-            label, was = ("space", old.space) if name == "space_hash" else (name, was)
+            if name == "space_hash":
+                name, was = "space", old.space  # noqa: PLW2901
             raise UserError(
-                f"study {spec.name} exists with another {label} ({was}); its results would not be comparable: "
+                f"study {spec.name} exists with another {name} ({was}); its results would not be comparable: "
                 "choose another --study name"
             )
     return old
@@ -216,7 +310,7 @@ def check_continues(folder: Path, spec: StudySpec) -> StudySpec | None:
 def load_study(study: str) -> Study:
     """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
     folder = study_folder(study)
-    if (folder / DATABASE).exists():
+    if is_begun(folder):
         return _load_live(folder)
     if (folder / RECORDS).exists():
         return _load_archive(folder)
@@ -226,9 +320,7 @@ def load_study(study: str) -> Study:
 
 def known_studies() -> list[Path]:
     """Return the folders of the studies and archives under ``studies/``."""
-    return sorted(
-        path for path in Path("studies").glob("*") if (path / DATABASE).exists() or (path / RECORDS).exists()
-    )
+    return sorted(path for path in Path("studies").glob("*") if is_begun(path) or (path / RECORDS).exists())
 
 
 def _load_live(folder: Path) -> Study:
@@ -237,6 +329,8 @@ def _load_live(folder: Path) -> Study:
         try:
             names = {s.study_name for s in storage.get_all_studies()}
             mains = [name for name in names if not name.endswith(ANCHORS)]
+            if (folder / STORAGE).exists():  # a database of many studies: this one's has the folder's name
+                mains = [name for name in mains if name == folder.absolute().name]
             if not mains:
                 raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
             if len(mains) > 1:
@@ -257,14 +351,16 @@ def _load_live(folder: Path) -> Study:
         target=int(attrs.get("target", 0)),
         environment=attrs.get("environment", {}),
         command=attrs.get("command", ""),
-        state=_state(folder, attrs, trained(records)),
+        state=_state(folder, attrs, records),
     )
 
 
-def _state(folder: Path, attrs: Mapping[str, Any], done: int) -> str:
+def _state(folder: Path, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
     if _is_live(folder):
         return "running"
-    if 0 < attrs.get("target", 0) <= done:
+    # a study of own trainings has no target: it is finished when nothing waits
+    waiting = not attrs.get("target") and any(record.status == "running" for record in records)
+    if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
         return "finished"
     return "exhausted" if attrs.get("exhausted") else "interrupted"
 

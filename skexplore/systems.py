@@ -144,7 +144,7 @@ SYSTEMS: dict[str, System] = {
         block=f"{_SK29}/L64",  # a block is written at cardinality 32: L64 is 32 at cardinality 16
         backbone="sknet29",
         alternative_to="sknet29",
-        why="L = 32 as on ImageNet",
+        why="a floor of L = 32 in this network, as on ImageNet; written L64, as blocks are at cardinality 32",
     ),
 }
 

@@ -41,10 +41,45 @@ class Data:
     val_labels: Tensor
 
 
+def _nothing(_part: str) -> None:
+    pass
+
+
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Return the rate of update ``step`` (from 0) of ``steps``: linear warm-up, then linear decay to 0."""
+    """Return the rate of update ``step`` (from 0) of all ``steps`` of a training, by ``recipe.schedule``."""
+    if recipe.schedule == "steps":  # supplement D
+        return recipe.lr / (100 if 4 * step >= 3 * steps else 10 if 2 * step >= steps else 1)
+    assert recipe.schedule == "one_cycle", recipe.schedule
     rise = max(1.0, recipe.warmup * steps)
     return recipe.lr * min((step + 1) / rise, (steps - step) / max(1.0, steps - rise))
+
+
+def prepare(spec: TrainSpec, device: torch.device | str) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return the network of ``spec`` as it is before its first update, on ``device``, and its optimizer."""
+    recipe = spec.recipe
+    network = seeded_build(spec.block, spec.body, seed=spec.seed)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
+    )
+    return network, optimizer
+
+
+def update(
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, recipe: Recipe
+) -> Tensor:
+    """Make one update of ``network`` on a batch (b x 3 x h x w) and return its mean loss, detached."""
+    with _autocast(images.device):
+        loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    detached: Tensor = loss.detach()
+    return detached
 
 
 def train_segment(
@@ -54,30 +89,24 @@ def train_segment(
     checkpoint: Path,
     until: int,
     on_epoch: Callable[[Epoch], bool] = lambda _: True,
+    lap: Callable[[str], None] = _nothing,
 ) -> tuple[nn.Module, tuple[Epoch, ...]]:
     """Train from ``checkpoint`` (from the start if there is none) to epoch ``until`` and return network and curve.
 
     On the CPU the result depends on ``spec`` alone: cut anywhere, it is the same to the bit (kernels of a GPU
-    may differ in the last digits). The checkpoint is written after every
-    epoch; ``on_epoch`` is told of each and returns False to end there. Raises ``DivergedError``, and torch's
-    own errors (out of memory among them).
+    may differ in the last digits). The schedule spans all epochs of the recipe, whatever ``until``. The
+    checkpoint is on disk after every epoch, before ``on_epoch`` is told of it (it returns False to end there);
+    one that is at ``until`` already is what is returned. ``lap`` is called with the name of each piece of work
+    as it ends, for who measures. Raises ``DivergedError``, and torch's own errors (out of memory among them).
     """
     device = data.images.device
-    network = seeded_build(spec.block, spec.backbone, seed=spec.seed)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recipe = spec.recipe
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=True,
-    )
+    network, optimizer = prepare(spec, device)
     curve = _restore(checkpoint, network, optimizer, device)
+    lap("network")
     for number in range(len(curve), until):
         started = time.monotonic()
-        train_loss = _train_epoch(network, optimizer, data, spec, number)
-        val_loss, val_error = evaluate(network, data.val_images, data.val_labels)
+        train_loss = _train_epoch(network, optimizer, data, spec, number, lap)
+        val_loss, val_error = evaluate(network, data.val_images, data.val_labels, lap)
         for name, loss in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(loss):
                 raise DivergedError(f"{name} loss is {loss} in epoch {number + 1}", tuple(curve))
@@ -90,14 +119,21 @@ def train_segment(
                 seconds=time.monotonic() - started,
             )
         )
+        lap("bookkeeping")
         _save(checkpoint, network, optimizer, curve)
+        lap("checkpoints")
         if not on_epoch(curve[-1]):
             break
     return network, tuple(curve)
 
 
 def _train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, data: Data, spec: TrainSpec, epoch: int
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    data: Data,
+    spec: TrainSpec,
+    epoch: int,
+    lap: Callable[[str], None],
 ) -> float:
     recipe = spec.recipe
     loader = batches(
@@ -112,15 +148,14 @@ def _train_epoch(
     network.train()
     losses, weight = torch.zeros((), device=data.images.device), 0
     for number, (images, labels) in enumerate(loader):
+        lap("training batches")
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, epoch * per_epoch + number, recipe.epochs * per_epoch)
-        with _autocast(images.device):
-            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses += loss.detach() * len(images)
+        loss = update(network, optimizer, images, labels, recipe)
+        lap("updates")
+        losses += loss * len(images)
         weight += len(images)
+        lap("bookkeeping")
     return float(losses) / weight
 
 
@@ -134,16 +169,21 @@ def _autocast(device: torch.device) -> Any:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
-def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, images: Tensor, labels: Tensor, lap: Callable[[str], None] = _nothing
+) -> tuple[float, float]:
     """Return mean cross-entropy (nats) and error (fraction 0..1) on ``images`` (n x 3 x 32 x 32, uint8)."""
     network.eval()
     loss, wrong = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
     with torch.inference_mode():
         for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH):
+            lap("validation batches")
             with _autocast(images.device):
                 logits = network(batch)
+            lap("validation forward")
             loss += F.cross_entropy(logits.float(), target, reduction="sum")
             wrong += (logits.argmax(1) != target).sum()
+            lap("bookkeeping")
     return float(loss) / len(images), float(wrong) / len(images)
 
 

@@ -28,10 +28,11 @@ def _data(folder: str, split: Split, device: str) -> Data:
 
 
 def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome:
-    """Train ``job`` on ``device`` and return its outcome.
+    """Train ``job`` on ``device`` and return its outcome; ``complete`` says that it came to ``job.until``.
 
-    A finished training leaves its weights in the study's folder. Raises ``OSError`` for a write that the
-    system refused and ``UserError`` for data that cannot be read: no trial could do better.
+    Its checkpoint is on disk by then. The last segment of a training leaves the weights in the study's folder
+    too. Raises ``OSError`` for a write that the system refused and ``UserError`` for data that cannot be read:
+    no trial could do better.
     """
     spec = job.spec
     data = _data(job.data_folder, spec.split, device)  # trouble with the data is not this architecture's
@@ -44,9 +45,17 @@ def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome
     except OSError:
         raise  # nor is the machine's
     except Exception as error:  # any other failure is this trial's own, and the search goes on
-        first = (str(error).splitlines() or [""])[0]
-        return Outcome(key=spec.key, status="failed", reason=f"{type(error).__name__}: {first}"[:300])
+        return Outcome(key=spec.key, status="failed", reason=_reason(error))
     if len(curve) < job.until:
         return Outcome(key=spec.key, status="paused", curve=curve)
-    save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
+    if len(curve) >= spec.recipe.epochs:
+        save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
     return Outcome(key=spec.key, status="complete", curve=curve)
+
+
+def _reason(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "alloc" in str(error).lower()  # all that torch says on a CPU
+    )
+    return f"{'out of memory: ' if memory else ''}{type(error).__name__}: {first}"[:300]

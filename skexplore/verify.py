@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.backbone import REFERENCE, canonical_at_reference
 from skexplore.block import format_blocks, parse_blocks
 from skexplore.blockfile import BlockFile, FileHash, Place, read_block_file
 from skexplore.cost import arch_id, cost, net_id
@@ -122,12 +122,12 @@ def _definition(block: BlockFile) -> list[Check]:
         ids = {
             "canonical": (block.canonical, format_blocks(canonical_at_reference(blocks))),
             "arch_id": (block.arch_id, arch_id(blocks)),
-            "net_id": (block.net_id, net_id(blocks, block.proxy.backbone)),
+            "net_id": (block.net_id, net_id(blocks, block.proxy_body)),
             "measurement": (block.provenance.key, _measurement(block)),
         }
         checks = [_same("ids", ids)]
         for name, place in _places(block).items():
-            body = REFERENCE if name == "reference" else get_backbone(place.backbone)
+            body = REFERENCE if name == "reference" else block.proxy_body
             network = {key: (getattr(place, key), getattr(body, key)) for key in ("resolution", "classes")}
             network["backbone"] = (place.backbone, body.name)
             own = asdict(cost(blocks, body))
@@ -185,7 +185,7 @@ def _rebuilt(home: Path, block: BlockFile) -> Iterator[Check]:
 
 def _network_with_weights(home: Path, block: BlockFile) -> Network:
     """Return the proxy with the kept weights, or with seeded ones, in evaluation mode."""
-    blocks, body = parse_blocks(block.block), get_backbone(block.proxy.backbone)
+    blocks, body = parse_blocks(block.block), block.proxy_body
     network = seeded_build(blocks, body, seed=block.seed)
     if block.weights is not None:
         network.load_state_dict(load((home / block.weights.file).read_bytes()))

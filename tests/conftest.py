@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instant import TINY, InstantPool
+from instant import RUNGS, TINY, InstantPool
 
 from skexplore import coordinator
 from skexplore.cli import main
+from skexplore.launch import search
 from skexplore.recipe import PROFILES
 from skexplore.record import Study
-from skexplore.search import search
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +57,9 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the profile ``tiny`` (synthetic data) known by its name."""
+    """Make the profiles ``tiny`` and ``rungs`` (synthetic data) known by their names."""
     monkeypatch.setitem(PROFILES, "tiny", TINY)
+    monkeypatch.setitem(PROFILES, "rungs", RUNGS)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from skexplore.cost import cost
 from skexplore.job import Job, Outcome
 from skexplore.recipe import Profile, Recipe, Split
@@ -17,6 +19,8 @@ TINY = Profile(
     anchor_seeds=2,
     why="synthetic data, for tests",
 )
+
+RUNGS = replace(TINY, name="rungs", recipe=Recipe(epochs=9, batch_size=64), rungs=(1, 3, 9), trials=12)
 
 SMALL = "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64]\n"
 
@@ -51,9 +55,11 @@ class InstantPool:
         answer = self._answer(job)
         if isinstance(answer, Outcome):
             return [DoneEvent(outcome=answer)]
+        # learning: an error that falls to the answer at the recipe's last epoch
+        left = [job.spec.recipe.epochs - n for n in range(1, job.until + 1)]
         epochs = tuple(
-            Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=answer, seconds=1.0)
-            for n in range(1, job.until + 1)
+            Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=answer + 0.01 * more, seconds=1.0)
+            for n, more in enumerate(left, start=1)
         )
         done = DoneEvent(outcome=Outcome(key=job.spec.key, status="complete", curve=epochs))
         return [*(EpochEvent(key=job.spec.key, epoch=epoch) for epoch in epochs), done]
@@ -62,6 +68,11 @@ class InstantPool:
 def error_of(job: Job) -> float:
     """A known objective: more multiply-adds, less error."""
     return 0.9 - cost(job.spec.block).macs / 1e10
+
+
+def rugged(job: Job) -> float:
+    """An objective without order: many blocks are worse than cheaper ones."""
+    return 0.3 + int(job.spec.net_id, 16) % 1000 / 2500
 
 
 def keys(study: Study) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import any_blocks, blocks
 
-from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.backbone import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
 from skexplore.block import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.errors import UserError
@@ -141,6 +141,11 @@ def test_scaling_keeps_channels_per_group_and_the_ratio_of_d():
         ("k٣", ["branch"]),
         ("+".join(["k3"] * 9), ["9 branches", "8"]),
         ("k3+" * 500, ["characters"]),
+        ("k1001", ["kernel 1001 is too large", "at most 99"]),
+        ("k3d100", ["dilation 100 is too large", "at most 99"]),
+        ("k3g99999", ["groups 99999 is too large", "at most 9999"]),
+        ("k3/r1000000", ["r1000000 is too large", "at most r999999"]),
+        ("k3/L" + "9" * 300, ["is too large", "at most L999999"]),
     ],
 )
 def test_bad_notation_says_what_is_wrong(text, words):
@@ -177,5 +182,19 @@ def test_receptive_fields():
 
 
 def test_unknown_backbone_suggests_the_nearest():
-    with pytest.raises(UserError, match="did you mean sknet50"):
-        get_backbone("sknet5O")
+    for near in ("sknet5O", "SKNet50", "sknet_50"):
+        with pytest.raises(UserError, match=r"\(did you mean sknet50\?\)"):
+            get_backbone(near)
+    with pytest.raises(UserError, match=r"\(did you mean 8x4d-1111-s2\?\)"):
+        get_backbone("8X4D-1111-S2")
+
+
+def test_unknown_backbone_names_the_form_of_proxies_and_its_limits():
+    with pytest.raises(UserError) as caught:
+        get_backbone("100x4d")
+    lines = str(caught.value).splitlines()
+    assert len(lines) <= 5
+    for word in (PROXY_FORM, "1 to 99", "four digits 1 to 9", "up to 999,", "up to 9999", "in this order"):
+        assert word in str(caught.value)
+    for name in BACKBONES:
+        assert name in lines[1]

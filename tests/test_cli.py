@@ -187,7 +187,7 @@ def test_bad_input_exits_2_with_a_message_and_writes_nothing(command, arguments,
     ("text", "message"),
     [
         ("name: s\nname: t\nbase: k3\n", "duplicate"),
-        ("name: !!python/object:os.system s\n", "valid YAML"),
+        ("name: !!python/object:os.system s\n", "line 1: tags such as"),
         ("\tname: s\n", "valid YAML"),
         ("name: s\nbase: k3\ndecisions:\n  branches.9: [k3]\n", "decisions.branches.9"),
     ],
@@ -242,7 +242,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(command, monkeypatc
     def interrupted(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skexplore.search.search", interrupted)
+    monkeypatch.setattr("skexplore.launch.search", interrupted)
     code, _, err = command("search", "--budget-gflops", "4.5")
     assert code == 130
     assert "Repeat the same command" in err

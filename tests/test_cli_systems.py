@@ -6,10 +6,13 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from skexplore.cli_blocks import signed
+from skexplore.reproduce import _excess_pct, reproduce
 from skexplore.systems import SYSTEMS
 
 KEYS = [
@@ -45,6 +48,7 @@ def test_build_prints_layers_and_totals(command):
     code, out, err = command("build", "--block", "k3+k3d2", "--backbone", "8x4d-1111-s2", "--summary")
     assert (code, err) == (0, "")
     assert "stages.3.0.sk.branches.1.0" in out
+    assert "FastConv2d" not in out
     assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs" in out
     rows = json.loads(command("build", "--system", "sknet29", "--summary", "--json")[1])
     assert rows["params"] == sum(layer["params"] for layer in rows["layers"]) == 27739626
@@ -56,13 +60,32 @@ def test_reproduce_prints_every_table_and_its_accountings(command):
     assert (code, err) == (0, "")
     for table in ("1", "2", "3", "4", "5", "6", "7", "S8", "S9"):
         assert f"\nTable {table}\n" in out
-    assert "not buildable yet: AttentionNeXt-56" in out
+    assert "not buildable yet: AttentionNeXt-56; InceptionV3" in out
     assert "macs+gate_macs" in out
+    heads = "system #P paper ours diff GFLOPs paper macs diff +g +b +gb prints as"
+    assert {" ".join(line.split()) for line in out.splitlines() if line.startswith("  system")} == {heads}
+
+
+@pytest.mark.parametrize(
+    ("percent", "text"), [(-0.001, "+0.00"), (-0.0, "+0.00"), (-0.006, "-0.01"), (2, "+2.00")]
+)
+def test_nothing_is_printed_as_less_than_nothing(percent, text):
+    assert signed(percent) == text
+
+
+def test_no_difference_is_negative_zero(command):
+    row = replace(reproduce("3")[0], params_diff_pct=-0.001, macs_diff_pct=-0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skexplore.reproduce.reproduce", lambda _table: [row])
+        out = command("reproduce", "--table", "3")[1]
+    assert "-0.00" not in out
+    assert out.count("+0.00%") == 2
+    assert str(_excess_pct(24.9999999, "25.0")) == "0.0"
 
 
 def test_reproduce_json_and_csv_have_the_contract_keys(command):
-    code, out, _ = command("reproduce", "--table", "3", "--json", "--out", "rows.csv")
-    assert code == 0
+    code, out, err = command("reproduce", "--table", "3", "--json", "--out", "rows.csv")
+    assert (code, err) == (0, "wrote rows.csv\n")
     rows = json.loads(out)["rows"]
     assert [list(row) for row in rows] == [KEYS] * 6
     assert [row["params"] for row in rows if row["system"] == "SKNet-50"] == [27479784]
@@ -81,6 +104,10 @@ def test_reproduce_json_and_csv_have_the_contract_keys(command):
         (["cost", "--system", "sknet50", "--backbone", "sknet26"], "has its own"),
         (["cost", "k3", "--backbone", "sknet51"], "did you mean sknet50"),
         (["cost", "k3", "--backbone", "8x4d-111"], "CxGd[-DEPTHS]"),
+        (["cost", "k3", "--backbone", ""], "unknown backbone ''"),
+        (["cost", "--system", "sknet50", "--backbone", ""], "--backbone '': sknet50 has its own"),
+        (["build", "--block", "k3", "--backbone", ""], "unknown backbone ''"),
+        (["build", "--system", "sknet50", "--backbone", ""], "--backbone '': a system has its own"),
         (["build"], "give one of --system"),
         (["build", "--block", "k3", "--system", "sknet50"], "give one of --system"),
         (["build", "--system", "resnext-50"], "did you mean resnext50"),
@@ -113,6 +140,38 @@ def test_closed_form_commands_import_no_torch(arguments):
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, timeout=60)
+
+
+HUGE = "99x99d-9999-c999-o9999"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "--system", "sknet29", "--resolution", "4096"], "sknet29 at 4096x4096"),
+        (["cost", "--system", "sknet29", "--resolution", "4096", "--verify"], "lower --resolution or choose"),
+        (["build", "--block", "k3", "--backbone", HUGE], "choose a smaller backbone"),
+        (["cost", "k3", "--backbone", HUGE, "--verify"], f"k3 in {HUGE} at 32x32"),
+    ],
+)
+def test_what_this_machine_cannot_hold_is_refused_before_torch_is_loaded(arguments, message):
+    code = (
+        "import sys, importlib; from skexplore.cli import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
+        "importlib.import_module('skexplore.cost')._physical_memory = lambda: 16_000_000_000\n"
+        "try: main()\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert message in ended.stderr
+    assert "this machine has 16.0 GB" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_cost_alone_needs_no_memory(command):
+    assert command("cost", "k3", "--backbone", HUGE)[0] == 0
 
 
 def test_the_python_names_are_there_without_torch():

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import any_blocks
 
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
-from skexplore.cost import Cost, cost, cost_by_stage
+from skexplore.cost import Cost, check_memory, cost, cost_by_stage
 from skexplore.count import count, differences
 from skexplore.errors import UserError
+from skexplore.gate import Gate, gate_costs
 from skexplore.model import build
 from skexplore.published import published_rows, table_rows
+from skexplore.systems import system_cost, system_cost_by_stage
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count of the rows of Tables 3, 6 and 7
 COUNTED = {
@@ -113,3 +117,56 @@ def test_a_proxy_name_says_what_it_is():
     for bad in ("0x4d", "8x0d", "8x4d-111", "8x4d-1111-s3", "8x4d-s2-1111", "8x4d-o0", "8x4d-c0"):
         with pytest.raises(UserError, match="unknown backbone"):
             get_backbone(bad)
+
+
+@pytest.mark.parametrize("resolution", [0, -1, 4097, 224.0, 224.5, True, "224", float("nan")])
+def test_a_resolution_must_be_a_whole_number_in_range(resolution):
+    cost("k3", resolution=224)  # 224.0 must not be answered from what 224 has left in the cache
+    cost("k3", resolution=1)
+    body = get_backbone("sknet50")
+    for ask in (
+        lambda: cost("k3", resolution=resolution),
+        lambda: cost_by_stage("k3", resolution=resolution),
+        lambda: system_cost("senet50", resolution=resolution),
+        lambda: system_cost_by_stage("senet50", resolution=resolution),
+        lambda: gate_costs(Gate(kind="se"), body, resolution),
+    ):
+        with pytest.raises(UserError, match=r"resolution .*: must be a whole number from 1 to 4,096; leave"):
+            ask()
+
+
+@pytest.mark.parametrize("classes", [0, -1, 1_000_001, 10.0, True, "10"])
+def test_classes_must_be_a_whole_number_in_range(classes):
+    cost("k3", classes=10)
+    cost("k3", classes=1)
+    for ask in (cost, cost_by_stage):
+        with pytest.raises(UserError, match=r"classes .*: must be a whole number from 1 to 1,000,000; leave"):
+            ask("k3", classes=classes)
+
+
+@pytest.mark.parametrize("classes", [0, -3, 1_000_001, True])
+def test_build_refuses_such_classes_too(classes):
+    with pytest.raises(UserError, match=r"classes .*: must be a whole number from 1 to 1,000,000"):
+        build("k3", "8x4d-1111-s2", classes=classes)
+
+
+def test_a_count_at_resolution_0_is_not_one_at_the_default():
+    with pytest.raises(UserError, match="resolution 0"):
+        differences(parse_blocks("k3"), get_backbone("8x4d-1111-s2"), resolution=0)
+
+
+def test_memory_is_compared_with_float32_params_and_activations(monkeypatch):
+    own = Cost(params=600_000_000, activations=400_000_000)
+    system = {"SC_PHYS_PAGES": 4_000_000, "SC_PAGE_SIZE": 1000}
+    monkeypatch.setattr(os, "sysconf", system.__getitem__)
+    check_memory(own, "net", 32)
+    system["SC_PHYS_PAGES"] = 3_000_000
+    with pytest.raises(
+        UserError, match=r"net at 32x32: .* 4\.0 GB .* has 3\.0 GB; lower --resolution or choose a"
+    ):
+        check_memory(own, "net", 32)
+    system["SC_PHYS_PAGES"] = 2_000_000
+    with pytest.raises(UserError, match=r"has 2\.0 GB; choose a smaller backbone"):
+        check_memory(own, "net", 32)
+    system["SC_PHYS_PAGES"] = -1  # the system does not tell
+    check_memory(own * 1000, "net", 32)

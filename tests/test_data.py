@@ -50,6 +50,19 @@ def test_smaller_splits_are_balanced_prefixes(train_images, val_images):
         assert counts.max() - counts.min() <= 1
 
 
+@pytest.mark.parametrize(
+    ("train_images", "val_images"), [(45_000, 5_000), (10_000, 5_000), (1_234, 77), (2_000, 999)]
+)
+def test_a_hundred_classes_are_split_evenly(train_images, val_images):
+    labels = np.random.default_rng(2).permutation(np.repeat(np.arange(100), 500))  # the counts of CIFAR-100
+    parts = data.split_indices(labels, train_images=train_images, val_images=val_images)
+    for part, count in zip(parts, (train_images, val_images), strict=True):
+        counts = np.bincount(labels[part], minlength=100)
+        assert counts.sum() == len(set(part)) == count
+        assert counts.max() - counts.min() <= 1
+    assert not set(parts[0]) & set(parts[1])
+
+
 def test_split_of_another_size_stays_balanced():
     labels = np.arange(1_230) % 10  # the validation pool of 123 ends inside a round of the classes
     for count in range(1, 1_001):

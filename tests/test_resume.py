@@ -59,14 +59,14 @@ def test_a_kill_around_the_writing_of_a_result_loses_nothing(run, monkeypatch, m
     whole = run(study="whole", trials=3)
     finish, count = Store.finish, 0
 
-    def cut(self, record, *, state, value):
+    def cut(self, record, **how):
         nonlocal count
         count += 1
         if count != 6:
-            return finish(self, record, state=state, value=value)
+            return finish(self, record, **how)
         if moment == "between record and state":
             patch.setattr(optuna.Study, "tell", die)
-            return finish(self, record, state=state, value=value)
+            return finish(self, record, **how)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -14,7 +14,7 @@ from skexplore.errors import StudyError
 from skexplore.job import Outcome
 from skexplore.recipe import PROFILES
 from skexplore.record import status_row, trained
-from skexplore.search import search
+from skexplore.launch import search
 from skexplore.store import load_study
 
 

@@ -134,7 +134,7 @@ def test_a_decision_given_twice_is_refused():
 
 def test_python_tags_are_refused_and_not_run():
     (line,) = refusal("name: !!python/object/apply:os.mkdir [evil]\nbase: k3\n")
-    assert line.startswith("given.yaml: line 1 not valid YAML")
+    assert line.startswith("given.yaml: line 1: tags such as !!python/object/apply:os.mkdir are not")
     assert not Path("evil").exists()
 
 

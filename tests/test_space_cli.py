@@ -115,12 +115,24 @@ def test_show_without_a_budget_counts_blocks_outside_the_bands_as_not_feasible(c
     assert "within" not in command("space", "show", "sk-paper")[1]
 
 
+def test_without_limits_everything_is_feasible_and_nothing_about_it_is_drawn(command):
+    out = command("space", "show", "sk-wide")[1]
+    assert "feasible    41,050,799 (100.0 %)" in out.splitlines()
+    assert "\nMedians are of 20,000 distinct" in out
+    out = command("space", "show", "sk-wide", "--budget-gflops", "99")[1]
+    assert "feasible    41,050,799 (100.0 %) within the budget" in out.splitlines()
+    out = command("space", "show", "sk-wide", "--budget-gflops", "4.5")[1]
+    assert "feasible    about 15," in out
+    assert "\nFeasible share and medians are of 20,000" in out
+
+
 def test_an_estimate_is_printed_with_its_interval(command, monkeypatch):
     monkeypatch.setattr("skexplore.union.MANY_STEPS", 1)
     out = command("space", "show", "sk-wide", "--budget-gflops", "4.5")[1]
     assert "at most 41,287,680 distinct architectures; about 41," in out
     assert "(95 %: 4" in out
     assert "20,000 distinct architectures drawn uniformly" in out
+    assert "feasible    about 41," in command("space", "show", "sk-wide")[1]
 
 
 def test_a_space_beyond_counting_says_so(command, monkeypatch):

@@ -151,6 +151,23 @@ def test_a_band_is_two_positive_numbers_in_order_or_null(name, band):
     assert lines[0].startswith(f"given.yaml: constraints.{name}: ")
 
 
+def test_a_band_is_shown_with_its_quotes():
+    lines = refusal(HEAD + "constraints: {gflops: [true, '4'], params_m: '29'}\n")
+    assert [line.split(": ")[2] for line in lines] == ["True", "'4'", "'29'"]
+
+
+@pytest.mark.parametrize("key", ["conditions", "constraints"])
+def test_a_key_with_nothing_under_it_is_called_empty(key):
+    (line,) = refusal(HEAD + f"{key}:\n")
+    assert line.startswith(f"given.yaml: {key}: empty; give ")
+    assert line.endswith("or leave the key out")
+
+
+def test_a_level_repeated_in_when_is_reported_once():
+    lines = refusal(HEAD + "conditions: [{when: {reduction: [8, 16, 8, 8]}, then: {fuse: sum}}]\n")
+    assert lines == ["given.yaml: conditions.1.when.reduction: level 8: given 3 times; once is enough"]
+
+
 @pytest.mark.parametrize("text", ["[3, 4]", "3", "{macs: [1, 2]}", "{1: [1, 2]}"])
 def test_constraints_are_a_mapping_of_known_costs(text):
     (line,) = refusal(HEAD + f"constraints: {text}\n")

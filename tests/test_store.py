@@ -12,7 +12,7 @@ from instant import TINY, die, error_of
 from skexplore.errors import StudyError, UserError
 from skexplore.recipe import PROFILES, Recipe
 from skexplore.record import trained
-from skexplore.search import search
+from skexplore.launch import search
 from skexplore.store import Store, archive, load_study
 
 
@@ -149,7 +149,7 @@ def test_reading_what_is_no_study(run):
         ({"budget_gflops": 1.0}, "cheapest block of sk-paper, k1g128"),
         ({"budget_params_m": 5.0}, "cheapest block"),
         ({"sampler": "grid"}, "known: tpe, random"),
-        ({"anchors": "all"}, "two or none"),
+        ({"anchors": "three"}, "two, table6, table7, all, none"),
         ({"trials": 0}, "at least 1"),
         ({"workers": 0}, "at least 1"),
         ({"seed": -1}, "between 0"),

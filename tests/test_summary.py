@@ -76,3 +76,8 @@ def test_the_network_is_left_as_it_was():
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
     assert sum(p.numel() for p in network.parameters()) == cost("k3+k3d2", "8x4d-1111-s2").params
+
+
+def test_kinds_are_torchs_names_of_layers():
+    rows = summarise_network(build("k3+k3d2", "8x4d-1111"), 32)
+    assert {row.kind for row in rows} == {"Conv2d", "BatchNorm2d", "BatchNorm1d", "Linear"}

@@ -253,3 +253,11 @@ def test_an_unknown_table_names_the_known_ones():
     assert table_names() == ["1", "2", "3", "4", "5", "6", "7", "S8", "S9"]
     with pytest.raises(UserError, match="must be one of 1, 2, 3"):
         reproduce("8")
+
+
+def test_the_floor_of_another_reading_is_told_at_both_cardinalities():
+    system = get_system("sknet29-floor32")
+    (placed,) = set(get_backbone(system.backbone).place(parse_blocks(system.block)))
+    assert placed.min_dim == 32
+    for word in (f"L = {placed.min_dim} in this network", "written L64", "cardinality 32"):
+        assert word in system.why

@@ -1,0 +1,57 @@
+"""What a planned search would train, and how long that takes on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skexplore.cost import arch_id, net_id
+from skexplore.launch import count_devices, is_study
+from skexplore.recipe import TrainSpec
+from skexplore.record import trained
+from skexplore.request import Plan
+from skexplore.runner import default_devices
+from skexplore.store import load_study
+from skexplore.throughput import measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a plan would train: search trials and anchor trainings still to do, images, and how long it takes."""
+
+    trials: int
+    anchors: int
+    images: int
+    images_per_second: float
+    seconds: float
+    devices: str
+
+
+def estimate(plan: Plan, workers: int | None, *, measure_for: float = 4.0) -> Estimate:
+    """Return what ``plan`` would train, by a speed measured here for ``measure_for`` seconds; nothing is written.
+
+    The speed is that of the paper's block; trials that a rung stops take less than is counted.
+    """
+    spec, devices = plan.spec, default_devices(workers)
+    old = load_study(spec.name).records if is_study(spec.name) else ()
+    done = {(r.arch_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
+    anchors = sum((arch_id(each.blocks), each.seed) not in done for each in plan.beside)
+    trials = max(0, plan.target - trained(old))
+    images = (trials + anchors) * spec.recipe.epochs * spec.split.train_images
+    block = "k3+k3d2"
+    example = TrainSpec(
+        block=block,
+        net_id=net_id(block, spec.body),
+        backbone=spec.backbone,
+        recipe=spec.recipe,
+        split=spec.split,
+        seed=spec.seed,
+    )
+    speed = measure(example, devices, measure_for)
+    return Estimate(
+        trials=trials,
+        anchors=anchors,
+        images=images,
+        images_per_second=speed,
+        seconds=images / speed,
+        devices=count_devices(devices),
+    )

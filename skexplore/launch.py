@@ -1,0 +1,264 @@
+"""``search`` and ``train``: from a request to a finished study."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import skexplore
+from skexplore import cifar
+from skexplore.block import Blocks
+from skexplore.coordinator import Coordinator, Progress, Work
+from skexplore.errors import StudyError, UserError
+from skexplore.ledger import Ledger
+from skexplore.recipe import get_profile
+from skexplore.record import Study, StudySpec
+from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training, stored_space
+from skexplore.runner import WorkerError, default_devices
+from skexplore.space import Space
+from skexplore.store import DATABASE_ERRORS, Store, check_continues, check_storage, load_study, study_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to know before the search begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Bytes of the data set fetched so far; ``what`` names the source."""
+
+    what: str
+    done: int
+    total: int
+
+
+Listener = Callable[[Progress | Fetch | Note], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a study is run, which changes nothing of its results.
+
+    workers: processes (None: one per GPU, else per core). time_limit: seconds. storage: an Optuna RDB URL instead
+    of the study's own SQLite file. data_dir: a folder with the data set; data_folder: arrays prepared elsewhere.
+    command: as typed. interrupts: how often the user asked to stop (once: after the epochs in hand, twice: now).
+    """
+
+    workers: int | None = None
+    time_limit: float | None = None
+    storage: str | None = None
+    data_dir: Path | None = None
+    data_folder: Path | None = None
+    command: str = ""
+    on_progress: Listener = lambda _: None
+    interrupts: Callable[[], int] = lambda: 0
+
+
+def search(
+    *,
+    budget_gflops: float | None = None,
+    budget_params_m: float | None = None,
+    space: str | Space = "sk-paper",
+    dataset: str | None = None,
+    trials: int | None = None,
+    study: str | None = None,
+    mode: str = "constrained",
+    sampler: str = "tpe",
+    pruner: str | None = None,
+    anchors: str = "two",
+    enqueue: tuple[Blocks, ...] = (),
+    profile: str | None = None,
+    backbone: str | None = None,
+    keep_weights: str = "front",
+    seed: int = 0,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    storage: str | None = None,
+    data_dir: Path | None = None,
+    data_folder: Path | None = None,
+    command: str = "",
+    on_progress: Listener = lambda _: None,
+    interrupts: Callable[[], int] = lambda: 0,
+) -> Study:
+    """Search ``space`` under a budget at the reference and return the study; the same call continues it.
+
+    What is searched is described by ``request.Request``, how it is run by ``Run``. Raises ``UserError`` before
+    anything is written if the request cannot be met, ``StudyError`` if the search had to end early,
+    ``KeyboardInterrupt`` if it was asked to.
+    """
+    request = Request(
+        budget_gflops=budget_gflops,
+        budget_params_m=budget_params_m,
+        space=space,
+        dataset=dataset,
+        trials=trials,
+        study=study,
+        mode=mode,
+        sampler=sampler,
+        pruner=pruner,
+        anchors=anchors,
+        enqueue=enqueue,
+        profile=profile or default_profile(),
+        backbone=backbone,
+        keep_weights=keep_weights,
+        seed=seed,
+    )
+    run = Run(
+        workers=workers,
+        time_limit=time_limit,
+        storage=storage,
+        data_dir=data_dir,
+        data_folder=data_folder,
+        command=command,
+        on_progress=on_progress,
+        interrupts=interrupts,
+    )
+    return run_plan(plan_search(request), run)
+
+
+def train(
+    blocks: Blocks,
+    *,
+    profile: str | None = None,
+    dataset: str | None = None,
+    backbone: str | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    study: str | None = None,
+    run: Run,
+) -> Study:
+    """Train the user's own ``blocks`` with ``seeds`` seeds from ``seed`` on, and return the study they are kept in.
+
+    With the name of an existing study its recipe is used and the records stand beside its anchors; else a study of
+    own trainings is begun or continued. Raises as ``search`` does.
+    """
+    if study is None or not is_study(study):
+        plan = plan_training(
+            blocks,
+            profile=profile or default_profile(),
+            dataset=dataset,
+            backbone=backbone,
+            seeds=seeds,
+            seed=seed,
+            study=study,
+        )
+        return run_plan(plan, run)
+    old = load_study(study)
+    spec = old.spec
+    for option, given, own in (
+        ("--profile", profile, spec.profile),
+        ("--dataset", dataset, spec.split.dataset),
+        ("--backbone", backbone, spec.backbone),
+    ):
+        if given is not None and given != own:
+            raise UserError(
+                f"{option} {given}: study {spec.name} has {own}, and its results must stay comparable"
+            )
+    spec.body.place(blocks)
+    plan = Plan(
+        spec=spec,
+        space=stored_space(spec),
+        target=old.target,
+        beside=own_trainings(blocks, seeds, seed),
+        wished=(),
+    )
+    return run_plan(plan, run, search=False)
+
+
+def default_profile() -> str:
+    """Return the profile for this machine: ``standard`` where there is a GPU, else ``quick``."""
+    return "standard" if default_devices(None)[0].startswith("cuda") else "quick"
+
+
+def count_devices(devices: list[str]) -> str:
+    """Return devices in words, such as ``2 x cpu``."""
+    return ", ".join(f"{count} x {device}" for device, count in Counter(devices).items())
+
+
+def is_study(name: str) -> bool:
+    """Return whether there is a study of that name already."""
+    try:
+        load_study(name)
+    except UserError:
+        return False
+    return True
+
+
+def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
+    """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
+    spec, devices = plan.spec, default_devices(run.workers)
+    folder = study_folder(spec.name)
+    check_storage(run.storage)
+    before = check_continues(folder, spec, run.storage)
+    run.on_progress(Note(text=_announcement(plan, len(devices), before, search=search)))
+
+    def fetching(what: str, done: int, total: int) -> None:
+        if run.interrupts():
+            raise KeyboardInterrupt
+        run.on_progress(Fetch(what=what, done=done, total=total))
+
+    data = run.data_folder or cifar.prepare(spec.split.dataset, data_dir=run.data_dir, progress=fetching)
+    try:
+        with Store(folder, spec, run.storage) as store:
+            ledger = Ledger(store, plan.space)
+            wished = [levels for levels in plan.wished if not ledger.knows(plan.space.decode(levels))]
+            work = Work(
+                target=plan.target if search else ledger.trained,
+                data_folder=data,
+                beside=plan.beside,
+                wished=tuple(wished),
+                time_limit=run.time_limit,
+            )
+            if search:
+                store.annotate(target=plan.target, command=run.command, environment=environment(devices))
+            reached = Coordinator(ledger, work, run.on_progress, run.interrupts).run(devices)
+            if search:
+                store.note_end(exhausted=not reached)
+    except (WorkerError, OSError, *DATABASE_ERRORS) as error:
+        raise StudyError(
+            f"{error}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
+        ) from error
+    return load_study(str(folder.absolute()))
+
+
+def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search: bool) -> str:
+    """Say in advance what will be trained, and by what."""
+    spec = plan.spec
+    by = f"{workers} {'worker' if workers == 1 else 'workers'}"
+    if not search or not plan.target:
+        text = f"study {spec.name}: {len(plan.beside)} trainings of your block; {by}"
+    else:
+        text = (
+            f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "
+            f"trained; {by}"
+        )
+    text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
+    if spec.rungs:
+        before_last = ", ".join(map(str, spec.rungs[:-1]))
+        text += f"\nrungs: trials may be stopped after {before_last} of {spec.rungs[-1]} epochs"
+    budgets = ("budget_gflops", "budget_params_m")
+    if before and any(getattr(before, name) != getattr(spec, name) for name in budgets):
+        text += "\nits budget was another: what is within the budget is derived anew for every trial"
+    return text
+
+
+def environment(devices: list[str]) -> dict[str, str]:
+    """Return versions and machine, as text."""
+    packages = ("torch", "torchvision", "optuna", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {
+        "skexplore": skexplore.__version__,
+        "python": platform.python_version(),
+        **versions,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": str(os.cpu_count()),
+        "workers": count_devices(devices),
+    }

@@ -1,0 +1,238 @@
+"""What a user asks of a search or a training, checked and turned into a study's specification."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_blocks
+from skexplore.coordinator import Beside
+from skexplore.decisions import Level
+from skexplore.encode import encode
+from skexplore.errors import UserError
+from skexplore.published import anchor_blocks
+from skexplore.recipe import Profile, get_profile, rung_epochs
+from skexplore.record import StudySpec
+from skexplore.sampling import SAMPLERS
+from skexplore.space import Space
+from skexplore.store import check_name
+from skexplore.survey import check_budget
+
+MODES = ("constrained", "pareto")
+PRUNERS = ("rungs", "none")
+KEEP_WEIGHTS = ("front", "all", "none")
+MAX_SEED = 2**31 - 1
+_TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A search as it is asked for.
+
+    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. trials: distinct
+    architectures to train over the study's life. dataset, pruner, backbone, trials: None for the profile's.
+    """
+
+    budget_gflops: float | None = None
+    budget_params_m: float | None = None
+    space: str | Space = "sk-paper"
+    dataset: str | None = None
+    trials: int | None = None
+    study: str | None = None
+    mode: str = "constrained"
+    sampler: str = "tpe"
+    pruner: str | None = None
+    anchors: str = "two"
+    enqueue: tuple[Blocks, ...] = ()
+    profile: str = "quick"
+    backbone: str | None = None
+    keep_weights: str = "front"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A checked request: what the study is, and what one run of it is to do."""
+
+    spec: StudySpec
+    space: Space
+    target: int
+    beside: tuple[Beside, ...]
+    wished: tuple[dict[str, Level], ...]
+
+
+def plan_search(request: Request) -> Plan:
+    """Check ``request`` and return what it means; raises ``UserError``."""
+    space = request.space if isinstance(request.space, Space) else Space.load(request.space)
+    profile = _profile(request.profile, request.dataset, request.backbone)
+    for option, value, allowed in (
+        ("--sampler", request.sampler, SAMPLERS),
+        ("--mode", request.mode, MODES),
+        ("--keep-weights", request.keep_weights, KEEP_WEIGHTS),
+    ):
+        if value not in allowed:
+            raise UserError(f"{option} {value}: must be one of {', '.join(allowed)}")
+    if request.mode == "constrained" and request.budget_gflops is None and request.budget_params_m is None:
+        raise UserError(
+            "give a budget, for example --budget-gflops 4.5, or --mode pareto to search without one"
+        )
+    target = profile.trials if request.trials is None else request.trials
+    if target < 1:
+        raise UserError(f"--trials {target}: must be at least 1")
+    check_seed(request.seed)
+    anchors = [Beside(blocks=b, seed=s) for b, s in _anchors(request.anchors, profile, request.seed)]
+    space.check_buildable(get_backbone(profile.backbone))
+    check_budget(space, request.budget_gflops, request.budget_params_m)
+    spec = StudySpec(
+        name=_default_name(request, space, profile) if request.study is None else check_name(request.study),
+        **_of_space(space),  # type: ignore[arg-type]
+        budget_gflops=request.budget_gflops,
+        budget_params_m=request.budget_params_m,
+        profile=profile.name,
+        backbone=profile.backbone,
+        recipe=profile.recipe,
+        split=profile.split,
+        sampler=request.sampler,
+        mode=request.mode,
+        rungs=_rungs(request.pruner, profile),
+        keep_weights=request.keep_weights,
+        anchors=request.anchors,
+        anchor_seeds=profile.anchor_seeds,
+        seed=request.seed,
+    )
+    wished = tuple(encode(space, blocks) for blocks in request.enqueue)
+    return Plan(spec=spec, space=space, target=target, beside=tuple(anchors), wished=wished)
+
+
+def plan_training(
+    blocks: Blocks,
+    *,
+    profile: str,
+    dataset: str | None,
+    backbone: str | None,
+    seeds: int,
+    seed: int,
+    study: str | None,
+) -> Plan:
+    """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
+    settings = _profile(profile, dataset, backbone)
+    get_backbone(settings.backbone).place(blocks)
+    space = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})
+    suffix = f"-{backbone}" if backbone else ""
+    name = f"{settings.split.dataset}-own-{settings.name}{suffix}-s{seed}"
+    spec = StudySpec(
+        name=name if study is None else check_name(study),
+        **_of_space(space),  # type: ignore[arg-type]
+        budget_gflops=None,
+        profile=settings.name,
+        backbone=settings.backbone,
+        recipe=settings.recipe,
+        split=settings.split,
+        sampler="none",
+        anchors="none",
+        anchor_seeds=0,
+        seed=seed,
+    )
+    return Plan(spec=spec, space=space, target=0, beside=own_trainings(blocks, seeds, seed), wished=())
+
+
+def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Beside, ...]:
+    """Return the trainings of a user's block with ``seeds`` seeds from ``seed`` on; raises ``UserError``."""
+    check_seed(seed)
+    if not 1 <= seeds <= 1000:
+        raise UserError(f"--seeds {seeds}: must be between 1 and 1000")
+    form = canonical_at_reference(blocks)
+    return tuple(Beside(blocks=form, seed=seed + number, chosen_by="user") for number in range(seeds))
+
+
+def stored_space(spec: StudySpec) -> Space:
+    """Return the space of a study as it was when the study began."""
+    return Space(
+        name=spec.space,
+        description="",
+        base=parse_block(spec.space_base or "k3"),
+        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
+        conditions=spec.space_conditions,
+        band_gflops=spec.band_gflops,
+        band_params_m=spec.band_params_m,
+    )
+
+
+def check_seed(seed: int) -> None:
+    """Raise ``UserError`` unless ``seed`` can be one."""
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"--seed {seed}: must be between 0 and {MAX_SEED}")
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds that ``1h30m``, ``10m`` or ``90s`` (or ``90``) mean; raises ``UserError``."""
+    match = _TIME.fullmatch(text.strip())
+    hours, minutes, seconds = (int(match[key] or 0) if match else 0 for key in "hms")
+    total = 3600 * hours + 60 * minutes + seconds
+    if total < 1:
+        raise UserError(f"--time-limit {text!r}: must be a time such as 90s, 10m or 1h30m")
+    return float(total)
+
+
+def _profile(name: str, dataset: str | None, backbone: str | None) -> Profile:
+    profile = get_profile(name)
+    profile = profile if dataset is None else profile.on(dataset)
+    if backbone is None:
+        return profile
+    body = get_backbone(backbone)
+    if body.resolution != REFERENCE.resolution:
+        return replace(profile, backbone=body.name)
+    raise UserError(
+        f"--backbone {backbone}: made for images of {body.resolution} pixels, which CIFAR has not; take sknet29 or a "
+        "proxy such as 16x4d-1111"
+    )
+
+
+def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:
+    if pruner is None:
+        return profile.rungs
+    if pruner not in PRUNERS:
+        raise UserError(f"--pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    if pruner == "none" or profile.rungs:
+        return profile.rungs if pruner == "rungs" else ()
+    for eta in (3, 2):
+        if profile.recipe.epochs % eta == 0:
+            return rung_epochs(profile.recipe.epochs // eta, eta, profile.recipe.epochs)
+    raise UserError(
+        f"--pruner rungs: {profile.recipe.epochs} epochs of the profile {profile.name} cannot be cut into rungs; "
+        "take another profile"
+    )
+
+
+def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Blocks, int]]:
+    body, seeds = get_backbone(profile.backbone), range(seed, seed + profile.anchor_seeds)
+    found = [parse_blocks(block) for block in anchor_blocks(which)]
+    for blocks in found:
+        body.place(blocks)
+    return [(blocks, each) for blocks in found for each in seeds]
+
+
+def _of_space(space: Space) -> dict[str, object]:
+    return {
+        "space": space.name,
+        "space_hash": space.hash,
+        "space_base": str(space.base),
+        "space_decisions": {path: list(levels) for path, levels in space.decisions.items()},
+        "space_conditions": space.conditions,
+        "band_gflops": space.band_gflops,
+        "band_params_m": space.band_params_m,
+    }
+
+
+def _default_name(request: Request, space: Space, profile: Profile) -> str:
+    """Return ``<dataset>-<space>-<budget>g-<profile>-s<seed>``, with what is not the default after it."""
+    short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
+    sizes = [(request.budget_gflops, "g"), (request.budget_params_m, "m")]
+    size = "".join(f"{amount:g}{unit}-".replace("+", "") for amount, unit in sizes if amount is not None)
+    parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]
+    parts += [request.mode] if request.mode != "constrained" else []
+    parts += [request.sampler] if request.sampler != "tpe" else []
+    parts += [request.backbone] if request.backbone else []
+    return check_name("-".join(parts))

@@ -1,0 +1,198 @@
+"""The other ways to search: two objectives, other samplers, another database, a time limit, other anchors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from instant import error_of, rugged
+
+import skexplore
+from skexplore.errors import UserError
+from skexplore.launch import Run, train
+from skexplore.published import anchor_blocks
+from skexplore.record import pareto_front
+from skexplore.request import seconds_of
+from skexplore.store import archive, load_study
+
+
+def test_pareto_mode_tells_the_sampler_error_and_macs(run):
+    study = run(rugged, mode="pareto", trials=8, study="p")
+    stored = optuna.load_study(study_name="p", storage="sqlite:///studies/p/study.db")
+    assert len(stored.directions) == 2
+    for trial, record in zip(stored.trials, study.searched, strict=True):
+        if record.status == "complete":
+            assert trial.values == [record.val_error, record.ref_macs / 1e9]
+    front = {study.searched[trial.number].number for trial in stored.best_trials}
+    assert front == {r.number for r in pareto_front(study.eligible(), lambda r: r.ref_macs)}
+    with pytest.raises(UserError, match="another mode"):
+        run(trials=8, study="p")
+
+
+def test_pareto_mode_needs_no_budget_and_the_other_does(run):
+    study = run(rugged, mode="pareto", budget_gflops=None, trials=3, study="free")
+    assert all(r.status != "over_budget" for r in study.searched)
+    assert study.spec.name == "free"
+    with pytest.raises(UserError, match="give a budget"):
+        run(budget_gflops=None)
+
+
+def test_pareto_mode_stops_at_rungs_too_and_resumes_to_the_trial(run):
+    whole = run(rugged, mode="pareto", profile="rungs", study="whole")
+    assert {"complete", "stopped"} <= {r.status for r in whole.searched}
+    count = 0
+
+    def answer(job):
+        nonlocal count
+        count += 1
+        if count > 8:
+            raise KeyboardInterrupt
+        return rugged(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(answer, mode="pareto", profile="rungs", study="cut")
+    again = run(rugged, mode="pareto", profile="rungs", study="cut")
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+@pytest.mark.parametrize("mode", ["constrained", "pareto"])
+@pytest.mark.parametrize("sampler", ["random", "nsga2", "gp"])
+def test_every_sampler_searches_and_resumes_to_the_trial(run, sampler, mode):
+    trials = 14 if sampler == "nsga2" else 4  # beyond NSGA-II's first generation
+    options = {"sampler": sampler, "mode": mode, "trials": trials, "anchors": "none"}
+    whole = run(rugged, study="whole", **options)
+    run(rugged, study="cut", **(options | {"trials": trials - 2}))
+    again = run(rugged, study="cut", **options)
+    assert {r.sampler for r in whole.searched} == {sampler}
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+    refused = [r for r in whole.searched if r.status == "over_budget"]
+    assert all(r.images == 0 for r in refused)
+
+
+def test_a_study_may_live_in_another_database(run, tmp_path):
+    url = f"sqlite:///{tmp_path / 'many.db'}"
+    one = run(storage=url, trials=2, study="one")
+    two = run(storage=url, trials=3, study="two")
+    assert {s.study_name for s in optuna.get_all_study_summaries(url)} >= {"one", "two"}
+    assert not Path("studies/one/study.db").exists()
+    assert (len(one.searched), load_study("one").records) == (len(one.searched), one.records)
+    assert run(trials=3, study="two").records == two.records  # the address is remembered
+    with pytest.raises(UserError, match="is kept in"):
+        run(storage=f"sqlite:///{tmp_path / 'other.db'}", trials=3, study="two")
+    archive("two", tmp_path / "kept")
+    assert load_study(str(tmp_path / "kept")).records == two.records
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "not a database URL"),
+        ("redis://host/0", "unknown scheme"),
+        ("sqlite:///nowhere/at/all.db", "in a folder that exists"),
+        ("sqlite://", "must name a file"),
+    ],
+)
+def test_a_database_that_cannot_be_is_refused_before_anything_is_written(run, url, message):
+    with pytest.raises(UserError, match=message):
+        run(storage=url)
+    assert not Path("studies").exists()
+
+
+def test_a_password_is_not_kept_in_the_command(command, monkeypatch):
+    from skexplore import cli_search
+
+    monkeypatch.setattr("sys.argv", ["skexplore", "search", "--storage", "postgresql://me:secret@host/db"])
+    assert "secret" not in cli_search._command()
+    monkeypatch.setattr("sys.argv", ["skexplore", "search", "--storage=postgresql://me:secret@host/db"])
+    assert "secret" not in cli_search._command()
+
+
+def test_a_time_limit_ends_the_run_and_the_same_call_goes_on(run):
+    def slow(job):
+        time.sleep(0.3)
+        return error_of(job)
+
+    notes = []
+    part = run(slow, trials=5, time_limit=0.5, on_progress=notes.append)
+    assert part.state == "interrupted"
+    assert any("time limit is reached" in getattr(event, "text", "") for event in notes)
+    whole = run(trials=5)
+    assert (whole.state, len([r for r in whole.searched if r.status == "complete"])) == ("finished", 5)
+    finished = [r for r in part.records if r.status != "running"]
+    assert finished
+    assert set(finished) <= set(whole.records)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("90", 90), ("10m", 600), ("1h30m", 5400), ("2h", 7200)]
+)
+def test_times(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5m", "1d", "10 minutes", "m"])
+def test_no_times(text):
+    with pytest.raises(UserError, match="must be a time such as"):
+        seconds_of(text)
+
+
+def test_anchors_are_the_rows_of_the_tables(run):
+    assert len(anchor_blocks("table6")) == 5
+    assert len(anchor_blocks("table7")) == 11
+    assert set(anchor_blocks("all")) == set(anchor_blocks("table6")) | set(anchor_blocks("table7"))
+    study = run(anchors="table6", trials=1)
+    assert len(study.anchors) == 5 * 2
+    assert {r.block for r in study.anchors} == set(anchor_blocks("table6"))
+
+
+@pytest.mark.parametrize(("keep", "files"), [("all", 4), ("none", 0)])
+def test_weights_are_kept_as_asked(run, keep, files):
+    def answer(job):
+        path = Path(job.study_folder) / "weights" / f"{job.spec.key}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"weights")
+        return error_of(job)
+
+    run(answer, trials=4, anchors="none", keep_weights=keep)
+    assert len(list(Path("studies/s/weights").glob("*"))) == files
+
+
+def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic_data, monkeypatch):
+    before = run(trials=3)
+    options = Run(workers=1, data_folder=synthetic_data)
+    study = train(skexplore.block.parse_blocks("k3+k1/r8"), seeds=2, study="s", run=options)
+    own = [r for r in study.anchors if r.sampler == "user"]
+    assert [(r.block, r.seed, r.status) for r in own] == [
+        ("k1+k3/r8", 0, "complete"),
+        ("k1+k3/r8", 1, "complete"),
+    ]
+    assert study.searched == before.searched
+    assert (study.target, study.command) == (before.target, before.command)
+    assert (
+        train(skexplore.block.parse_blocks("k1+k3/r8"), seeds=2, study="s", run=options).records
+        == study.records
+    )
+    with pytest.raises(UserError, match="must stay comparable"):
+        train(skexplore.block.parse_blocks("k3"), profile="quick", study="s", run=options)
+    assert run(trials=3).records == study.records
+
+
+def test_an_own_block_is_trained_in_a_study_of_its_own(run, synthetic_data):
+    run.pool = None
+    run(trials=1)  # installs the instant pool
+    options = Run(workers=1, data_folder=synthetic_data)
+    study = train(skexplore.block.parse_blocks("k3+k3d3"), profile="tiny", seeds=3, run=options)
+    assert study.spec.name == "synthetic-own-tiny-s0"
+    assert [r.status for r in study.records] == ["complete"] * 3
+    assert study.state == "finished"
+
+
+def test_trials_as_a_table(run):
+    study = run(trials=2)
+    table = load_study("s").trials()
+    assert list(table["number"]) == [r.number for r in study.records]
+    assert {"block", "status", "val_error", "ref_macs"} <= set(table.columns)
+    assert callable(skexplore.search)
+    assert callable(skexplore.load_study)

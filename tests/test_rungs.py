@@ -1,0 +1,156 @@
+"""Rungs: who goes on, what is kept of who does not, and that a cut search ends as an uncut one."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from instant import rugged
+
+from skexplore.block import parse_blocks
+from skexplore.errors import UserError
+from skexplore.job import Outcome
+from skexplore.recipe import PROFILES, rung_epochs
+from skexplore.record import trained
+from skexplore.rungs import RungValue, goes_on
+
+values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
+
+
+def test_rungs_are_powers_of_eta_and_end_with_the_recipe():
+    assert rung_epochs(3, 3, 27) == (3, 9, 27)
+    assert rung_epochs(5, 2, 20) == (5, 10, 20)
+    with pytest.raises(UserError, match="not 3 times a power"):
+        rung_epochs(3, 3, 30)
+    for profile in PROFILES.values():
+        assert not profile.rungs or profile.rungs[-1] == profile.recipe.epochs
+
+
+@given(values, st.lists(values, max_size=12), st.sampled_from([2, 3]))
+def test_the_best_and_the_front_of_a_rung_go_on(own, rivals, eta):
+    better = [rival for rival in rivals if rival.error < own.error]
+    dominated = any(
+        r.error <= own.error and r.macs <= own.macs and (r.error, r.macs) != (own.error, own.macs)
+        for r in rivals
+    )
+    best = len(better) * eta < len(rivals) + 1  # fewer better ones than a share of 1/eta holds
+    assert goes_on(own, rivals, eta) is (best or not dominated)
+
+
+@given(values, st.lists(values, max_size=8), st.randoms())
+def test_the_order_of_rivals_does_not_matter(own, rivals, random):
+    before = goes_on(own, rivals, 3)
+    random.shuffle(rivals)
+    assert goes_on(own, rivals, 3) is before
+
+
+def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run):
+    study = run(rugged, profile="rungs", study="r")
+    stopped = [r for r in study.searched if r.status == "stopped"]
+    complete = [r for r in study.searched if r.status == "complete"]
+    assert stopped
+    assert complete
+    assert trained(study.records) == len(stopped) + len(complete) == 6
+    for record in stopped:
+        assert record.epochs == len(record.curve) == (1, 3, 9)[record.rung] < 9
+        assert record.images == record.epochs * study.spec.split.train_images
+        assert record.val_error == record.curve[-1].val_error
+        assert "neither in its best 1/3 nor on its front" in record.reason
+    for record in complete:
+        assert (record.epochs, record.rung) == (9, 2)
+    assert all(anchor.epochs == 9 for anchor in study.anchors)
+    assert set(study.front()) <= set(complete)
+    # each segment was asked for once: no epoch is trained twice
+    untils = [job.until for job in run.pool.jobs if job.spec.key == complete[-1].key]
+    assert untils == [1, 3, 9]
+
+
+def test_every_stop_is_what_the_rule_says_of_what_was_known_then(run):
+    study = run(rugged, profile="rungs", study="r")
+    order = [r for r in study.searched if r.curve]
+    for index, record in enumerate(order):  # one worker: trials end in the order of their numbers
+        for rung, epochs in enumerate(study.spec.rungs[:-1]):
+            if record.at(epochs) is None:
+                break
+            rivals = [
+                RungValue(error=other.at(epochs), macs=other.ref_macs)
+                for other in order[:index]
+                if other.at(epochs) is not None
+            ]
+            own = RungValue(error=record.at(epochs), macs=record.ref_macs)
+            assert goes_on(own, rivals, 3) is (record.rung > rung), record.number
+
+
+def test_the_sampler_and_plain_optuna_see_the_values_at_rungs(run):
+    study = run(rugged, profile="rungs", study="r")
+    stored = optuna.load_study(study_name="r", storage="sqlite:///studies/r/study.db")
+    for trial, record in zip(stored.trials, study.searched, strict=True):
+        if record.curve and record.origin == "search":
+            expected = {epochs: record.at(epochs) for epochs in (1, 3, 9) if record.at(epochs) is not None}
+            assert trial.intermediate_values == expected
+        if record.status == "stopped":
+            assert trial.state is optuna.trial.TrialState.PRUNED
+
+
+def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run):
+    whole = run(rugged, study="whole", profile="rungs", trials=6)
+    for cut in (3, 6, 9, 12):
+        count = 0
+
+        def answer(job, cut=cut):
+            nonlocal count
+            count += 1
+            if count > cut:
+                raise KeyboardInterrupt
+            return rugged(job)
+
+        name = f"cut{cut}"
+        with pytest.raises(KeyboardInterrupt):
+            run(answer=answer, study=name, profile="rungs", trials=6)
+        again = run(rugged, study=name, profile="rungs", trials=6)
+        assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+def test_what_diverged_later_competes_no_more(run):
+    def answer(job):
+        if job.until == 9 and job.spec.block == "k1":
+            return Outcome(key=job.spec.key, status="diverged", reason="loss is nan")
+        return rugged(job)
+
+    study = run(answer=answer, profile="rungs", study="r")
+    assert {r.status for r in study.searched if r.curve} <= {"complete", "stopped", "diverged"}
+
+
+def test_a_stopped_network_is_not_trained_again(run):
+    study = run(rugged, profile="rungs", study="r")
+    stopped = {r.net_id for r in study.searched if r.status == "stopped"}
+    replays = [r for r in study.searched if r.status == "replay" and r.net_id in stopped]
+    assert all("stopped as" in r.reason for r in replays)
+    keys = [r.key for r in study.searched if r.curve and r.origin == "search" and not r.replay_of]
+    assert len(keys) == len(set(keys))
+
+
+def test_no_rungs_on_request_and_rungs_where_the_profile_has_none(run, command):
+    none = run(profile="rungs", pruner="none", study="none", trials=2)
+    assert none.spec.rungs == ()
+    assert all(r.epochs == 9 for r in none.searched if r.curve)
+    own = run(pruner="rungs", study="own", trials=2)
+    assert own.spec.rungs == (1, 2)
+    with pytest.raises(UserError, match="another rungs"):
+        run(study="own", trials=2)
+    code, _, err = command("search", "--budget-gflops", "4.5", "--profile", "smoke", "--pruner", "rungs")
+    assert code == 2
+    assert "cannot be cut into rungs" in err
+
+
+def test_a_trial_may_be_wished_for(run):
+    wished = (parse_blocks("k3+k3d2"), parse_blocks("k1+k3/r8"))
+    study = run(enqueue=wished, trials=3, anchors="none")
+    assert [r.block for r in study.searched[:2]] == ["k3+k3d2", "k1+k3/r8"]
+    assert [r.sampler for r in study.searched[:2]] == ["enqueued", "enqueued"]
+    assert {r.sampler for r in study.searched[2:]} == {"tpe"}
+    again = run(enqueue=wished, trials=3, anchors="none")
+    assert again.records == study.records
+    with pytest.raises(UserError, match="is not in the space"):
+        run(enqueue=(parse_blocks("k3+k3d2/r3"),))

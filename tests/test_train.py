@@ -1,0 +1,181 @@
+"""Training in segments, by both schedules, and what a job leaves behind at a rung and at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from skexplore import trial
+from skexplore.cost import net_id
+from skexplore.job import Job
+from skexplore.recipe import Recipe, Split, TrainSpec
+from skexplore.train import Data, learning_rate, prepare, train_segment
+
+BACKBONE = "8x4d-1111-s2"
+STEPS = Recipe(epochs=4, batch_size=32, schedule="steps", nesterov=False)
+ONE_CYCLE = Recipe(epochs=4, batch_size=32)
+
+
+def spec(recipe: Recipe = ONE_CYCLE, **changes) -> TrainSpec:
+    base = TrainSpec(
+        block="k3+k3d2",
+        net_id=net_id("k3+k3d2", BACKBONE),
+        backbone=BACKBONE,
+        recipe=recipe,
+        split=Split(dataset="synthetic", train_images=96, val_images=40),
+        seed=0,
+    )
+    return replace(base, **changes)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def data() -> Data:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(count):
+        images = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
+        return images, torch.randint(10, (count,), generator=generator)
+
+    images, labels = draw(96)
+    val_images, val_labels = draw(40)
+    return Data(images=images, labels=labels, val_images=val_images, val_labels=val_labels)
+
+
+def bits(network, curve):
+    """Everything a training gives but the time it took."""
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    return state, [(e.epoch, e.train_loss, e.val_loss, e.val_error) for e in curve]
+
+
+def assert_same_bits(one, two):
+    assert one[1] == two[1]
+    assert one[0].keys() == two[0].keys()
+    assert all(torch.equal(one[0][name], two[0][name]) for name in one[0])
+
+
+def test_steps_are_a_tenth_from_half_of_the_training_and_a_hundredth_from_three_quarters():
+    recipe = Recipe(epochs=300, lr=0.1, schedule="steps")
+    assert [learning_rate(recipe, step, 1000) for step in (0, 499, 500, 749, 750, 999)] == [
+        0.1,
+        0.1,
+        0.01,
+        0.01,
+        0.001,
+        0.001,
+    ]
+
+
+def test_an_unknown_schedule_is_not_taken_for_another():
+    with pytest.raises(AssertionError, match="cosine"):
+        learning_rate(Recipe(epochs=1, schedule="cosine"), 0, 10)
+
+
+def test_the_recipe_says_whether_nesterov_and_the_data_set_how_many_classes():
+    network, optimizer = prepare(spec(STEPS, split=Split(classes=100)), "cpu")
+    assert network.classifier.out_features == 100
+    assert optimizer.defaults["nesterov"] is False
+    assert prepare(spec(), "cpu")[1].defaults["nesterov"] is True
+
+
+@pytest.mark.parametrize("recipe", [ONE_CYCLE, STEPS], ids=lambda recipe: recipe.schedule)
+def test_cut_into_segments_a_training_is_the_same_to_the_bit(data, tmp_path, recipe):
+    whole = bits(*train_segment(spec(recipe), data, checkpoint=tmp_path / "whole", until=4))
+    again = bits(*train_segment(spec(recipe), data, checkpoint=tmp_path / "again", until=4))
+    assert_same_bits(whole, again)
+    for until in (1, 3, 4):
+        cut = bits(*train_segment(spec(recipe), data, checkpoint=tmp_path / "cut", until=until))
+        assert cut[1] == whole[1][:until]
+    assert_same_bits(whole, cut)
+
+
+def test_a_checkpoint_at_the_end_of_the_segment_is_returned_as_it_is(data, tmp_path):
+    checkpoint = tmp_path / "c.pt"
+    network, curve = train_segment(spec(), data, checkpoint=checkpoint, until=2)
+    written = checkpoint.read_bytes()
+
+    def told(_epoch):
+        raise AssertionError("nothing was left to train")
+
+    again, stored = train_segment(spec(), data, checkpoint=checkpoint, until=2, on_epoch=told)
+    assert stored == curve  # with its seconds
+    assert_same_bits(bits(network, curve), bits(again, stored))
+    assert checkpoint.read_bytes() == written
+
+
+def test_the_checkpoint_is_on_disk_before_anyone_hears_of_its_epoch(data, tmp_path):
+    checkpoint, seen = tmp_path / "c.pt", []
+
+    def look(epoch):
+        seen.append(len(torch.load(checkpoint, weights_only=True)["curve"]) == epoch.epoch)
+        return True
+
+    train_segment(spec(), data, checkpoint=checkpoint, until=2, on_epoch=look)
+    assert seen == [True, True]
+
+
+def test_every_piece_of_work_is_told_of(data, tmp_path):
+    laps = []
+    train_segment(spec(), data, checkpoint=tmp_path / "c", until=1, lap=laps.append)
+    assert laps[0] == "network"
+    assert laps[-1] == "checkpoints"
+    assert laps.count("updates") == laps.count("training batches") == 3
+    assert laps.count("validation forward") == laps.count("validation batches") == 1
+
+
+@pytest.fixture
+def job(synthetic_data) -> Job:
+    return Job(
+        spec=spec(), until=2, study_folder=str(Path("study").absolute()), data_folder=str(synthetic_data)
+    )
+
+
+def test_a_segment_before_the_last_completes_with_a_checkpoint_and_no_weights(job):
+    outcome = trial.run_job(job, "cpu", lambda _: True)
+    assert (outcome.status, len(outcome.curve)) == ("complete", 2)
+    assert len(torch.load(job.checkpoint, weights_only=True)["curve"]) == 2
+    assert not Path("study/weights").exists()
+    last = trial.run_job(replace(job, until=4), "cpu", lambda _: True)
+    assert (last.status, last.curve[:2]) == ("complete", outcome.curve)
+    assert (Path("study/weights") / f"{job.spec.key}.safetensors").exists()
+
+
+def test_a_segment_told_to_end_at_its_end_is_complete(job):
+    assert trial.run_job(job, "cpu", lambda epoch: epoch.epoch < 2).status == "complete"
+    assert trial.run_job(job, "cpu", lambda epoch: False).status == "complete"  # nothing is left of it
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory: OutOfMemoryError: CUDA"),
+        (MemoryError(), "out of memory: MemoryError"),
+        (RuntimeError("no kernel"), "RuntimeError: no kernel"),
+        (ValueError("what to allocate"), "ValueError: what"),
+    ],
+)
+def test_running_out_of_memory_is_said_first(job, monkeypatch, error, reason):
+    def fail(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr(trial, "train_segment", fail)
+    outcome = trial.run_job(job, "cpu", lambda _: True)
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith(reason)
+
+
+def test_what_torch_says_when_the_memory_of_a_machine_is_spent_is_known(job, monkeypatch):
+    monkeypatch.setattr(trial, "train_segment", lambda *_args, **_options: torch.empty(2**55))
+    outcome = trial.run_job(job, "cpu", lambda _: True)
+    assert outcome.status == "failed"
+    assert outcome.reason.startswith("out of memory: RuntimeError")
