@@ -1,0 +1,130 @@
+"""``skexplore search`` and ``train`` as a user types them, with instant trainings on synthetic data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from instant import InstantPool
+
+from skexplore import cifar, coordinator, estimate
+from skexplore.record import COLUMNS
+
+
+@pytest.fixture
+def instant(monkeypatch, tiny, synthetic_data) -> None:
+    monkeypatch.setattr(coordinator, "Pool", InstantPool)
+    monkeypatch.setattr(cifar, "prepare", lambda *_, **__: synthetic_data)
+
+
+SEARCH = ("search", "--budget-gflops", "4.5", "--profile", "tiny", "--workers", "1")
+
+
+def test_search_as_json(command, instant):
+    code, out, _ = command(*SEARCH, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["study"], found["trained"], found["state"]) == (
+        "synthetic-sk-paper-4.5g-tiny-s0",
+        4,
+        "finished",
+    )
+    assert list(found["front"][0]) == list(COLUMNS)
+
+
+def test_default_names_say_what_is_not_the_default(command, instant):
+    for more, name in (
+        (["--sampler", "random"], "synthetic-sk-paper-4.5g-tiny-s0-random"),
+        (["--mode", "pareto", "--budget-params", "27"], "synthetic-sk-paper-4.5g-27m-tiny-s0-pareto"),
+        (["--space", "sk-cifar", "--seed", "3"], "synthetic-sk-cifar-4.5g-tiny-s3"),
+        (["--backbone", "16x4d-1111-s2"], "synthetic-sk-paper-4.5g-tiny-s0-16x4d-1111-s2"),
+    ):
+        code, out, err = command(*SEARCH, "--trials", "1", "--anchors", "none", "--json", *more)
+        assert code == 0, err
+        assert json.loads(out)["study"] == name
+
+
+def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch):
+    monkeypatch.setattr(estimate, "measure", lambda *_: 128.0)
+    code, out, _ = command(*SEARCH, "--plan")
+    assert code == 0
+    assert "4 search trials and 4 anchor trainings to go" in out
+    found = json.loads(command(*SEARCH, "--plan", "--json")[1])
+    assert (found["trials"], found["images"], found["images_per_second"], found["seconds"]) == (
+        4,
+        2048,
+        128.0,
+        16.0,
+    )
+    assert {"space", "size", "feasible", "cheapest"} <= set(found)
+    assert not any(Path.cwd().iterdir())
+    command(*SEARCH)
+    again = json.loads(command(*SEARCH, "--plan", "--json", "--trials", "6")[1])
+    assert (again["trials"], again["anchors"]) == (2, 0)
+
+
+def test_training_an_own_block(command, instant):
+    code, out, err = command("train", "k3+k1/r8", "--profile", "tiny", "--seeds", "2", "--workers", "1")
+    assert code == 0, err
+    assert out.count("yours") == 2
+    code, out, _ = command(
+        "train", "k3+k1/r8", "--profile", "tiny", "--seeds", "2", "--workers", "1", "--json"
+    )
+    found = json.loads(out)
+    assert (found["study"], len(found["trainings"])) == ("synthetic-own-tiny-s0", 2)
+    command(*SEARCH, "--study", "s")
+    code, out, _ = command("train", "k3+k1/r8", "--study", "s", "--workers", "1")
+    assert code == 0
+    assert (out.count("yours"), out.count("anchor")) == (1, 4)
+    assert json.loads(command("status", "s", "--json")[1])["trained"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search"], "give a budget"),
+        ([*SEARCH, "--mode", "both"], "must be one of constrained, pareto"),
+        ([*SEARCH, "--sampler", "grid"], "must be one of tpe, random, nsga2, gp"),
+        ([*SEARCH, "--pruner", "median"], "must be one of rungs, none"),
+        ([*SEARCH, "--anchors", "three"], "must be one of two, table6"),
+        ([*SEARCH, "--keep-weights", "some"], "must be one of front, all, none"),
+        ([*SEARCH, "--dataset", "mnist"], "unknown dataset"),
+        ([*SEARCH, "--backbone", "sknet50"], "images of 224 pixels"),
+        ([*SEARCH, "--storage", "redis://host"], "unknown scheme"),
+        ([*SEARCH, "--time-limit", "soon"], "must be a time such as"),
+        ([*SEARCH, "--enqueue", "k4"], "must be odd"),
+        ([*SEARCH, "--enqueue", "k3+k3d2/r3"], "is not in the space"),
+        ([*SEARCH, "--study", "../escape"], "study name"),
+        ([*SEARCH, "--study", "<b>bold</b>"], "study name"),
+        ([*SEARCH, "--workers", "0"], "must be at least 1"),
+        (["train", "k3", "--seeds", "0"], "--seeds 0"),
+        (["train", "k3g3"], "groups that do"),
+        (["train", "k3", "--profile", "fast"], "unknown profile"),
+    ],
+)
+def test_bad_requests_exit_2_with_a_message_and_write_nothing(command, instant, arguments, message):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not any(Path.cwd().iterdir())
+
+
+def test_another_space_mode_or_profile_for_an_existing_study_is_refused(command, instant):
+    assert command(*SEARCH, "--study", "s")[0] == 0
+    before = Path("studies/s/study.db").read_bytes()
+    for more, what in (
+        (["--space", "sk-cifar"], "another space"),
+        (["--mode", "pareto"], "another mode"),
+        (["--profile", "rungs"], "another recipe"),
+        (["--seed", "1"], "another seed"),
+    ):
+        code, _, err = command(*SEARCH, "--study", "s", *more)
+        assert (code, what in err) == (2, True), err
+    assert Path("studies/s/study.db").read_bytes() == before
+
+
+def test_help_says_what_other_samplers_do_not_learn(command):
+    out = command("search", "--help")[1]
+    assert "teach nsga2 and gp" in out.replace("\n", " ").replace("  ", " ")
