@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported: small networks are slower on two threads
+
 from instant import RUNGS, TINY, InstantPool
 
 from skexplore import coordinator

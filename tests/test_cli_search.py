@@ -51,12 +51,10 @@ def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch)
     assert code == 0
     assert "4 search trials and 4 anchor trainings to go" in out
     found = json.loads(command(*SEARCH, "--plan", "--json")[1])
-    assert (found["trials"], found["images"], found["images_per_second"], found["seconds"]) == (
-        4,
-        2048,
-        128.0,
-        16.0,
-    )
+    assert (found["trials"], found["images"], found["images_per_second"]) == (4, 2048, 128.0)
+    assert found["seconds"] == pytest.approx(
+        (2048 + 0.28 * 1024) / 128
+    )  # the validation images take time too
     assert {"space", "size", "feasible", "cheapest"} <= set(found)
     assert not any(Path.cwd().iterdir())
     command(*SEARCH)
