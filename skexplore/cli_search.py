@@ -224,7 +224,7 @@ def _interruptible(say: Callable[[str], object]) -> Iterator[None]:
 
 def _command() -> str:
     """Return the command as typed, without a password that a storage URL may hold."""
-    from skexplore.store import hide_password
+    from skexplore.database import hide_password
 
     words = list(sys.argv[1:])
     for number, word in enumerate(words):

@@ -16,10 +16,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from skexplore.database import directions
 from skexplore.decisions import Level
 from skexplore.record import Record, StudySpec
 from skexplore.space import Space
-from skexplore.store import directions
 
 SAMPLERS = ("tpe", "random", "nsga2", "gp")
 POPULATION = 10  # of NSGA-II: a search has tens of trials, and its first generation is random

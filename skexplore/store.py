@@ -14,25 +14,29 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from skexplore.database import (
+    DATABASE,
+    DATABASE_ERRORS,
+    STORAGE,
+    directions,
+    hide_password,
+    is_begun,
+    keep_url,
+    open_database,
+    url_of,
+)
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
 from skexplore.record import Record, Study, StudySpec, trained
 
-DATABASE, RECORDS, DEFINITION, LOCK = "study.db", "records.jsonl", "study.json", "study.lock"
-STORAGE = "storage.url"  # of a study whose database is elsewhere
+RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 HASH = "records_sha256"
 UNBEGUN = "its search was killed before it began; repeat the search command"
-DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
@@ -86,8 +90,8 @@ class Store:
         try:
             with _readable(folder):
                 if storage is not None:
-                    _keep_url(folder, storage)
-                database = _storage(folder)
+                    keep_url(folder, storage)
+                database = open_database(folder)
                 self._main = optuna.create_study(
                     storage=database, study_name=spec.name, load_if_exists=True, directions=directions(spec)
                 )
@@ -185,76 +189,8 @@ class Store:
         return self._anchors if record.origin == "anchor" else self._main
 
 
-def directions(spec: StudySpec) -> list[StudyDirection]:
-    """Return what Optuna is to do with the objectives: error, and in Pareto mode macs too."""
-    return [StudyDirection.MINIMIZE] * (2 if spec.mode == "pareto" else 1)
-
-
 def _trial_id(study: optuna.Study, record: Record) -> int:
     return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
-
-
-def _storage(folder: Path) -> RDBStorage:
-    url = _url(folder)
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    return RDBStorage(url, engine_kwargs=options)
-
-
-def _url(folder: Path) -> str:
-    """Return where the database of the study in ``folder`` is."""
-    pointer = folder / STORAGE
-    return read_text(pointer).strip() if pointer.exists() else f"sqlite:///{(folder / DATABASE).absolute()}"
-
-
-def _keep_url(folder: Path, url: str) -> None:
-    pointer = folder / STORAGE
-    write_atomic(pointer, f"{url}\n")
-    pointer.chmod(0o600)  # it may hold a password
-
-
-def is_begun(folder: Path) -> bool:
-    """Return whether a live study has its database, or the address of it, in ``folder``."""
-    return (folder / DATABASE).exists() or (folder / STORAGE).exists()
-
-
-def hide_password(url: str) -> str:
-    """Return a storage URL that may be shown."""
-    return make_url(url).render_as_string(hide_password=True)
-
-
-def check_storage(url: str | None) -> None:
-    """Raise ``UserError`` unless ``url`` (None: the study's own file) is a database that can be used from here."""
-    if url is None:
-        return
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect().import_dbapi()
-    except NoSuchModuleError:
-        scheme = url.partition("://")[0]
-        raise UserError(
-            f"--storage {scheme}://...: unknown scheme; allowed are SQLAlchemy's, such as sqlite, postgresql, mysql"
-        ) from None
-    except ArgumentError:
-        raise UserError(
-            f"--storage {url}: not a database URL; for example sqlite:///studies.db or postgresql://user@host/name"
-        ) from None
-    except ImportError as error:
-        raise UserError(
-            f"--storage {hide_password(url)}: its driver is not installed ({error}); install it with pip"
-        ) from None
-    if parsed.get_backend_name() == "sqlite":
-        place = Path(parsed.database or "")
-        if not parsed.database or place.is_dir() or not place.parent.is_dir():
-            raise UserError(
-                f"--storage {url}: must name a file in a folder that exists, as in sqlite:///studies.db"
-            )
-        return
-    try:
-        with create_engine(url).connect():
-            pass
-    except SQLAlchemyError as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"--storage {hide_password(url)}: cannot be reached ({cause})") from None
 
 
 def _record(trial: FrozenTrial) -> Record:
@@ -277,9 +213,9 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
     Space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
     ``UserError``; the budget may be another.
     """
-    if is_begun(folder) and storage is not None and storage != _url(folder):
+    if is_begun(folder) and storage is not None and storage != url_of(folder):
         raise UserError(
-            f"study {spec.name} is kept in {hide_password(_url(folder))}; leave --storage out, or choose another "
+            f"study {spec.name} is kept in {hide_password(url_of(folder))}; leave --storage out, or choose another "
             "--study name"
         )
     if not is_begun(folder):
@@ -325,7 +261,7 @@ def known_studies() -> list[Path]:
 
 def _load_live(folder: Path) -> Study:
     with _readable(folder):
-        storage = _storage(folder)
+        storage = open_database(folder)
         try:
             names = {s.study_name for s in storage.get_all_studies()}
             mains = [name for name in names if not name.endswith(ANCHORS)]
