@@ -144,7 +144,8 @@ class StudySpec:
     def budget_words(self) -> str:
         """The budget as it is written in a sentence."""
         amounts = ((self.budget_gflops, "GFLOPs"), (self.budget_params_m, "M parameters"))
-        return " and ".join(f"{amount} {unit}" for amount, unit in amounts if amount is not None) or "none"
+        given = " and ".join(f"{amount} {unit}" for amount, unit in amounts if amount is not None)
+        return f"budget {given}" if given else "no budget"
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
