@@ -10,8 +10,8 @@ import hashlib
 import math
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from skexplore.record import Epoch, Record, StudySpec
 from skexplore.sampling import constraints
 from skexplore.space import Space
 from skexplore.store import Store
-from skexplore.survey import check_budget
 
 SHARES = (0.05, 0.01, 0.005)  # of the distinct blocks within the budget
 CAP = 300  # trainings after which a search that has not found one ends
@@ -71,9 +70,11 @@ def _layered(block: SKBlock, width: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """An error made up from what a block is: the mean of ``of_stage`` over the four stages, less ``capacity`` for
-    each doubling of multiply-adds (so that a budget binds), and a part between -``rugged`` and ``rugged`` hashed
-    from the identity of the block (so that neighbours differ).
+    """An error made up from what a block is.
+
+    It is the mean of ``of_stage`` over the four stages, less ``capacity`` for each doubling of multiply-adds (so
+    that a budget binds), and a part between -``rugged`` and ``rugged`` hashed from the identity of the block (so
+    that neighbours differ).
     """
 
     of_stage: Callable[[SKBlock, int], float]
@@ -113,18 +114,22 @@ class Landscape:
     thresholds: tuple[float, ...]
 
 
-def landscape(space: Space, objective: str, budget_gflops: float) -> Landscape:
-    """Return all blocks of ``space`` under an objective; raises ``UserError`` if they are too many."""
-    check_budget(space, budget_gflops, None)
+def distinct(space: Space) -> list[Blocks]:
+    """Return the distinct blocks of ``space`` in the order of its points; ``UserError`` if they are too many."""
     if space.raw_size > MOST_POINTS:
         raise UserError(
             f"space {space.name}: {space.raw_size:,} combinations; at most {MOST_POINTS:,} can be enumerated"
         )
+    return list(dict.fromkeys(map(space.decode, space.points())))
+
+
+def landscape(space: Space, blocks: Collection[Blocks], objective: str, budget_gflops: float) -> Landscape:
+    """Return ``blocks``, all of ``space``, under an objective; ``UserError`` if none is within the budget."""
     spec = _spec(space, budget_gflops)
     errors, feasible = {}, set()
-    for blocks in {space.decode(point) for point in space.points()}:
-        name, size = format_blocks(blocks), cost(blocks)
-        errors[name] = OBJECTIVES[objective](blocks)
+    for each in blocks:
+        name, size = format_blocks(each), cost(each)
+        errors[name] = OBJECTIVES[objective](each)
         if all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
             feasible.add(name)
     if not feasible:
@@ -186,6 +191,7 @@ class _Watch:
         self.reached: list[int | None] = [None] * len(SHARES)
 
     def see(self, name: str, trained: int) -> None:
+        """Take note of the block that is the last of so many trainings."""
         if name not in self._land.feasible:
             return
         for index, threshold in enumerate(self._land.thresholds):
@@ -194,6 +200,7 @@ class _Watch:
 
     @property
     def done(self) -> bool:
+        """Whether all are reached."""
         return None not in self.reached
 
 
@@ -204,27 +211,25 @@ class _Nowhere(Store):
         self.folder, self.spec = folder, spec
 
     def trials(self) -> list[tuple[FrozenTrial, Record]]:
+        """Return nothing."""
         return []
 
     def anchors(self) -> list[Record]:
+        """Return nothing."""
         return []
 
     def add(self, record: Record, **_: Any) -> None:
-        pass
+        """Keep nothing."""
 
     def finish(self, record: Record, **_: Any) -> None:
-        pass
+        """Keep nothing."""
 
 
 def play(land: Landscape, sampler: str, seed: int, cap: int = CAP) -> Play:
     """Play a search by skexplore's own ledger: it refuses what is over the budget and what is known."""
-    from dataclasses import replace
-
     watch, trained, refused, idle = _Watch(land), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger(
-            _Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space
-        )
+        ledger = Ledger(_Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space)
         while trained < cap and idle < PATIENCE and not watch.done:
             record = ledger.propose(set())
             if record.status != "running":
@@ -244,7 +249,9 @@ def play_optuna(land: Landscape, seed: int, cap: int = CAP) -> Play:
     duplicates = over_budget = trained = 0
     while trained < cap and not watch.done:
         trial = study.ask()
-        levels = {path: trial.suggest_categorical(path, of) for path, of in land.space.decisions.items()}
+        levels: dict[str, Any] = {
+            path: trial.suggest_categorical(path, of) for path, of in land.space.decisions.items()
+        }
         blocks = land.space.decode(levels)
         name, size = format_blocks(blocks), cost(blocks)
         for key, value in constraints(land.spec, size.macs, size.params).items():
@@ -255,6 +262,121 @@ def play_optuna(land: Landscape, seed: int, cap: int = CAP) -> Play:
         over_budget += name not in seen and name not in land.feasible
         seen.add(name)
         watch.see(name, trained)
-    return Play(
-        reached=tuple(watch.reached), trained=trained, duplicates=duplicates, over_budget=over_budget
+    return Play(reached=tuple(watch.reached), trained=trained, duplicates=duplicates, over_budget=over_budget)
+
+
+# -- many searches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Trainings until the best ``share`` was reached: quartiles, ``missed`` searches counted as the cap."""
+
+    share: float
+    low: float
+    median: float
+    high: float
+    missed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Competitor:
+    """What the searches of one sampler came to. duplicates, over_budget: shares of all its trainings."""
+
+    name: str
+    reached: tuple[Reached, ...]
+    trained: int
+    duplicates: float
+    over_budget: float
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All competitors on one space, budget and objective, with the same seeds.
+
+    thresholds: errors that the best shares do not exceed. times_optuna, times_random: for each share, the median
+    of Optuna (of the random sampler) over that of skexplore's TPE.
+    """
+
+    space: str
+    objective: str
+    budget_gflops: float
+    repeats: int
+    seed: int
+    cap: int
+    distinct: int
+    feasible: int
+    thresholds: tuple[float, ...]
+    competitors: tuple[Competitor, ...]
+    times_optuna: tuple[float, ...]
+    times_random: tuple[float, ...]
+
+
+def compare(
+    land: Landscape,
+    objective: str,
+    *,
+    repeats: int,
+    seed: int,
+    cap: int = CAP,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Play ``repeats`` searches of each competitor, with the seeds from ``seed`` on."""
+    found = {}
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it reports every trial of its own
+    try:
+        for name, words in COMPETITORS.items():
+            if progress:
+                progress(f"{objective}: {words}, {repeats} searches")
+            plays = [
+                play_optuna(land, each, cap) if name == "optuna" else play(land, name, each, cap)
+                for each in range(seed, seed + repeats)
+            ]
+            found[name] = _competitor(name, plays, cap)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    assert land.spec.budget_gflops is not None
+    return Comparison(
+        space=land.space.name,
+        objective=objective,
+        budget_gflops=land.spec.budget_gflops,
+        repeats=repeats,
+        seed=seed,
+        cap=cap,
+        distinct=len(land.errors),
+        feasible=len(land.feasible),
+        thresholds=land.thresholds,
+        competitors=tuple(found.values()),
+        times_optuna=_times(found["optuna"], found["tpe"]),
+        times_random=_times(found["random"], found["tpe"]),
     )
+
+
+def _competitor(name: str, plays: Sequence[Play], cap: int) -> Competitor:
+    trained = sum(each.trained for each in plays)
+    return Competitor(
+        name=name,
+        reached=tuple(
+            _reached(share, [each.reached[index] for each in plays], cap)
+            for index, share in enumerate(SHARES)
+        ),
+        trained=trained,
+        duplicates=sum(each.duplicates for each in plays) / trained,
+        over_budget=sum(each.over_budget for each in plays) / trained,
+        refused=sum(each.refused for each in plays),
+    )
+
+
+def _reached(share: float, counts: Sequence[int | None], cap: int) -> Reached:
+    values = [cap if count is None else count for count in counts]
+    quartiles = [float(values[0])] * 3
+    if len(values) > 1:
+        quartiles = statistics.quantiles(values, n=4, method="inclusive")
+    low, median, high = quartiles
+    return Reached(share=share, low=low, median=median, high=high, missed=sum(c is None for c in counts))
+
+
+def _times(above: Competitor, below: Competitor) -> tuple[float, ...]:
+    return tuple(a.median / b.median for a, b in zip(above.reached, below.reached, strict=True))

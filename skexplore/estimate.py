@@ -13,7 +13,6 @@ from skexplore.runner import default_devices
 from skexplore.store import load_study
 from skexplore.throughput import measure
 
-
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skexplore.record import Record, trained
+from skexplore.record import Record, Study, trained
 from skexplore.store import load_study
 
 SCRIPT = """
@@ -24,7 +24,11 @@ PROFILES["tiny"] = Profile(
     name="tiny", backbone="8x4d-1111-s2", recipe=Recipe(epochs=3, batch_size=32),
     split=Split(dataset="synthetic", train_images=256, val_images=64), trials=4, anchor_seeds=2, why="tests",
 )
-search(budget_gflops=4.4, profile="tiny", study=sys.argv[1], trials=int(sys.argv[2]), workers=int(sys.argv[3]),
+PROFILES["rungs"] = Profile(
+    name="rungs", backbone="8x4d-1111-s2", recipe=Recipe(epochs=3, batch_size=32), rungs=(1, 3),
+    split=Split(dataset="synthetic", train_images=256, val_images=64), trials=4, anchor_seeds=2, why="tests",
+)
+search(budget_gflops=4.4, profile=sys.argv[6], study=sys.argv[1], trials=int(sys.argv[2]), workers=int(sys.argv[3]),
        data_folder=Path(sys.argv[4]), space=sys.argv[5])
 """
 SPACE = """
@@ -44,8 +48,8 @@ def start(tmp_path: Path, synthetic_data: Path):
     space = tmp_path / "light.yaml"
     space.write_text(SPACE)
 
-    def begin(name: str, trials: int, workers: int) -> subprocess.Popen[bytes]:
-        arguments = [name, str(trials), str(workers), str(synthetic_data), str(space)]
+    def begin(name: str, trials: int, workers: int, profile: str = "tiny") -> subprocess.Popen[bytes]:
+        arguments = [name, str(trials), str(workers), str(synthetic_data), str(space), profile]
         return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments])
 
     return begin
@@ -83,7 +87,7 @@ def finished(name: str) -> dict[tuple[str, int], Record]:
         records = load_study(name).records
     except ValueError:  # killed before the study had its specification
         return {}
-    done = ("complete", "over_budget", "replay", "failed")
+    done = ("complete", "stopped", "over_budget", "replay", "failed", "diverged")
     return {(r.origin == "anchor", r.number): r for r in records if r.status in done}
 
 
@@ -91,35 +95,52 @@ def rows(name: str) -> list[dict[str, object]]:
     return [{k: v for k, v in r.row().items() if k != "seconds"} for r in load_study(name).records]
 
 
-@pytest.mark.timeout(600)
-def test_killed_six_times_with_two_workers_it_ends_at_exactly_n(start):
-    chance = random.Random(0)
-    kills, trials, before = 0, 8, {}
-    while kills < 6:
+def kill_again_and_again(start, kills: int, trials: int, workers: int, profile: str, seed: int) -> Study:
+    """Kill a search so often at random moments, let it end, and return it; what holds for each is checked here."""
+    chance, name = random.Random(seed), "killed"
+    before: dict[tuple[bool, int], Record] = {}
+    while kills:
         # ask for one more whenever a try finished before its kill, so that there is always something to kill
-        kills += kill_after(start("killed", trials, 2), chance.uniform(2.0, 9.0))
-        now = finished("killed")
-        assert {key: now[key] for key in before} == before, "a finished row changed"
+        kills -= kill_after(start(name, trials, workers, profile), chance.uniform(1.5, 6.0))
+        now = finished(name)
+        assert {key: now.get(key) for key in before} == before, "a finished row changed"
         before = now
         if now and trained(list(now.values())) >= trials:
             trials += 2
-    assert start("killed", trials, 2).wait(300) == 0
-    study = load_study("killed")
+    assert start(name, trials, workers, profile).wait(300) == 0
+    now = finished(name)
+    assert {key: now.get(key) for key in before} == before, "a finished row changed"
+    study = load_study(name)
     assert trained(study.records) == trials
     trainings = [r.key for r in study.records if r.images]
     assert len(trainings) == len(set(trainings))
     assert not [r for r in study.records if r.status == "running"]
-    assert not list(Path("studies/killed/checkpoints").glob("*"))
-    count = len(study.records)
-    assert start("killed", trials, 2).wait(300) == 0
-    assert len(load_study("killed").records) == count
+    assert not list(Path(f"studies/{name}/checkpoints").glob("*"))
+    return study
+
+
+@pytest.mark.timeout(600)
+def test_killed_five_times_with_two_workers_it_ends_at_exactly_n(start):
+    study = kill_again_and_again(start, 5, 6, 2, "tiny", seed=0)
+    assert start("killed", trained(study.records), 2).wait(300) == 0
+    assert load_study("killed").records == study.records
+
+
+@pytest.mark.timeout(600)
+def test_killed_three_times_with_rungs_and_two_workers_it_ends_at_exactly_n(start):
+    study = kill_again_and_again(start, 3, 6, 2, "rungs", seed=2)
+    for record in study.searched:
+        if record.images:
+            assert [epoch.epoch for epoch in record.curve] == list(range(1, record.epochs + 1))
+            assert (record.status, record.epochs) in {("stopped", 1), ("complete", 3)}
+            assert record.images == record.epochs * 256
 
 
 @pytest.mark.timeout(600)
 def test_killed_three_times_with_one_worker_the_trials_equal_the_uninterrupted_ones(start):
     chance = random.Random(1)
-    assert start("whole", 4, 1).wait(300) == 0
-    kills = sum(kill_after(start("cut", 4, 1), chance.uniform(2.0, 5.0)) for _ in range(3))
+    assert start("whole", 4, 1, "rungs").wait(300) == 0
+    kills = sum(kill_after(start("cut", 4, 1, "rungs"), chance.uniform(1.5, 4.0)) for _ in range(3))
     assert kills >= 2, "it ended before it could be killed: this machine is too fast for so small a search"
-    assert start("cut", 4, 1).wait(300) == 0
+    assert start("cut", 4, 1, "rungs").wait(300) == 0
     assert rows("cut") == rows("whole")
