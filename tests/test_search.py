@@ -12,9 +12,9 @@ from skexplore.backbone import get_backbone
 from skexplore.cost import cost
 from skexplore.errors import StudyError
 from skexplore.job import Outcome
+from skexplore.launch import search
 from skexplore.recipe import PROFILES
 from skexplore.record import status_row, trained
-from skexplore.launch import search
 from skexplore.store import load_study
 
 

@@ -10,9 +10,9 @@ import pytest
 from instant import TINY, die, error_of
 
 from skexplore.errors import StudyError, UserError
+from skexplore.launch import search
 from skexplore.recipe import PROFILES, Recipe
 from skexplore.record import trained
-from skexplore.launch import search
 from skexplore.store import Store, archive, load_study
 
 
