@@ -239,10 +239,10 @@ def test_light_commands_import_neither_torch_nor_optuna(arguments):
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(command, monkeypatch):
-    def interrupted(**_):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skexplore.launch.search", interrupted)
+    monkeypatch.setattr("skexplore.launch.run_plan", interrupted)
     code, _, err = command("search", "--budget-gflops", "4.5")
     assert code == 130
     assert "Repeat the same command" in err

@@ -62,8 +62,8 @@ def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run):
     assert all(anchor.epochs == 9 for anchor in study.anchors)
     assert set(study.front()) <= set(complete)
     # each segment was asked for once: no epoch is trained twice
-    untils = [job.until for job in run.pool.jobs if job.spec.key == complete[-1].key]
-    assert untils == [1, 3, 9]
+    asked = [job.until for job in run.pool.jobs if job.spec.key == complete[-1].key]
+    assert asked == [1, 3, 9]
 
 
 def test_every_stop_is_what_the_rule_says_of_what_was_known_then(run):
