@@ -238,7 +238,7 @@ def play(land: Landscape, sampler: str, seed: int, cap: int = CAP) -> Play:
             trained, idle = trained + 1, 0
             error = land.errors[record.block]
             epoch = Epoch(epoch=1, train_loss=0.0, val_loss=0.0, val_error=error, seconds=0.0)
-            ledger.finish(Outcome(key=record.key, status="complete", curve=(epoch,)))
+            ledger.finish(record, Outcome(key=record.key, status="complete", curve=(epoch,)))
             watch.see(record.block, trained)
     return Play(reached=tuple(watch.reached), trained=trained, refused=refused)
 

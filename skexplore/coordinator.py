@@ -57,7 +57,8 @@ class Work:
     """What one run of a study is to do.
 
     target: distinct architectures of the search to be trained over the study's life. beside: trainings to do
-    first. wished: levels to be tried before the sampler's. time_limit: seconds after which the run ends.
+    first. wished: levels to be tried before the sampler's. time_limit: seconds after which the run ends. search:
+    whether the search itself goes on; without it only what stands beside it is trained.
     """
 
     target: int
@@ -65,6 +66,7 @@ class Work:
     beside: tuple[Beside, ...] = ()
     wished: tuple[dict[str, Level], ...] = ()
     time_limit: float | None = None
+    search: bool = True
 
 
 class Coordinator:
@@ -82,9 +84,10 @@ class Coordinator:
         self._report, self._interrupts = on_progress, interrupts
         self._queue: deque[Record] = deque()
         self._wished = deque(work.wished)
+        self._in_hand: dict[str, Record] = {}  # what each key is trained for
         self._retried: set[str] = set()
         self._pausing = False
-        self._failed_in_row, self._idle_proposals = 0, ledger.idle_streak()
+        self._failed_in_row, self._idle_proposals = 0, 0 if work.wished else ledger.idle_streak()
         self._images, self._started = 0, time.monotonic()
 
     def run(self, devices: list[str]) -> bool:
@@ -92,21 +95,22 @@ class Coordinator:
 
         See ``search`` for what is raised.
         """
-        self._queue.extend(self.ledger.resume())
+        waiting = self.ledger.resume()
+        self._queue.extend(r for r in waiting if self.work.search or r.origin == "anchor")
         for each in self.work.beside:
             record = self.ledger.add_anchor(each.blocks, each.seed, each.chosen_by)
             if record is not None:
                 self._queue.append(record)
         if self._work_left():
             self._work(devices[: len(self._queue) + max(0, self.target - self.ledger.trained)])
-        if self.ledger.trained >= self.target:
+        if self._out_of_time() and self._work_left():
+            self._tell_user("note", text="the time limit is reached; the same command goes on")
             return True
-        if self._out_of_time():
+        if self._wished:
             self._tell_user(
-                "note",
-                text=f"the time limit is reached: {self.ledger.trained} of {self.target} trained; the same command "
-                "goes on",
+                "note", text=f"{len(self._wished)} enqueued blocks were not tried; give more --trials"
             )
+        if self.ledger.trained >= self.target:
             return True
         self._tell_user(
             "note",
@@ -129,7 +133,8 @@ class Coordinator:
     def _work_left(self) -> bool:
         """Whether anything is to be trained or proposed still."""
         more = self.ledger.trained < self.target and self._idle_proposals < PATIENCE
-        return more or bool(self.ledger.in_flight or self.ledger.anchors_left)
+        searching = self.work.search and (more or self.ledger.in_flight)
+        return bool(searching or self.ledger.anchors_left)
 
     def _out_of_time(self) -> bool:
         limit = self.work.time_limit
@@ -154,10 +159,17 @@ class Coordinator:
                     return
                 record = proposed
             source = self.ledger.measured.get(record.key)
-            if source is not None and source.status != "failed":
+            if source is not None and self._serves(source, record):
                 self.ledger.share(record, source)
             else:
                 self._start(pool, record)
+
+    @staticmethod
+    def _serves(source: Record, record: Record) -> bool:
+        """Whether what ``source`` measured is all that ``record`` needs; an anchor is always trained to the end."""
+        if source.status == "stopped":
+            return record.origin != "anchor"
+        return source.status != "failed"
 
     def _next_in_queue(self, pool: Pool) -> Record | None:
         busy = {job.spec.key for job in pool.running}
@@ -190,6 +202,7 @@ class Coordinator:
                 data_folder=str(self.work.data_folder),
             )
         )
+        self._in_hand[record.key] = record
         self._tell_user("start", record=record)
 
     # -- what came of it ----------------------------------------------------------------------------------
@@ -203,7 +216,7 @@ class Coordinator:
         for event in pool.events(timeout=0.5):
             if isinstance(event, EpochEvent):
                 self._images += self.spec.split.train_images
-                self._tell_user("epoch", record=self.ledger.running(event.key), epoch=event.epoch)
+                self._tell_user("epoch", record=self._in_hand[event.key], epoch=event.epoch)
             elif event.outcome.status != "paused":
                 self._done(pool, event.outcome)
 
@@ -211,7 +224,7 @@ class Coordinator:
         if outcome.status == "failed" and outcome.key not in self._retried:
             self._try_again(pool, outcome)
             return
-        record = self.ledger.finish(outcome)
+        record = self.ledger.finish(self._in_hand[outcome.key], outcome)
         if record.status == "running":  # it goes on to its next rung
             self._queue.appendleft(record)
             return
@@ -224,7 +237,7 @@ class Coordinator:
             )
 
     def _try_again(self, pool: Pool, outcome: Outcome) -> None:
-        record = self.ledger.running(outcome.key)
+        record = self._in_hand[outcome.key]
         self._retried.add(record.key)
         # if the checkpoint is what is bad, start from nothing
         checkpoint_file(self._folder, record.key).unlink(missing_ok=True)

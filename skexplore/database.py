@@ -24,9 +24,9 @@ def directions(spec: StudySpec) -> list[StudyDirection]:
     return [StudyDirection.MINIMIZE] * (2 if spec.mode == "pareto" else 1)
 
 
-def open_database(folder: Path) -> RDBStorage:
-    """Return the database of the study in ``folder``, its own SQLite file if it has no other."""
-    url = url_of(folder)
+def open_database(folder: Path, url: str | None = None) -> RDBStorage:
+    """Return the database of the study in ``folder``: at ``url``, where it was, or its own SQLite file."""
+    url = url or url_of(folder)
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     return RDBStorage(url, engine_kwargs=options)
 
@@ -53,14 +53,17 @@ def hide_password(url: str) -> str:
     """Return a storage URL that may be shown."""
     try:
         return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:  # no URL, so no password in it
+    except (ArgumentError, ValueError):  # no URL, so no password in it
         return url
 
 
-def check_storage(url: str | None) -> None:
-    """Raise ``UserError`` unless ``url`` (None: the study's own file) is a database that can be used from here."""
+def check_storage(url: str | None) -> str | None:
+    """Return ``url`` (None: the study's own file) with an absolute path if it has one.
+
+    Raises ``UserError`` unless it is a database that can be used from here.
+    """
     if url is None:
-        return
+        return None
     try:
         parsed = make_url(url)
         parsed.get_dialect().import_dbapi()
@@ -69,7 +72,7 @@ def check_storage(url: str | None) -> None:
         raise UserError(
             f"--storage {scheme}://...: unknown scheme; allowed are SQLAlchemy's, such as sqlite, postgresql, mysql"
         ) from None
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise UserError(
             f"--storage {url}: not a database URL; for example sqlite:///studies.db or postgresql://user@host/name"
         ) from None
@@ -79,14 +82,16 @@ def check_storage(url: str | None) -> None:
         ) from None
     if parsed.get_backend_name() == "sqlite":
         place = Path(parsed.database or "")
-        if not parsed.database or place.is_dir() or not place.parent.is_dir():
+        memory = parsed.database in (None, "", ":memory:") or str(parsed.database).startswith("file:")
+        if memory or place.is_dir() or not place.parent.is_dir():
             raise UserError(
                 f"--storage {url}: must name a file in a folder that exists, as in sqlite:///studies.db"
             )
-        return
+        return parsed.set(database=str(place.absolute())).render_as_string(hide_password=False)
     try:
         with create_engine(url).connect():
             pass
     except SQLAlchemyError as error:
         cause = str(error.__cause__ or error).splitlines()[0]
         raise UserError(f"--storage {hide_password(url)}: cannot be reached ({cause})") from None
+    return url

@@ -233,7 +233,7 @@ def _code_scale(blocks: Blocks, body: Backbone) -> dict[str, object]:
         }
         for stage, block, name in zip(body.stages, placed, names, strict=True)
     ]
-    what = "SKNet-50 of the paper" if body == REFERENCE else "the small network that was trained on CIFAR-10"
+    what = "SKNet-50 of the paper" if body == REFERENCE else "the small network that was trained"
     return {
         "comment": f"{body.name}: {what} (cardinality {body.cardinality})",
         "resolution": body.resolution,

@@ -154,6 +154,11 @@ def train(
         return run_plan(plan, run)
     old = load_study(study)
     spec = old.spec
+    if study_folder(study).resolve() != study_folder(spec.name).resolve():
+        raise UserError(
+            f"--study {study}: {spec.name} is kept in studies/{spec.name} of the folder where its search was begun; go "
+            "there, and give its name"
+        )
     for option, given, own in (
         ("--profile", profile, spec.profile),
         ("--dataset", dataset, spec.split.dataset),
@@ -197,8 +202,8 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
     spec, devices = plan.spec, default_devices(run.workers)
     folder = study_folder(spec.name)
-    check_storage(run.storage)
-    before = check_continues(folder, spec, run.storage)
+    storage = check_storage(run.storage)
+    before = check_continues(folder, spec, storage)
     run.on_progress(Note(text=_announcement(plan, len(devices), before, search=search)))
 
     def fetching(what: str, done: int, total: int) -> None:
@@ -208,7 +213,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
 
     data = run.data_folder or cifar.prepare(spec.split.dataset, data_dir=run.data_dir, progress=fetching)
     try:
-        with Store(folder, spec, run.storage) as store:
+        with Store(folder, spec, storage) as store:
             ledger = Ledger(store, plan.space)
             wished = [levels for levels in plan.wished if not ledger.knows(plan.space.decode(levels))]
             work = Work(
@@ -217,6 +222,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
                 beside=plan.beside,
                 wished=tuple(wished),
                 time_limit=run.time_limit,
+                search=search,
             )
             if search:
                 store.annotate(target=plan.target, command=run.command, environment=environment(devices))

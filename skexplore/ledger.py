@@ -13,7 +13,7 @@ from skexplore.decisions import Level
 from skexplore.job import Outcome, checkpoint_file
 from skexplore.recipe import TrainSpec
 from skexplore.record import Record, pareto_front, trained
-from skexplore.rungs import DEAD, RungValue, goes_on
+from skexplore.rungs import ALIVE, RungValue, goes_on
 from skexplore.sampling import Proposer, constraints
 from skexplore.space import Space
 from skexplore.store import Store
@@ -59,9 +59,12 @@ class Ledger:
         return min((error for error in errors if error is not None), default=None)
 
     def knows(self, blocks: Blocks) -> bool:
-        """Return whether the search has a trial of ``blocks`` that was not refused."""
+        """Return whether the search has a trial of ``blocks`` that is decided under the budget of now."""
         own = arch_id(blocks)
-        return any(record.arch_id == own and record.status != "over_budget" for record in self.searched)
+        return any(
+            record.arch_id == own and not (record.status == "over_budget" and self.spec.within(record))
+            for record in self.searched
+        )
 
     def idle_streak(self) -> int:
         """Return how many of the last proposals in a row brought nothing to train."""
@@ -72,11 +75,6 @@ class Ledger:
                 break
             streak += 1
         return streak
-
-    def running(self, key: str) -> Record:
-        """Return the unfinished record of the training ``key``."""
-        records = [*self.anchors, *self.searched]
-        return next(record for record in records if record.key == key and record.status == "running")
 
     # -- new records --------------------------------------------------------------------------------------
 
@@ -99,7 +97,7 @@ class Ledger:
         chosen_by: ``none`` for a published block, ``user`` for one of the user's own.
         """
         record = self._record(len(self.anchors), blocks, seed=seed, origin="anchor", sampler=chosen_by)
-        if any(old.key == record.key and old.status != "failed" for old in self.anchors):
+        if any(old.key == record.key and old.status not in ("failed", "stopped") for old in self.anchors):
             return None
         self.store.add(record, state=TrialState.RUNNING)
         self.anchors.append(record)
@@ -200,21 +198,22 @@ class Ledger:
             return self.spec.recipe.epochs
         return self.spec.segments[0 if record.rung is None else record.rung + 1]
 
-    def finish(self, outcome: Outcome) -> Record:
-        """Store how a segment of a training ended and return its record, ``running`` if it goes on."""
-        curve, record = outcome.curve, self.running(outcome.key)
+    def finish(self, record: Record, outcome: Outcome) -> Record:
+        """Store how a segment of the training of ``record`` ended and return it, ``running`` if it goes on."""
+        curve = outcome.curve or record.curve  # a failure tells nothing of the segments before it
+        rungs = sum(len(curve) >= epochs for epochs in self.spec.segments)
         record = replace(
             record,
             status=outcome.status,
             reason=outcome.reason,
             curve=curve,
-            rung=sum(len(curve) >= epochs for epochs in self.spec.segments) - 1 if curve else None,
+            rung=rungs - 1 if rungs else None,
             epochs=len(curve),
             images=len(curve) * self.spec.split.train_images,
             val_error=curve[-1].val_error if outcome.status == "complete" else None,
             seconds=sum(epoch.seconds for epoch in curve),
         )
-        if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:
+        if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:  # never so of an anchor
             record = self._judge(record)
             if record.status == "running":
                 self.store.update(record)
@@ -231,7 +230,7 @@ class Ledger:
         rivals = [
             RungValue(error=error, macs=other.ref_macs)
             for other in self.searched
-            if other.number != record.number and other.origin == "search" and other.status not in DEAD
+            if other.number != record.number and other.origin == "search" and other.status in ALIVE
             if (error := other.at(epochs)) is not None and self.spec.within(other)
         ]
         own = RungValue(error=record.curve[-1].val_error, macs=record.ref_macs)

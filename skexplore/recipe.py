@@ -48,6 +48,11 @@ class Split:
     val_images: int = 5_000
 
     @property
+    def title(self) -> str:
+        """The data set's name as it is written."""
+        return {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}.get(self.dataset, self.dataset)
+
+    @property
     def id(self) -> str:
         """Identity of the split, readable."""
         return f"{self.dataset}-{self.train_images}-{self.val_images}"

@@ -102,7 +102,9 @@ def plan_search(request: Request) -> Plan:
         anchor_seeds=profile.anchor_seeds,
         seed=request.seed,
     )
-    wished = tuple(encode(space, blocks) for blocks in request.enqueue)
+    wished = tuple(
+        encode(space, form) for form in dict.fromkeys(map(canonical_at_reference, request.enqueue))
+    )
     return Plan(spec=spec, space=space, target=target, beside=tuple(anchors), wished=wished)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DEAD = ("failed", "diverged")  # their values at earlier rungs compete no more
+ALIVE = ("running", "stopped", "complete")  # what failed or diverged later competes no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from skexplore.database import (
@@ -89,15 +90,17 @@ class Store:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
         try:
             with _readable(folder):
-                if storage is not None:
-                    keep_url(folder, storage)
-                database = open_database(folder)
+                database = open_database(folder, storage)
+                if storage is not None and not is_begun(folder):
+                    _check_free(database, spec.name, storage)
                 self._main = optuna.create_study(
                     storage=database, study_name=spec.name, load_if_exists=True, directions=directions(spec)
                 )
                 self._anchors = optuna.create_study(
                     storage=database, study_name=spec.name + ANCHORS, load_if_exists=True
                 )
+                if storage is not None:
+                    keep_url(folder, storage)
                 self._main.set_user_attr("spec", asdict(spec))
         except BaseException:
             self._lock.release()
@@ -197,14 +200,26 @@ def _record(trial: FrozenTrial) -> Record:
     return parse(Record, trial.user_attrs["record"], f"trial {trial.number}")
 
 
+def _check_free(database: RDBStorage, name: str, url: str) -> None:
+    """Refuse a study of another folder, or of somebody else, in a shared database: the lock is the folder's."""
+    if name in {study.study_name for study in database.get_all_studies()}:
+        raise UserError(
+            f"{hide_password(url)} holds a study {name} that was begun in another folder; go on there, or choose "
+            "another --study name"
+        )
+
+
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Turn what a foreign or damaged database raises into a ``UserError``."""
     try:
         yield
-    except DATABASE_ERRORS as error:
+    except (*DATABASE_ERRORS, ImportError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
         cause = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"{folder / DATABASE}: cannot be used as a study's database ({cause})") from None
+        place = hide_password(url_of(folder)) if (folder / STORAGE).exists() else folder / DATABASE
+        raise UserError(f"{place}: cannot be used as a study's database ({cause})") from None
 
 
 def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:
@@ -294,8 +309,7 @@ def _load_live(folder: Path) -> Study:
 def _state(folder: Path, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
     if _is_live(folder):
         return "running"
-    # a study of own trainings has no target: it is finished when nothing waits
-    waiting = not attrs.get("target") and any(record.status == "running" for record in records)
+    waiting = any(record.status == "running" for record in records)
     if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
         return "finished"
     return "exhausted" if attrs.get("exhausted") else "interrupted"

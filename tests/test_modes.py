@@ -196,3 +196,104 @@ def test_trials_as_a_table(run):
     assert {"block", "status", "val_error", "ref_macs"} <= set(table.columns)
     assert callable(skexplore.search)
     assert callable(skexplore.load_study)
+
+
+def interrupted_after(trainings):
+    count = 0
+
+    def answer(job):
+        nonlocal count
+        count += 1
+        if count > trainings:
+            raise KeyboardInterrupt
+        return rugged(job)
+
+    return answer
+
+
+def test_an_interrupted_trial_and_an_own_training_of_the_same_network_stay_apart(run, synthetic_data):
+    with pytest.raises(KeyboardInterrupt):  # the second trial is cut between its rungs
+        run(interrupted_after(4), profile="rungs", anchors="none", study="s", trials=4)
+    waiting = next(r for r in load_study("s").searched if r.status == "running")
+    run(rugged, profile="rungs", study="other", trials=1)  # from here on trainings answer again
+    options = Run(workers=1, data_folder=synthetic_data)
+    blocks = skexplore.block.parse_blocks(waiting.block)
+    study = train(blocks, study="s", seed=waiting.seed, run=options)
+    (own,) = study.anchors
+    assert (own.status, own.epochs, own.key) == ("complete", 9, waiting.key)
+    still = next(r for r in study.searched if r.number == waiting.number)
+    assert still == waiting  # the search did not go on
+    again = run(rugged, profile="rungs", anchors="none", study="s", trials=4)
+    assert all(r.status != "running" for r in again.records)
+    assert again.state == "finished"
+
+
+def test_an_own_training_of_a_stopped_block_is_trained_to_the_end(run, synthetic_data):
+    study = run(rugged, profile="rungs", anchors="none", study="s", trials=6)
+    stopped = next(r for r in study.searched if r.status == "stopped")
+    options = Run(workers=1, data_folder=synthetic_data)
+    own = train(skexplore.block.parse_blocks(stopped.block), study="s", run=options).anchors
+    assert [(r.status, r.epochs) for r in own] == [("complete", 9)]
+
+
+def test_an_enqueued_block_over_the_budget_is_refused_once(run):
+    wished = (skexplore.block.parse_blocks("k7g32+k7g64"),) * 2
+    first = run(enqueue=wished, trials=2, anchors="none")
+    assert first.searched[0].status == "over_budget"
+    assert run(enqueue=wished, trials=2, anchors="none").records == first.records
+
+
+def test_enqueued_blocks_that_found_no_place_are_named(run):
+    run(trials=2, anchors="none")
+    notes = []
+    wished = (skexplore.block.parse_blocks("k1+k3/r8"),)
+    run(trials=2, anchors="none", enqueue=wished, on_progress=notes.append)
+    assert any("1 enqueued blocks were not tried" in getattr(event, "text", "") for event in notes)
+
+
+def test_a_study_of_another_folder_in_a_shared_database_is_not_joined(run, tmp_path, monkeypatch):
+    url = f"sqlite:///{tmp_path / 'many.db'}"
+    before = run(storage=url, trials=2, study="one")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(elsewhere)
+        with pytest.raises(UserError, match="begun in another folder"):
+            run(storage=url, trials=3, study="one")
+    assert load_study("one").records == before.records
+
+
+def test_a_relative_database_is_found_from_anywhere(run, tmp_path, monkeypatch):
+    study = run(storage="sqlite:///many.db", trials=1, study="one")
+    folder = Path("studies/one").resolve()
+    monkeypatch.chdir(tmp_path)
+    assert load_study(str(folder)).records == study.records
+
+
+def test_a_database_that_is_none_leaves_the_name_free(run, tmp_path):
+    (tmp_path / "junk.db").write_bytes(b"no database" * 100)
+    with pytest.raises(UserError, match="cannot be used"):
+        run(storage=f"sqlite:///{tmp_path / 'junk.db'}", trials=1, study="one")
+    assert run(trials=1, study="one").state == "finished"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u@h:abc/x", "sqlite:///:memory:", "sqlite:///file::memory:?uri=true"]
+)
+def test_addresses_that_lead_nowhere(command, url):
+    code, _, err = command("search", "--budget-gflops", "4.5", "--profile", "smoke", "--storage", url)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_a_study_given_by_a_path_elsewhere_is_not_trained_here(run, tmp_path, synthetic_data):
+    run(trials=1, study="a")
+    copy = tmp_path / "b"
+    Path("studies/a").rename(copy)
+    with pytest.raises(UserError, match="is kept in studies/a"):
+        train(
+            skexplore.block.parse_blocks("k3"),
+            study=str(copy),
+            run=Run(data_folder=synthetic_data, workers=1),
+        )
+    assert not Path("studies/a").exists()
