@@ -193,17 +193,21 @@ class Layout:
         own = {target: path for (at, target), path in self._by_target.items() if at is None}
         return own | {target: path for (at, target), path in self._by_target.items() if at == stage}
 
-    def settings(self) -> Iterator[Levels]:
-        """Yield what the decisions may be for each outcome of the conditions (once if there are none)."""
+    def settings(self, levels: Levels | None = None) -> Iterator[Levels]:
+        """Yield what the decisions may be for each outcome of the conditions (once if there are none).
+
+        levels: what may be chosen of each decision, by default all.
+        """
+        levels = self.space.decisions if levels is None else levels
         named = named_in(self.space.conditions)
         paths = [path for path in self.space.decisions if path in named]
         seen = set()
-        for chosen in itertools.product(*(self.space.decisions[path] for path in paths)):
+        for chosen in itertools.product(*(levels[path] for path in paths)):
             settled = resolved(self.space.conditions, dict(zip(paths, chosen, strict=True)))
             key = tuple(settled[path] for path in paths)
             if key not in seen:
                 seen.add(key)
-                yield {**self.space.decisions, **{path: (settled[path],) for path in paths}}
+                yield {**levels, **{path: (settled[path],) for path in paths}}
 
     def boxes(self) -> list[Box]:
         """Return the distinct boxes; raises ``TooManyError``."""

@@ -16,8 +16,10 @@ from skexplore.cli_blocks import GFLOPS, JsonOption
 
 if TYPE_CHECKING:
     from skexplore.launch import Run
-    from skexplore.record import Study
+    from skexplore.record import Record, Study
     from skexplore.request import Plan
+
+KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
 
 search_app = typer.Typer(rich_markup_mode=None)
 
@@ -129,7 +131,7 @@ def search(
     planned = plan_search(request)
     settings = _settings(workers, time_limit, storage, data_dir)
     if plan:
-        _print_plan(planned, workers, as_json=as_json)
+        _print_plan(planned, workers, storage, as_json=as_json)
         return
     result = _watched(lambda run: run_plan(planned, run), settings)
     if as_json:
@@ -180,11 +182,18 @@ def train(
         settings,
     )
     own = arch_id(blocks)
-    records = [record for record in result.records if record.arch_id == own and record.curve]
+    records = [
+        record
+        for record in result.records
+        if record.arch_id == own and (record.curve or record.status == "failed")
+    ]
     if as_json:
         print(json.dumps({"study": result.spec.name, "trainings": [record.row() for record in records]}))
-        return
-    _print_trainings(result, own)
+    else:
+        _print_trainings(result, own)
+    asked = [record for record in result.records if record.arch_id == own and record.sampler == "user"]
+    if not any(record.status == "complete" for record in asked):
+        raise typer.Exit(1)
 
 
 def _settings(
@@ -206,7 +215,7 @@ def _watched(work: Callable[[Run], Study], settings: dict[str, object]) -> Study
     from skexplore.launch import Run
 
     console = error_console()
-    with _interruptible(console.print), counted_interrupts() as interrupts, Reporter(console) as on_progress:
+    with _interruptible(console.print, KEPT), counted_interrupts() as interrupts, Reporter(console) as on_progress:
         return work(
             Run(command=_command(), on_progress=on_progress, interrupts=interrupts, **settings)  # type: ignore[arg-type]
         )
@@ -214,11 +223,11 @@ def _watched(work: Callable[[Run], Study], settings: dict[str, object]) -> Study
 
 
 @contextmanager
-def _interruptible(say: Callable[[str], object]) -> Iterator[None]:
+def _interruptible(say: Callable[[str], object], message: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        say("interrupted; everything finished is kept. Repeat the same command to go on.")
+        say(message)
         raise typer.Exit(130) from None
 
 
@@ -235,14 +244,16 @@ def _command() -> str:
     return shlex.join(["skexplore", *words])
 
 
-def _print_plan(planned: Plan, workers: int | None, *, as_json: bool) -> None:
+def _print_plan(planned: Plan, workers: int | None, storage: str | None, *, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from skexplore.display import error_console
     from skexplore.estimate import estimate
     from skexplore.survey import summarise
 
     spec = planned.spec
-    found = estimate(planned, workers)
+    with _interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
+        found = estimate(planned, workers, storage=storage)
     summary = summarise(planned.space, spec.bounds)
     if as_json:
         print(json.dumps(asdict(summary) | asdict(found)))
@@ -276,6 +287,10 @@ def _print_json(study: Study) -> None:
     print(json.dumps(status_row(study) | {"front": [record.row() for record in study.front()]}))
 
 
+def _whose(record: Record) -> str:
+    return "own block" if record.sampler == "user" else record.origin
+
+
 def _print_trainings(study: Study, own: str) -> None:
     """Print the trainings of one's own block, and what else was trained by the same recipe."""
     from skexplore.display import print_table
@@ -287,11 +302,7 @@ def _print_trainings(study: Study, own: str) -> None:
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             "seed": str(record.seed),
             "val error": record.status if record.val_error is None else f"{100 * record.val_error:.2f} %",
-            "": "yours"
-            if record.arch_id == own
-            else "anchor"
-            if record.origin == "anchor"
-            else record.origin,
+            "": "yours" if record.arch_id == own else _whose(record),
         }
         for record in study.records
         if record.curve or record.status == "failed"

@@ -99,7 +99,9 @@ def _line(event: Progress) -> str:
         f"  seed {record.seed}" if anchor else ""
     )
     if event.kind == "start":
-        return f"{what}: training" if record.rung is None else f"{what}: goes on after {record.epochs} epochs"
+        if record.rung is None:
+            return f"{what}: training"
+        return f"{what}: goes on from rung {record.rung}, {record.epochs} epochs"
     if event.kind == "end":
         if record.val_error is None:
             return f"{what}: {record.status}, {record.reason}"
@@ -111,8 +113,17 @@ def _status(event: Progress) -> str:
     counters = ", ".join(f"{event.counters[name]} {name}" for name in STATUSES if event.counters.get(name))
     best = f"best {100 * event.best:.2f} %" if event.best is not None else ""
     anchors = f"{event.anchors_left} anchor trainings to go" if event.anchors_left else ""
-    parts = [f"{event.trained} of {event.target} trained", best, _time_left(event), anchors, counters]
+    parts = [f"{event.trained} of {event.target} trained", best, _place(event), _time_left(event), anchors, counters]
     return " | ".join(part for part in parts if part)
+
+
+def _place(event: Progress) -> str:
+    """Return which epoch of which training was heard of last, and between which rungs it is."""
+    record, epoch = event.record, event.epoch
+    if record is None or epoch is None:
+        return ""
+    rung = f" after rung {record.rung}" if record.rung is not None else ""
+    return f"{record.block} epoch {epoch.epoch}{rung}"
 
 
 def _time_left(event: Progress) -> str:

@@ -1,44 +1,86 @@
-"""From a block back to the levels of a space that mean it."""
+"""From a block back to the levels of a space that mean it, and uniform draws of blocks as levels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import random
 
 from skexplore.backbone import REFERENCE, canonical_at_reference
 from skexplore.block import Blocks, format_blocks, per_stage
-from skexplore.census import Box, Form, Layout, TooManyError
+from skexplore.census import Box, Form, Layout, Levels, TooManyError
 from skexplore.decisions import Level
 from skexplore.errors import UserError
 from skexplore.space import Space
+from skexplore.union import Union
+
+
+class Encoder:
+    """Finds levels for the blocks of one space; what it learns of the space it keeps."""
+
+    def __init__(self, space: Space) -> None:
+        self._space, self._layout = space, Layout(space)
+
+    def levels(self, blocks: Blocks) -> dict[str, Level]:
+        """Return levels, one per decision, that the space decodes to the canonical form of ``blocks``.
+
+        Decisions are settled one after another, each at its first level with which the block is still there.
+        Raises ``UserError`` if the space does not hold the block.
+        """
+        target = canonical_at_reference(blocks)
+        found = self.settled([_form(target, group) for group in self._layout.groups])
+        if found is None:
+            raise UserError(
+                f"block {format_blocks(target)} is not in the space {self._space.name}; skexplore space show lists its "
+                "choices"
+            )
+        return found
+
+    def settled(self, forms: list[Form | None]) -> dict[str, Level] | None:
+        """Return levels that mean ``forms``, one of each group of tied stages, or None if there are none."""
+        levels: dict[str, tuple[Level, ...]] = dict(self._space.decisions)
+        if not self._holds(levels, forms):
+            return None
+        for path, choices in self._space.decisions.items():
+            for level in choices:
+                narrower = {**levels, path: (level,)}
+                if self._holds(narrower, forms):
+                    levels = narrower
+                    break
+        return {path: level for path, (level,) in levels.items()}
+
+    def _holds(self, levels: Levels, forms: list[Form | None]) -> bool:
+        layout = self._layout
+        return any(
+            _in_box(forms, box) for setting in layout.settings(levels) for box in layout.boxes_of(setting)
+        )
 
 
 def encode(space: Space, blocks: Blocks) -> dict[str, Level]:
-    """Return levels, one per decision, that ``space`` decodes to the canonical form of ``blocks``.
-
-    Decisions are settled one after another, each at its first level with which the block is still there. Raises
-    ``UserError`` if the space does not hold the block.
-    """
-    target = canonical_at_reference(blocks)
+    """Return levels of ``space`` that mean ``blocks`` (see ``Encoder.levels``)."""
     try:
-        if _holds(space, target):
-            for path, levels in space.decisions.items():
-                for level in levels:
-                    narrower = replace(space, decisions={**space.decisions, path: (level,)})
-                    if _holds(narrower, target):
-                        space = narrower
-                        break
-            return {path: level for path, (level,) in space.decisions.items()}
+        return Encoder(space).levels(blocks)
     except TooManyError:
         raise UserError(f"space {space.name}: too large to look a block up in it") from None
-    raise UserError(
-        f"block {format_blocks(target)} is not in the space {space.name}; skexplore space show lists its choices"
-    )
 
 
-def _holds(space: Space, target: Blocks) -> bool:
-    layout = Layout(space)
-    forms = [_form(target, group) for group in layout.groups]
-    return any(_in_box(forms, box) for levels in layout.settings() for box in layout.boxes_of(levels))
+class UniformDraws:
+    """Draws from a space in which every distinct architecture is equally likely.
+
+    Levels drawn one by one are not: an architecture that can be written in many ways comes more often. Raises
+    ``TooManyError`` for a space too large to be taken apart.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._union = Union(Layout(space).boxes())
+        self._encoder = Encoder(space)
+
+    def draw(self, generator: random.Random) -> dict[str, Level]:
+        """Return levels, one per decision, of an architecture; ``generator`` alone decides which."""
+        while True:
+            forms, boxes = self._union.draw(generator)
+            if generator.random() * boxes < 1:
+                levels = self._encoder.settled(list(forms))
+                assert levels is not None, "what is drawn from a space is in it"
+                return levels
 
 
 def _in_box(forms: list[Form | None], box: Box) -> bool:

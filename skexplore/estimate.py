@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skexplore.cost import arch_id, net_id
+from skexplore.database import check_storage
 from skexplore.launch import count_devices, is_study
 from skexplore.recipe import TrainSpec
 from skexplore.record import trained
 from skexplore.request import Plan
 from skexplore.runner import default_devices
-from skexplore.store import load_study
+from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
@@ -28,12 +29,16 @@ class Estimate:
     devices: str
 
 
-def estimate(plan: Plan, workers: int | None, *, measure_for: float = 4.0) -> Estimate:
+def estimate(
+    plan: Plan, workers: int | None, *, storage: str | None = None, measure_for: float = 4.0
+) -> Estimate:
     """Return what ``plan`` would train, by a speed measured here for ``measure_for`` seconds; nothing is written.
 
-    The speed is that of the paper's block; trials that a rung stops take less than is counted.
+    The speed is that of the paper's block; trials that a rung stops take less than is counted. Raises ``UserError``
+    where the search itself would refuse: another study of that name, a ``storage`` that is none.
     """
     spec, devices = plan.spec, default_devices(workers)
+    check_continues(study_folder(spec.name), spec, check_storage(storage))
     old = load_study(spec.name).records if is_study(spec.name) else ()
     done = {(r.arch_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
     anchors = sum((arch_id(each.blocks), each.seed) not in done for each in plan.beside)

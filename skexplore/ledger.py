@@ -109,10 +109,14 @@ class Ledger:
         Its status is ``running`` if it is to be trained. ``running`` holds the keys being trained now, ``wished``
         levels that the user wants tried instead of the sampler's.
         """
-        number, levels, notes = self.proposer.ask(wished)
-        blocks = self.proposer.space.decode(levels)
-        sampler = self.spec.sampler if wished is None else "enqueued"
-        record = self._record(number, blocks, seed=self.spec.seed, origin="search", sampler=sampler)
+        proposal = self.proposer.ask(wished)
+        record = self._record(
+            proposal.number,
+            self.proposer.space.decode(proposal.levels),
+            seed=self.spec.seed,
+            origin="search",
+            sampler=proposal.sampler,
+        )
         values = constraints(self.spec, record.ref_macs, record.ref_params)
         self.proposer.constrain(values)
         record, state, objectives = self._decide(record, running)
@@ -120,14 +124,14 @@ class Ledger:
             record,
             state=state,
             values=objectives,
-            params=levels,
+            params=proposal.levels,
             distributions=self.proposer.distributions,
             constraints=values,
-            system_attrs=notes,
+            system_attrs=proposal.notes,
         )
         self.searched.append(record)
         if state is not TrialState.RUNNING:
-            self.proposer.tell(number, state, objectives)
+            self.proposer.tell(record.number, state, objectives)
         return record
 
     def _decide(

@@ -24,6 +24,7 @@ MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
 KEEP_WEIGHTS = ("front", "all", "none")
 MAX_SEED = 2**31 - 1
+_PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default
 _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
 
 
@@ -85,8 +86,10 @@ def plan_search(request: Request) -> Plan:
     anchors = [Beside(blocks=b, seed=s) for b, s in _anchors(request.anchors, profile, request.seed)]
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
+    rungs = _rungs(request.pruner, profile)
+    name = _default_name(request, space, profile, rungs) if request.study is None else check_name(request.study)
     spec = StudySpec(
-        name=_default_name(request, space, profile) if request.study is None else check_name(request.study),
+        name=name,
         **_of_space(space),  # type: ignore[arg-type]
         budget_gflops=request.budget_gflops,
         budget_params_m=request.budget_params_m,
@@ -96,7 +99,7 @@ def plan_search(request: Request) -> Plan:
         split=profile.split,
         sampler=request.sampler,
         mode=request.mode,
-        rungs=_rungs(request.pruner, profile),
+        rungs=rungs,
         keep_weights=request.keep_weights,
         anchors=request.anchors,
         anchor_seeds=profile.anchor_seeds,
@@ -228,7 +231,7 @@ def _of_space(space: Space) -> dict[str, object]:
     }
 
 
-def _default_name(request: Request, space: Space, profile: Profile) -> str:
+def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:
     """Return ``<dataset>-<space>-<budget>g-<profile>-s<seed>``, with what is not the default after it."""
     short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
     sizes = [(request.budget_gflops, "g"), (request.budget_params_m, "m")]
@@ -237,4 +240,5 @@ def _default_name(request: Request, space: Space, profile: Profile) -> str:
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler != "tpe" else []
     parts += [request.backbone] if request.backbone else []
+    parts += [_PRUNED[bool(rungs)]] if bool(rungs) != bool(profile.rungs) else []
     return check_name("-".join(parts))

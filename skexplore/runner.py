@@ -74,6 +74,7 @@ class Pool:
     def __init__(self, devices: list[str], log: Path) -> None:
         self._log = log.open("ab")
         self._stillborn = 0  # workers in a row that died before they were ready
+        self._pausing = False
         self._selector = selectors.DefaultSelector()
         self._workers = [self._spawn(device) for device in devices]
 
@@ -101,9 +102,12 @@ class Pool:
         worker = next(worker for worker in self._workers if worker.job is None)
         worker.job = job
         self._send(worker, {"do": "train", "job": asdict(job)})
+        if self._pausing:  # the worker that was told so died
+            self._send(worker, {"do": "pause"})
 
     def pause(self) -> None:
-        """Ask every worker to end its job after the epoch in hand (it comes back ``paused``)."""
+        """Ask every worker, one replaced later too, to end its job after the epoch in hand (it comes back ``paused``)."""
+        self._pausing = True
         for worker in self._workers:
             if worker.job is not None:
                 self._send(worker, {"do": "pause"})

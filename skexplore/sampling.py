@@ -8,7 +8,10 @@ installed: a resumed study draws what the uninterrupted one would have drawn.
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import optuna
@@ -16,18 +19,34 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from skexplore.census import TooManyError
 from skexplore.database import directions
 from skexplore.decisions import Level
+from skexplore.encode import UniformDraws
 from skexplore.record import Record, StudySpec
 from skexplore.space import Space
 
 SAMPLERS = ("tpe", "random", "nsga2", "gp")
 POPULATION = 10  # of NSGA-II: a search has tens of trials, and its first generation is random
+STARTUP = 6  # results before TPE proposes; `bench search` tried 4, 5, 6 and 10
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
     """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly."""
     return {bound.name: bound.excess(macs, params) for bound in spec.bounds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """The next trial's number, its levels, one per decision, and what the sampler noted on it.
+
+    sampler: who chose the levels: one of ``SAMPLERS``, or ``enqueued``.
+    """
+
+    number: int
+    levels: dict[str, Level]
+    sampler: str
+    notes: dict[str, Any]
 
 
 class Proposer:
@@ -57,18 +76,41 @@ class Proposer:
         self._count = len(self._mirror.get_trials(deepcopy=False))
         self._asked: optuna.Trial | None = None
 
-    def ask(self, levels: Mapping[str, Level] | None = None) -> tuple[int, dict[str, Level], dict[str, Any]]:
-        """Return the next trial's number, its levels, one per decision, and what the sampler noted on it.
-
-        With ``levels`` these are taken, as if the sampler had proposed them.
-        """
+    def ask(self, levels: Mapping[str, Level] | None = None) -> Proposal:
+        """Return the next trial; with ``levels`` it has these, as if the sampler had proposed them."""
+        seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
+        if levels is not None:
+            chosen_by = "enqueued"
+        elif self._begins and self._uniform is not None:
+            levels, chosen_by = self._uniform.draw(random.Random(seed)), "random"
         if levels is not None:
             self._mirror.enqueue_trial(dict(levels))
-        self._mirror.sampler = _sampler(self._spec.sampler, _seed(self._spec.seed, self._count))
+        self._mirror.sampler = _sampler(self._spec.sampler, seed)
         self._asked = self._mirror.ask(self.distributions)
         self._count += 1
         frozen = self._mirror.get_trials(deepcopy=False)[self._asked.number]
-        return self._asked.number, dict(self._asked.params), _sampler_notes(frozen)
+        return Proposal(
+            number=self._asked.number,
+            levels=dict(self._asked.params),
+            sampler=chosen_by,
+            notes=_sampler_notes(frozen),
+        )
+
+    @property
+    def _begins(self) -> bool:
+        """Whether the next trial is a random one: always of the random sampler, else until TPE has results."""
+        if self._spec.sampler != "tpe":
+            return self._spec.sampler == "random"
+        trials = self._mirror.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        return sum(bool(trial.values or trial.intermediate_values) for trial in trials) < STARTUP
+
+    @cached_property
+    def _uniform(self) -> UniformDraws | None:
+        """Draws of distinct architectures, None in a space too large for them: there levels are drawn one by one."""
+        try:
+            return UniformDraws(self.space)
+        except TooManyError:
+            return None
 
     def constrain(self, values: Mapping[str, float]) -> None:
         """Tell the sampler how far the trial just asked for is from the budget."""
@@ -115,7 +157,7 @@ def _sampler(name: str, seed: int) -> BaseSampler:
         return _Genetic(seed=seed, population_size=POPULATION)
     if name == "gp":
         return GPSampler(seed=seed, deterministic_objective=False)
-    return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    return TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
 
 
 def _seed(study_seed: int, number: int) -> int:

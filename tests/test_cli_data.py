@@ -137,7 +137,8 @@ def test_ctrl_c_exits_130_and_leaves_nothing(command, ten, tmp_path, monkeypatch
 
 
 SLOW = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background hands on that it is ignored
 from skexplore import cifar
 cifar.TORCHVISION = "import os, time, threading\\n" \\
     "threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()\\n" \\
@@ -148,17 +149,27 @@ main()
 """
 
 
-@pytest.mark.parametrize("stroke", ["ctrl-c", "kill -9"])
-def test_a_fetch_ended_from_outside_leaves_nothing_half_done(ten, given, tmp_path, command, stroke):
-    process = subprocess.Popen([sys.executable, "-c", SLOW], stderr=subprocess.PIPE, text=True)
+def _end_download(process, cache, stroke):
+    """Wait until the download is under way, then end the command; returns the process of the download."""
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "cache").glob(".cifar10-*/torchvision/part")):
+    while not list(cache.glob(".cifar10-*/torchvision/part")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child = psutil.Process(process.pid).children()[0]
     process.send_signal(signal.SIGINT if stroke == "ctrl-c" else signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    return child
+
+
+@pytest.mark.parametrize("stroke", ["ctrl-c", "kill -9"])
+def test_a_fetch_ended_from_outside_leaves_nothing_half_done(ten, given, tmp_path, command, stroke):
+    with subprocess.Popen([sys.executable, "-c", SLOW], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            child = _end_download(process, tmp_path / "cache", stroke)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    deadline = time.monotonic() + 60
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the download outlived the command"
         time.sleep(0.05)

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from instant import InstantPool
+from instant import InstantPool, die
 
 from skexplore import cifar, coordinator, estimate
+from skexplore.job import Outcome
 from skexplore.record import COLUMNS
 
 
@@ -39,6 +40,8 @@ def test_default_names_say_what_is_not_the_default(command, instant):
         (["--mode", "pareto", "--budget-params", "27"], "synthetic-sk-paper-4.5g-27m-tiny-s0-pareto"),
         (["--space", "sk-cifar", "--seed", "3"], "synthetic-sk-cifar-4.5g-tiny-s3"),
         (["--backbone", "16x4d-1111-s2"], "synthetic-sk-paper-4.5g-tiny-s0-16x4d-1111-s2"),
+        (["--pruner", "rungs"], "synthetic-sk-paper-4.5g-tiny-s0-rungs"),
+        (["--pruner", "none"], "synthetic-sk-paper-4.5g-tiny-s0"),
     ):
         code, out, err = command(*SEARCH, "--trials", "1", "--anchors", "none", "--json", *more)
         assert code == 0, err
@@ -60,6 +63,42 @@ def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch)
     command(*SEARCH)
     again = json.loads(command(*SEARCH, "--plan", "--json", "--trials", "6")[1])
     assert (again["trials"], again["anchors"]) == (2, 0)
+
+
+def test_a_plan_refuses_what_the_search_would(command, instant, monkeypatch):
+    monkeypatch.setattr(estimate, "measure", lambda *_: 128.0)
+    command(*SEARCH, "--study", "s", "--trials", "1")
+    for arguments, message in (
+        (["--study", "s", "--seed", "3"], "exists with another seed (0)"),
+        (["--storage", "redis://host"], "unknown scheme"),
+    ):
+        code, out, err = command(*SEARCH, "--plan", *arguments)
+        assert (code, out) == (2, "")
+        assert message in err
+
+
+def test_ctrl_c_in_a_plan_is_an_interruption(command, instant, monkeypatch):
+    monkeypatch.setattr(estimate, "measure", die)
+    code, out, err = command(*SEARCH, "--plan")
+    assert (code, out) == (130, "")
+    assert "nothing was trained or written" in err
+
+
+def test_an_own_block_that_could_not_be_trained_is_a_failed_check(command, instant, monkeypatch):
+    def fails(job):
+        return Outcome(key=job.spec.key, status="failed", reason="RuntimeError: no")
+
+    monkeypatch.setattr(coordinator, "Pool", lambda devices, log: InstantPool(devices, log, fails))
+    code, out, _ = command("train", "k3+k1", "--profile", "tiny", "--workers", "1")
+    assert code == 1
+    assert "failed" in out
+
+
+def test_an_own_block_of_before_is_no_anchor(command, instant):
+    command(*SEARCH, "--study", "s", "--anchors", "none", "--trials", "1")
+    command("train", "k3+k1", "--study", "s")
+    out = command("train", "k3+k5g64", "--study", "s")[1]
+    assert (out.count("yours"), out.count("own block"), out.count("anchor")) == (1, 1, 0)
 
 
 def test_training_an_own_block(command, instant):

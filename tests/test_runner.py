@@ -161,6 +161,16 @@ def test_a_paused_job_goes_on_from_its_checkpoint_and_ends_the_same(job):
     assert (Path("study/weights") / name).read_bytes() == (Path("other/weights") / name).read_bytes()
 
 
+def test_a_worker_that_takes_the_place_of_a_dead_one_is_told_to_pause_too(job):
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        pool.pause()
+        os.kill(pool._workers[0].process.pid, signal.SIGKILL)  # before it was ready: its job is begun again
+        outcome = hear(pool)[-1].outcome
+    assert outcome.status == "paused"
+    assert len(outcome.curve) < 3
+
+
 @pytest.fixture
 def data(synthetic_data: Path) -> Data:
     images, labels, val_images, val_labels = load_split(

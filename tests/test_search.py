@@ -8,13 +8,16 @@ import optuna
 import pytest
 from instant import error_of, keys
 
+from skexplore import sampling
 from skexplore.backbone import get_backbone
+from skexplore.census import TooManyError
 from skexplore.cost import cost
 from skexplore.errors import StudyError
 from skexplore.job import Outcome
 from skexplore.launch import search
 from skexplore.recipe import PROFILES
 from skexplore.record import status_row, trained
+from skexplore.sampling import STARTUP
 from skexplore.store import load_study
 
 
@@ -160,6 +163,23 @@ def test_random_and_tpe_differ_and_each_repeats_itself(run):
     assert tpe == blocks(study="t2")
     assert tpe != random
     assert blocks(study="t3", seed=1) != tpe
+
+
+def test_tpe_begins_with_uniform_draws_and_goes_on_by_itself(run):
+    searched = run(trials=12, anchors="none").searched
+    begun = [r.number for r in searched if r.status == "complete"][STARTUP - 1] + 1
+    assert {r.sampler for r in searched[:begun]} == {"random"}
+    assert {r.sampler for r in searched[begun:]} == {"tpe"}
+    assert searched[0].block == run(trials=1, sampler="random", study="r").searched[0].block  # the same draw
+
+
+def test_a_space_too_large_to_be_taken_apart_is_drawn_level_by_level(run, monkeypatch):
+    def too_many(*_):
+        raise TooManyError
+
+    monkeypatch.setattr(sampling, "UniformDraws", too_many)
+    assert {r.sampler for r in run(trials=3).searched} == {"tpe"}
+    assert {r.sampler for r in run(trials=3, sampler="random", study="r").searched} == {"random"}
 
 
 def test_status_has_the_contract_keys(run):
