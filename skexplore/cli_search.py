@@ -215,7 +215,11 @@ def _watched(work: Callable[[Run], Study], settings: dict[str, object]) -> Study
     from skexplore.launch import Run
 
     console = error_console()
-    with _interruptible(console.print, KEPT), counted_interrupts() as interrupts, Reporter(console) as on_progress:
+    with (
+        _interruptible(console.print, KEPT),
+        counted_interrupts() as interrupts,
+        Reporter(console) as on_progress,
+    ):
         return work(
             Run(command=_command(), on_progress=on_progress, interrupts=interrupts, **settings)  # type: ignore[arg-type]
         )
@@ -252,7 +256,9 @@ def _print_plan(planned: Plan, workers: int | None, storage: str | None, *, as_j
     from skexplore.survey import summarise
 
     spec = planned.spec
-    with _interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
+    with _interruptible(
+        error_console().print, "interrupted while measuring; nothing was trained or written."
+    ):
         found = estimate(planned, workers, storage=storage)
     summary = summarise(planned.space, spec.bounds)
     if as_json:

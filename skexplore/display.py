@@ -113,7 +113,14 @@ def _status(event: Progress) -> str:
     counters = ", ".join(f"{event.counters[name]} {name}" for name in STATUSES if event.counters.get(name))
     best = f"best {100 * event.best:.2f} %" if event.best is not None else ""
     anchors = f"{event.anchors_left} anchor trainings to go" if event.anchors_left else ""
-    parts = [f"{event.trained} of {event.target} trained", best, _place(event), _time_left(event), anchors, counters]
+    parts = [
+        f"{event.trained} of {event.target} trained",
+        best,
+        _place(event),
+        _time_left(event),
+        anchors,
+        counters,
+    ]
     return " | ".join(part for part in parts if part)
 
 

@@ -87,7 +87,9 @@ def plan_search(request: Request) -> Plan:
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
     rungs = _rungs(request.pruner, profile)
-    name = _default_name(request, space, profile, rungs) if request.study is None else check_name(request.study)
+    name = (
+        _default_name(request, space, profile, rungs) if request.study is None else check_name(request.study)
+    )
     spec = StudySpec(
         name=name,
         **_of_space(space),  # type: ignore[arg-type]

@@ -106,7 +106,7 @@ class Pool:
             self._send(worker, {"do": "pause"})
 
     def pause(self) -> None:
-        """Ask every worker, one replaced later too, to end its job after the epoch in hand (it comes back ``paused``)."""
+        """Ask every worker, one replaced later too, to end its job after the epoch in hand: ``paused``."""
         self._pausing = True
         for worker in self._workers:
             if worker.job is not None:
