@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.cost import arch_id
-from skexplore.published import TABLES, Placement, anchor_names, place, table_rows
+from skexplore.cost import Cost, arch_id
+from skexplore.published import TABLES, Placement, anchor_names, place_cost, table_rows
 from skexplore.record import COLUMNS, STATUSES, Record, Study, trained
 from skexplore.stats import Noise, noise
 
@@ -27,7 +27,8 @@ ANCHOR_COLUMNS = (
     "arch_id", "block", "name", "n", "mean", "sd", "min", "max",
     "ref_params", "ref_macs", "proxy_params", "proxy_macs",
 )  # fmt: skip
-INCUMBENT_COLUMNS = ("number", "block", "images", "seconds", "val_error", "best_val_error")
+INCUMBENT_COLUMNS = ("position", "number", "images", "trained", "seconds", "val_error", "best_val_error")
+CURVE_COLUMNS = ("position", "status", "origin", "epoch", "val_error")
 PLACED_COLUMNS = (
     "kind", "number", "name", "block", "ref_params", "ref_macs", "printed_params_m", "printed_gflops",
     "published_error_pct", "val_error", "n", "on_front",
@@ -61,15 +62,25 @@ def pareto_table(study: Study) -> pd.DataFrame:
     return records_table(study.front())
 
 
-def curves_table(study: Study) -> pd.DataFrame:
-    """Return the learning curves: one row per record and epoch, ``val_error`` after it."""
-    columns = ("number", "block", "status", "origin", "seed", "epoch", "val_error")
+def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
+    """Return the learning curves: one row per record and epoch, ``val_error`` after it.
+
+    position: that of the record in ``trials_table``. With more than ``most`` trained records only the anchors', the
+    front's and as many others, evenly spaced, are there.
+    """
+    curves = [(position, record) for position, record in enumerate(study.records) if record.curve]
+    if most is not None and len(curves) > most:
+        front = {id(record) for record in study.front()}
+        kept = [(p, r) for p, r in curves if r.origin == "anchor" or id(r) in front]
+        others = [(p, r) for p, r in curves if not (r.origin == "anchor" or id(r) in front)]
+        curves = sorted(kept + others[:: max(1, -(-len(others) // most))], key=lambda each: each[0])
     rows = (
-        {name: getattr(record, name) for name in columns[:5]} | {"epoch": e.epoch, "val_error": e.val_error}
-        for record in study.records
+        {"position": position, "status": record.status, "origin": record.origin}
+        | {"epoch": e.epoch, "val_error": e.val_error}
+        for position, record in curves
         for e in record.curve
     )
-    return _table(rows, columns)
+    return _table(rows, CURVE_COLUMNS)
 
 
 def _trained(study: Study) -> list[Record]:
@@ -86,8 +97,13 @@ def placement_table(study: Study) -> pd.DataFrame:
 
     Placement is by complexity at the reference, see ``published.Placement``; tied rows are joined by " | ".
     """
-    rows = (_placement_row(record, at) for record in _trained(study) for at in place(record.block))
+    rows = (_placement_row(record, at) for record in _trained(study) for at in places(record))
     return _table(rows, PLACEMENT_COLUMNS)
+
+
+def places(record: Record) -> tuple[Placement, ...]:
+    """Return where a record's block stands on Tables 3, 6 and 7, by its stored cost at the reference."""
+    return place_cost(Cost(params=record.ref_params, macs=record.ref_macs))
 
 
 def _placement_row(record: Record, at: Placement) -> dict[str, Any]:
@@ -236,13 +252,16 @@ def within_noise(study: Study) -> dict[int, bool | None]:
 
 
 def incumbent(study: Study) -> pd.DataFrame:
-    """Return the best error so far after each trained record of the search, over trained images so far.
+    """Return the best error so far after each trained record of the search, over images and trainings so far.
 
-    ``best_val_error`` is empty as long as nothing feasible is complete. Anchors' images are not counted.
+    position: that of the record in ``trials_table``. ``best_val_error`` is empty as long as nothing feasible is
+    complete. Anchors' images are not counted.
     """
     eligible = {record.number for record in study.eligible()}
-    rows, images, seconds, best = [], 0, 0.0, None
-    for record in sorted(study.searched, key=lambda r: r.number):
+    rows: list[dict[str, Any]] = []
+    images, seconds, best = 0, 0.0, None
+    searched = [(p, record) for p, record in enumerate(study.records) if record.origin != "anchor"]
+    for position, record in sorted(searched, key=lambda each: each[1].number):
         images, seconds = images + record.images, seconds + record.seconds
         if record.images == 0:
             continue
@@ -250,15 +269,15 @@ def incumbent(study: Study) -> pd.DataFrame:
         if record.number in eligible and error is not None and (best is None or error < best):
             best = error
         rows.append(
-            {"number": record.number, "block": record.block, "images": images, "seconds": seconds}
-            | {"val_error": error, "best_val_error": best}
+            {"position": position, "number": record.number, "images": images, "trained": len(rows) + 1}
+            | {"seconds": seconds, "val_error": error, "best_val_error": best}
         )
     return _table(rows, INCUMBENT_COLUMNS)
 
 
 def nearest_in_table_7(record: Record) -> str:
     """Return the rows of Table 7 nearest in complexity, ties joined by " | "."""
-    return " | ".join(next(at.nearest for at in place(record.block) if at.table == 7))
+    return " | ".join(next(at.nearest for at in places(record) if at.table == 7))
 
 
 def findings(study: Study) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -97,10 +98,12 @@ class Part:
 
     def __contains__(self, form: Form) -> bool:
         branches, dims = form
-        return dims in self.dims and branches in self.several if dims else self._holds_plain(branches)
+        return dims in self.dims and _among(self.several, branches) if dims else self._holds_plain(branches)
 
     def _holds_plain(self, branches: tuple[Branch, ...]) -> bool:
-        return branches in self.singles or (() in self.dims and branches in self.several)
+        if len(branches) == 1:
+            return _among(self.singles, branches)
+        return () in self.dims and _among(self.several, branches)
 
     def forms(self) -> Iterator[Form]:
         """Yield every form once."""
@@ -116,6 +119,12 @@ class Part:
             macs, params = macs + more[0], params + more[1]
         more = _attention_sizes(self.stages, len(branches), dims) if dims else (0, 0)
         return macs + more[0], params + more[1]
+
+
+def _among(ordered: Sequence[tuple[Branch, ...]], branches: tuple[Branch, ...]) -> bool:
+    """Whether ``branches`` is in ``ordered``; there may be hundreds of thousands."""
+    at = bisect_left(ordered, branches)
+    return at < len(ordered) and ordered[at] == branches
 
 
 def _branch_tuples(slots: tuple[frozenset[Branch | None], ...]) -> list[tuple[Branch, ...]]:
@@ -223,9 +232,21 @@ class Layout:
 
     def boxes_of(self, levels: Levels) -> Iterator[Box]:
         """Yield a box for each way to settle the decisions that tie stages; ``levels`` of one setting."""
-        for chosen in itertools.product(*(levels[path] for path in self._tying)):
-            settled = {**levels, **{path: (one,) for path, one in zip(self._tying, chosen, strict=True)}}
+        for settled in self._settled(levels):
             yield tuple(self._part(number, settled) for number in range(len(self.groups)))
+
+    def holds(self, levels: Levels, forms: list[Form]) -> bool:
+        """Whether ``forms``, one of each group, are in a box of ``levels``; ``levels`` of one setting."""
+        # most boxes lack the first form already, and their other parts are not even looked up
+        return any(
+            all(form in self._part(number, settled) for number, form in enumerate(forms))
+            for settled in self._settled(levels)
+        )
+
+    def _settled(self, levels: Levels) -> Iterator[Levels]:
+        """Yield ``levels`` with one level for each decision that ties stages, in every way."""
+        for chosen in itertools.product(*(levels[path] for path in self._tying)):
+            yield {**levels, **{path: (one,) for path, one in zip(self._tying, chosen, strict=True)}}
 
     def _part(self, number: int, levels: Levels) -> Part:
         key = (number, *(levels[path] for path in self._ruling[number].values()))

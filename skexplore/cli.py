@@ -127,35 +127,56 @@ def archive(study: StudyArgument) -> None:
 @app.command()
 def report(
     study: StudyArgument,
+    beside: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY...]", help="Comparable studies to lay over its plots.", show_default=False
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default reports/STUDY.")] = None,
     picture: Annotated[
-        bool, typer.Option(help="Write pareto.svg too (needs a Chromium and skexplore[picture]).")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Write pareto.svg and pareto.png.  [default: where a Chromium and skexplore\\[picture] are installed]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write the report of a study: one HTML page, Markdown, CSV and JSON."""
+    """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are laid over its plots."""
+    from skexplore.figure_files import can_draw
     from skexplore.files import write_atomic
-    from skexplore.report import picture as draw
+    from skexplore.page import picture as draw
     from skexplore.report import write_report
     from skexplore.store import load_study
 
-    loaded = load_study(study)
+    loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
     with _writable(folder):
-        paths = write_report(loaded, folder)
-        if picture:
-            paths.append(folder / "pareto.svg")
-            write_atomic(paths[-1], draw(loaded))
+        paths = write_report(loaded, folder, others)
+        if picture or (picture is None and can_draw()):
+            for kind in ("svg", "png"):
+                paths.append(folder / f"pareto.{kind}")
+                write_atomic(paths[-1], draw(loaded, kind, others))
     for path in paths:
         print(path)
+    if picture is None and not can_draw():
+        print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
 
 
 @app.command()
 def export(
     study: StudyArgument,
     trial: Annotated[str, typer.Option(help="best, front, or the number of a trained trial.")] = "best",
+    scale: Annotated[
+        str, typer.Option(help="Network of build() and of block.onnx: reference or proxy.")
+    ] = "reference",
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write block.onnx too (needs skexplore[onnx]).")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder; default exports/STUDY/trial-N.")] = None,
 ) -> None:
-    """Write the block of a trial as code and weights that run without skexplore."""
+    """Write the block of a trial as code, weights and pictures that do without skexplore."""
+    from skexplore.blockfile import read_block_file
     from skexplore.export import chosen, export_block
     from skexplore.store import load_study, study_folder
 
@@ -165,11 +186,19 @@ def export(
         default = Path("exports") / loaded.spec.name / f"trial-{record.number}"
         folder = default if out is None else out / f"trial-{record.number}" if trial == "front" else out
         with _writable(folder):
-            paths = export_block(loaded, record, study_folder(study), folder)
+            paths = export_block(loaded, record, study_folder(study), folder, scale=scale, onnx=onnx)
         for path in paths:
             print(path)
-        if folder / "weights.safetensors" not in paths:
-            print(f"no weights: {study_folder(study)} keeps none of trial {record.number}", file=sys.stderr)
+        written = read_block_file(folder)
+        if written.onnx is not None:
+            file = written.onnx
+            print(
+                f"block.onnx: the {file.scale} with {file.weights} weights; onnxruntime differs from torch by at most "
+                f"{file.largest_difference:.1e} (largest output {file.largest_output:.2g})",
+                file=sys.stderr,
+            )
+        if written.weights is None:
+            print(f"no weights of trial {record.number}: {written.weights_note}", file=sys.stderr)
     print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
 
 
@@ -182,7 +211,8 @@ def verify(
 
     checks = run_checks(folder)
     for check in checks:
-        print(f"{'ok    ' if check.ok else 'FAILED'} {check.name}: {check.detail}")
+        state = "FAILED" if not check.ok else "ok    " if check.done else "NOT CHECKED"
+        print(f"{state} {check.name}: {check.detail}")
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 

@@ -1,16 +1,30 @@
-"""From a block back to the levels of a space that mean it, and uniform draws of blocks as levels."""
+"""From a block back to the levels of a space that mean it, uniform draws of blocks as levels, and stored spaces."""
 
 from __future__ import annotations
 
 import random
 
 from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import Blocks, format_blocks, per_stage
-from skexplore.census import Box, Form, Layout, Levels, TooManyError
+from skexplore.block import Blocks, format_blocks, parse_block, per_stage
+from skexplore.census import Form, Layout, Levels, TooManyError
 from skexplore.decisions import Level
 from skexplore.errors import UserError
+from skexplore.record import StudySpec
 from skexplore.space import Space
 from skexplore.union import Union
+
+
+def stored_space(spec: StudySpec) -> Space:
+    """Return the space of a study as it was when the study began."""
+    return Space(
+        name=spec.space,
+        description="",
+        base=parse_block(spec.space_base or "k3"),
+        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
+        conditions=spec.space_conditions,
+        band_gflops=spec.band_gflops,
+        band_params_m=spec.band_params_m,
+    )
 
 
 class Encoder:
@@ -36,22 +50,21 @@ class Encoder:
 
     def settled(self, forms: list[Form | None]) -> dict[str, Level] | None:
         """Return levels that mean ``forms``, one of each group of tied stages, or None if there are none."""
+        known = [form for form in forms if form is not None]
         levels: dict[str, tuple[Level, ...]] = dict(self._space.decisions)
-        if not self._holds(levels, forms):
+        if len(known) < len(forms) or not self._holds(levels, known):
             return None
         for path, choices in self._space.decisions.items():
             for level in choices:
                 narrower = {**levels, path: (level,)}
-                if self._holds(narrower, forms):
+                # what none of the others can mean, the last one does
+                if level == choices[-1] or self._holds(narrower, known):
                     levels = narrower
                     break
         return {path: level for path, (level,) in levels.items()}
 
-    def _holds(self, levels: Levels, forms: list[Form | None]) -> bool:
-        layout = self._layout
-        return any(
-            _in_box(forms, box) for setting in layout.settings(levels) for box in layout.boxes_of(setting)
-        )
+    def _holds(self, levels: Levels, forms: list[Form]) -> bool:
+        return any(self._layout.holds(setting, forms) for setting in self._layout.settings(levels))
 
 
 def encode(space: Space, blocks: Blocks) -> dict[str, Level]:
@@ -81,10 +94,6 @@ class UniformDraws:
                 levels = self._encoder.settled(list(forms))
                 assert levels is not None, "what is drawn from a space is in it"
                 return levels
-
-
-def _in_box(forms: list[Form | None], box: Box) -> bool:
-    return all(form is not None and form in part for form, part in zip(forms, box, strict=True))
 
 
 def _form(target: Blocks, stages: tuple[int, ...]) -> Form | None:

@@ -15,11 +15,12 @@ from skexplore import cifar
 from skexplore.block import Blocks
 from skexplore.coordinator import Coordinator, Progress, Work
 from skexplore.database import DATABASE_ERRORS, check_storage
+from skexplore.encode import stored_space
 from skexplore.errors import StudyError, UserError
 from skexplore.ledger import Ledger
 from skexplore.recipe import get_profile
 from skexplore.record import Study, StudySpec
-from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training, stored_space
+from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training
 from skexplore.runner import WorkerError, default_devices
 from skexplore.space import Space
 from skexplore.store import Store, check_continues, load_study, study_folder

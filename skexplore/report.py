@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable
+import shlex
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup, escape
 
-from skexplore import analysis, figure_files, figures
+from skexplore import analysis, figure_files
+from skexplore.checklist import checklist
+from skexplore.comparable import compare_specs
+from skexplore.errors import UserError
 from skexplore.files import write_atomic
+from skexplore.fronts import knee, noise_groups
+from skexplore.importance import Importances, importances
+from skexplore.page import CURVES, compact, figures_json, packed, page_data, rows_of
 from skexplore.published import TABLES
 from skexplore.record import Study
 from skexplore.render import Environment, environment, template_source
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
-PICTURE_SIZE = (860, 520)  # pixels; the width of a README's column
 STATUS_WORDS = {"over_budget": "over budget"}
 
 
-def write_report(study: Study, out: Path) -> list[Path]:
+def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[Path]:
     """Write the report of ``study`` into the folder ``out`` and return the paths written.
 
     ``index.html`` (self-contained), ``report.md``, ``trials.csv``, ``pareto.csv``, ``placement.csv`` and
     ``findings.json``. Numbers in the data files are not rounded; errors are fractions there and % on the
-    page. The same study gives the same bytes. Raises ``OSError`` if the folder cannot be written.
+    page. beside: studies whose fronts and incumbents are drawn with it. The same studies give the same bytes.
+    Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
-    found = analysis.findings(study)
-    content = _content(study, found)
+    others = [_compared(study, other) for other in beside]
+    weights = importances(study)
+    found = _findings(study, beside, others, weights)
+    content = _content(study, found, beside, weights)
     texts = {
         "trials.csv": _csv(analysis.trials_table(study)),
         "pareto.csv": _csv(analysis.pareto_table(study)),
@@ -45,71 +55,61 @@ def write_report(study: Study, out: Path) -> list[Path]:
     return [out / name for name in texts]
 
 
-def picture(study: Study) -> str:
-    """Return the Pareto plot over reference GFLOPs as SVG text, for READMEs.
-
-    Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
-    """
-    figure = _pareto_figure(study, "ref_macs")
-    return figure_files.to_svg(figure, width=PICTURE_SIZE[0], height=PICTURE_SIZE[1])
-
-
-def _pareto_figure(study: Study, x: figures.Size) -> Any:
-    spec = study.spec
-    budget = spec.max_macs if x == "ref_macs" else spec.max_params
-    front = study.front(lambda record: record.ref_macs if x == "ref_macs" else record.ref_params)
-    return figures.pareto_figure(
-        analysis.trials_table(study),
-        analysis.records_table(front),
-        analysis.anchors_table(study),
-        x=x,
-        budget=budget if math.isfinite(budget) else None,
-        band=_band(study),
-    )
-
-
-def _band(study: Study) -> figures.Band | None:
-    best, noise = study.best(), analysis.study_noise(study)
-    if best is None or best.val_error is None or noise is None:
-        return None
-    return figures.Band(best=best.val_error, width=noise.least_difference)
-
-
-def _figures(study: Study) -> dict[str, str]:
-    """Return the figures of the page as JSON text by the id of their element."""
-    trials, front = analysis.trials_table(study), analysis.pareto_table(study)
-    anchors, band = analysis.anchors_table(study), _band(study)
-    drawn = {
-        "pareto-gflops": _pareto_figure(study, "ref_macs"),
-        "pareto-params": _pareto_figure(study, "ref_params"),
-        "placement": figures.placement_figure(analysis.published_table(), trials, front),
-        "incumbent": figures.incumbent_figure(analysis.incumbent(study), anchors, band=band),
-        "curves": figures.curves_figure(analysis.curves_table(study), front, band=band),
+def _compared(study: Study, other: Study) -> dict[str, Any]:
+    """Return what is said of ``other`` beside ``study``; raises ``UserError`` where errors cannot be compared."""
+    found, best = compare_specs(study, other), other.best()
+    if found.refusals:
+        raise UserError(
+            f"{other.spec.name} cannot be laid over {study.spec.name}: {' '.join(found.refusals)} Report each by itself"
+        )
+    return {
+        "study": other.spec.name,
+        "trained": analysis.counters(other)["trained"],
+        "best_block": best.block if best else None,
+        "best_val_error": best.val_error if best else None,
+        "labels": list(found.labels),
     }
-    return {name: str(figure.to_json()) for name, figure in drawn.items()}
 
 
-def _content(study: Study, found: dict[str, Any]) -> dict[str, Any]:
+def _findings(
+    study: Study, beside: Sequence[Study], others: list[dict[str, Any]], weights: Importances
+) -> dict[str, Any]:
+    """Return the content of ``findings.json``."""
+    turn = knee(study.front(), lambda record: record.ref_macs)
+    return analysis.findings(study) | {
+        "knee": turn.number if turn else None,
+        "noise_groups": [list(group) for group in noise_groups(study, lambda record: record.ref_macs)],
+        "importances": asdict(weights) | {"shares": dict(weights.shares)},
+        "checklist": [asdict(item) for item in checklist(study, beside)],
+        "beside": others,
+    }
+
+
+def _content(
+    study: Study, found: dict[str, Any], beside: Sequence[Study], weights: Importances
+) -> dict[str, Any]:
     """Return everything the templates name."""
     many = found["counters"]["trained"] > MANY
-    placed = {t: _rows(analysis.placed_table(study, t, front_only=many)) for t in TABLES}
+    placed = {t: rows_of(analysis.placed_table(study, t, front_only=many)) for t in TABLES}
+    data = page_data(study)
+    drawings = data.pop("drawings")
     return {
         "f": found,
         "spec": study.spec,
-        "trials": _rows(analysis.trials_table(study)),
+        "shell_name": shlex.quote(study.spec.name),
         "placed": placed,
         "placed_front_only": many,
-        "front_numbers": {row["number"] for row in found["front"]},
+        "front_positions": data["front"],
+        "statuses": Counter(record.status for record in study.records),
         "has_curves": any(len(record.curve) > 1 for record in study.records),
         "has_images": any(record.images for record in study.searched),
-        "figures": _figures(study),
+        "curves_cut": sum(bool(record.curve) for record in study.records) > CURVES,
+        "data": {
+            "data": packed(compact(data)),
+            "drawings": packed(compact(drawings)),
+            "figures": packed(compact(figures_json(study, weights, beside))),
+        },
     }
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows with None where a value is missing."""
-    plain = table.astype(object).where(table.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _csv(table: pd.DataFrame) -> str:
@@ -147,15 +147,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
 
 def _page() -> Environment:
     env = environment()
-    env.filters |= FILTERS | {"script_json": _script_json}
-    env.globals["plotly_js"] = Markup(figure_files.plotly_js().replace("</script", "<\\/script"))
+    env.filters |= FILTERS
+    env.globals["plotly_js"] = packed(figure_files.plotly_js())
     env.globals["source"] = lambda name: Markup(template_source(name))
     return env
-
-
-def _script_json(text: str) -> Markup:
-    """Return JSON ``text`` so that nothing in it can end the script element that holds it."""
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _markdown() -> Environment:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
-from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_blocks
+from skexplore.block import Blocks, Branch, SKBlock, parse_blocks
 from skexplore.coordinator import Beside
 from skexplore.decisions import Level
 from skexplore.encode import encode
@@ -138,6 +138,7 @@ def plan_training(
         recipe=settings.recipe,
         split=settings.split,
         sampler="none",
+        keep_weights="all",  # there is no front here to keep them for
         anchors="none",
         anchor_seeds=0,
         seed=seed,
@@ -152,19 +153,6 @@ def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Beside, ...]:
         raise UserError(f"--seeds {seeds}: must be between 1 and 1000")
     form = canonical_at_reference(blocks)
     return tuple(Beside(blocks=form, seed=seed + number, chosen_by="user") for number in range(seeds))
-
-
-def stored_space(spec: StudySpec) -> Space:
-    """Return the space of a study as it was when the study began."""
-    return Space(
-        name=spec.space,
-        description="",
-        base=parse_block(spec.space_base or "k3"),
-        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
-        conditions=spec.space_conditions,
-        band_gflops=spec.band_gflops,
-        band_params_m=spec.band_params_m,
-    )
 
 
 def check_seed(seed: int) -> None:

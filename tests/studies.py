@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from functools import lru_cache
 
+from skexplore.block import format_blocks
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.recipe import Recipe, Split
 from skexplore.record import Epoch, Record, Study, StudySpec
+from skexplore.space import Space
 
 BACKBONE = "8x4d-1111-s2"
 SPEC = StudySpec(
@@ -117,6 +121,21 @@ def only(*rows: tuple[str, str, float | None, int], anchors: bool = False, **cha
     """Return a study of these search rows alone."""
     records = tuple(record(number, *row) for number, row in enumerate(rows))
     return synthetic(records=(ANCHORS if anchors else ()) + records, **changes)
+
+
+@lru_cache(maxsize=1)
+def many(count: int, **changes: object) -> Study:
+    """Return a study of so many search trials of distinct blocks: errors made up, costs and identities real."""
+    space, generator = Space.load("sk-wide"), random.Random(0)
+    blocks: dict[str, None] = {}
+    while len(blocks) < count:
+        blocks[format_blocks(space.decode(space.sample(generator)))] = None
+    found = []
+    for number, block in enumerate(blocks):
+        over = cost(block).macs > 4.5e9
+        error = None if over else 0.35 + 0.3 * generator.random() ** 2
+        found.append(record(number, block, "over_budget" if over else "complete", error, 0 if over else 6))
+    return synthetic(records=ANCHORS + tuple(found), target=count, **changes)
 
 
 EDGE_CASES = {

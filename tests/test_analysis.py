@@ -136,8 +136,21 @@ def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
     assert best.is_monotonic_decreasing
     assert best.iloc[-1] == study.best().val_error
     assert table["images"].iloc[-1] == analysis.ledger(study)["search_images"]
+    assert list(table["trained"]) == list(range(1, len(table) + 1))
+    assert [study.records[position].number for position in table["position"]] == list(table["number"])
     stopped = only(("k3", "stopped", 0.1, 2), ("k3+k3", "complete", 0.5, 6))
     assert list(analysis.incumbent(stopped)["best_val_error"].isna()) == [True, False]
+
+
+def test_curves_are_all_there_or_the_front_the_anchors_and_as_many_others(study):
+    table = analysis.curves_table(study)
+    assert len(table) == sum(len(record.curve) for record in study.records)
+    cut = analysis.curves_table(study, most=3)
+    shown = [study.records[position] for position in cut["position"].unique()]
+    assert [r for r in shown if r.origin == "anchor"] == list(study.anchors)
+    assert {r.number for r in study.front()} <= {r.number for r in shown}
+    others = [r for r in shown if r.origin != "anchor" and r not in study.front()]
+    assert 0 < len(others) <= 3
 
 
 @pytest.mark.parametrize("case", EDGE_CASES)

@@ -1,17 +1,35 @@
 """The page of the report in a real browser."""
 
+from __future__ import annotations
+
+import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
+from skexplore import checklist
+from skexplore import page as page_module
+from skexplore.block import parse_blocks
+from skexplore.published import place
 from skexplore.report import write_report
-from studies import EDGE_CASES, synthetic
+from studies import EDGE_CASES, many, only, synthetic
 
 pytestmark = pytest.mark.page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-PLOTS = ["pareto-gflops", "pareto-params", "placement", "incumbent", "curves"]
+PLOTS = ["pareto-gflops", "pareto-params", "placement", "incumbent-images", "incumbent-trained", "curves"]
+HOSTILE = "<script>alert(1)</script>\"'\n<img src=x onerror=alert(2)>"
+
+# where a trial, given by its position among the records, stands on the screen
+SPOT = """([plotId, position]) => {
+  const plot = document.getElementById(plotId);
+  const trace = plot._fullData.find((t) => (t.customdata || []).includes(position));
+  const box = plot.querySelector(".nsewdrag").getBoundingClientRect();
+  const i = trace.customdata.indexOf(position), { xaxis, yaxis } = plot._fullLayout;
+  return [box.x + xaxis.d2p(trace.x[i]), box.y + yaxis.d2p(trace.y[i])];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +49,19 @@ def visit(browser, tmp_path):
     """Write the report of a study and open it; afterwards no error and no request may have been seen."""
     pages, troubles = [], []
 
-    def open_page(study, width=1000, scheme="light"):
-        write_report(study, tmp_path)
+    def open_page(study, width=1000, scheme="light", beside=()):
+        write_report(study, tmp_path, beside)
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
         page.on(
-            "request", lambda r: None if r.url.startswith(("file://", "data:")) else troubles.append(r.url)
+            "request",
+            lambda r: None if r.url.startswith(("file://", "data:", "blob:")) else troubles.append(r.url),
         )
         pages.append(page)
         page.goto((tmp_path / "index.html").as_uri())
-        page.wait_for_function(
-            "[...document.querySelectorAll('.plot')].every(p => p.querySelector('.main-svg'))"
-        )
+        page.wait_for_selector("html[data-ready]")
         return page
 
     yield open_page
@@ -54,55 +71,177 @@ def visit(browser, tmp_path):
     assert troubles == []
 
 
+def point_at(page, plot, position, *, click=False):
+    page.locator(f"#{plot}").scroll_into_view_if_needed()
+    spot = page.evaluate(SPOT, [plot, position])
+    page.mouse.move(*spot)
+    if click:
+        page.mouse.down()
+        page.mouse.up()
+
+
+def rows(page):
+    return page.eval_on_selector_all(
+        "#all-trials tbody tr", "all => all.map(r => Number(r.dataset.position))"
+    )
+
+
+def pasted(page):
+    """Return the clipboard by the one way that is open to every page: a paste."""
+    page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
+    page.locator("#paste").focus()
+    page.keyboard.press("Control+V")
+    text = page.locator("#paste").input_value()
+    page.evaluate("document.getElementById('paste').remove()")
+    return text
+
+
 def test_every_plot_is_drawn(visit):
     page = visit(synthetic())
-    assert page.eval_on_selector_all(".plot", "plots => plots.map(p => p.id)") == PLOTS
+    assert page.eval_on_selector_all(".plot[data-figure]", "plots => plots.map(p => p.id)") == PLOTS
     for name in PLOTS:
         assert page.locator(f"#{name} .scatterlayer .trace").count() >= 2, name
     assert "Pareto front of single trainings" in page.inner_text("#front h2")
+    assert "no space" in page.inner_text("#importance .note")
 
 
 @pytest.mark.parametrize("case", EDGE_CASES)
 def test_every_state_of_a_study_is_drawn(visit, case):
-    page = visit(EDGE_CASES[case])
+    study = EDGE_CASES[case]
+    page = visit(study)
     assert page.locator("h1").inner_text() == "synthetic"
     assert page.locator("#pareto-gflops .ytick").count() > 1
+    assert len(rows(page)) == len(study.records)
+    assert page.locator("#pinned").is_visible() == (study.best() is not None)
 
 
-def test_hover_shows_the_whole_block_and_both_costs(visit):
-    page = visit(synthetic())
-    page.locator("#pareto-gflops").scroll_into_view_if_needed()
-    # the last point of the front, a per-stage block, found by its place in the data
-    spot = page.evaluate(
-        """() => {
-          const plot = document.getElementById("pareto-gflops");
-          const trace = plot._fullData.find((t) => t.name === "Pareto front, single trainings");
-          const box = plot.querySelector(".nsewdrag").getBoundingClientRect();
-          const last = trace.x.length - 1, { xaxis, yaxis } = plot._fullLayout;
-          return [box.x + xaxis.d2p(trace.x[last]), box.y + yaxis.d2p(trace.y[last])];
-        }"""
-    )
-    page.mouse.move(*spot)
-    page.wait_for_selector("#pareto-gflops .hovertext")
-    text = page.locator("#pareto-gflops .hovertext").text_content()
+def test_hover_shows_the_whole_block_both_costs_and_the_curve(visit):
+    study = synthetic()
+    page = visit(study)
+    point_at(page, "pareto-gflops", study.records.index(study.front()[-1]))  # a per-stage block
+    page.wait_for_selector("#tip:not([hidden])")
+    text = page.locator("#tip").text_content()
     for part in (
-        "k3g64;k3g64;k3+k3g64;k3+k3",
-        "40.20 %",
-        "4.267 GFLOPs",
-        "reference",
-        "proxy",
-        "seed 0",
-        "6 epochs",
-    ):
+        "k3g64;k3g64;k3+k3g64;k3+k3", "40.20 %", "reference 4.267 GFLOPs", "proxy", "seed 0, 6 epochs", "trial 19",
+    ):  # fmt: skip
         assert part in text
+    points = page.locator("#tip polyline").get_attribute("points").split()
+    assert len(points) == 6
+    page.mouse.move(2, 2)
+    page.wait_for_selector("#tip", state="hidden")
 
 
-def test_hostile_name_and_command_stay_text(visit):
-    hostile = "<script>alert(1)</script>\"'\n<img src=x onerror=alert(2)>"
-    page = visit(synthetic(name=hostile, command=hostile, environment={"k": "</script><b>x</b>"}))
-    assert page.locator("h1").text_content() == hostile
-    assert page.locator("#origin pre").text_content() == hostile
-    assert page.locator("h1 *, pre *, img, #origin b").count() == 0
+def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
+    study = synthetic()
+    page = visit(study)
+    assert page.inner_text("#pinned-name") == f"trial {study.best().number}: complete, on the front"
+    chosen = study.searched[3]
+    position = study.records.index(chosen)
+    point_at(page, "pareto-gflops", position, click=True)
+    assert page.inner_text("#pinned-name") == "trial 3: complete"
+    assert page.inner_text("#pinned-block") == chosen.block
+    panel = page.inner_text("#pinned")
+    for part in (
+        f"{100 * chosen.val_error:.2f} %", f"{chosen.ref_macs / 1e9:.3f} GFLOPs", f"{chosen.ref_params / 1e6:.2f} M",
+        f"{chosen.proxy_macs / 1e6:.2f} M", f"{chosen.proxy_params / 1e3:.1f} k",
+        chosen.arch_id, chosen.net_id, chosen.key,
+    ):  # fmt: skip
+        assert part in panel, part
+    for at in place(chosen.block):
+        assert f"Table {at.table}: {' | '.join(at.nearest)}" in panel
+    assert page.locator("#drawing svg").count() == 1
+    assert page.locator("#pinned-curve .scatterlayer .point").count() == 6
+    for plot in PLOTS[:3]:
+        ring = page.locator(f"#{plot} .ring").bounding_box()
+        x, y = page.evaluate(SPOT, [plot, position])
+        assert (ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2) == pytest.approx(
+            (x, y), abs=1.5
+        )
+    marked = page.eval_on_selector_all("#all-trials tr.pinned", "r => r.map(r => Number(r.dataset.position))")
+    assert marked == [position]
+
+
+def test_rows_and_front_numbers_pin_too(visit):
+    study = synthetic()
+    page = visit(study)
+    page.locator("#all-trials tbody tr").nth(6).click()
+    assert page.inner_text("#pinned-block") == study.records[6].block
+    page.locator("#all-trials tbody tr").nth(5).press("Enter")
+    assert page.inner_text("#pinned-block") == study.records[5].block
+    page.locator("[data-pin]").first.click()
+    assert page.inner_text("#pinned-block") == study.front()[0].block
+
+
+def test_copy_buttons_copy_notation_json_and_the_command(visit):
+    study = synthetic(name="it's mine")
+    page = visit(study)
+    best = study.best()
+    page.click("#copy-block")
+    assert pasted(page) == best.block
+    page.click("#copy-json")
+    found = json.loads(pasted(page))
+    assert (found["study"], found["number"], found["block"]) == ("it's mine", best.number, best.block)
+    assert (found["val_error"], found["ref_macs"]) == (best.val_error, best.ref_macs)
+    assert found["curve"] == [epoch.val_error for epoch in best.curve]
+    page.click("#copy-export")
+    assert pasted(page) == f"skexplore export 'it'\"'\"'s mine' --trial {best.number}"
+    # what cannot be exported has no command
+    page.locator("#all-trials tbody tr").first.click()
+    assert page.locator("#export").is_hidden()
+
+
+def test_the_table_is_filtered_and_sorted(visit):
+    study = synthetic()
+    page = visit(study)
+    records = study.records
+    assert rows(page) == list(range(len(records)))
+    page.fill("#filter-text", "k3d2 trial")
+    assert [records[p] for p in rows(page)] == [
+        r for r in records if "k3d2" in r.block and r.origin != "anchor"
+    ]
+    page.fill("#filter-text", "")
+    page.select_option("#filter-status", "stopped")
+    assert [records[p].status for p in rows(page)] == ["stopped", "stopped"]
+    page.select_option("#filter-status", "")
+    page.check("#filter-front")
+    page.click("[data-column=val_error]")
+    errors = [records[p].val_error for p in rows(page)]
+    assert errors == sorted(record.val_error for record in study.front())
+    page.click("[data-column=val_error]")
+    assert [records[p].val_error for p in rows(page)] == errors[::-1]
+    page.uncheck("#filter-front")
+    shown = [records[p].val_error for p in rows(page)]
+    assert shown[-1] is None  # what has no error comes last in both directions
+    assert f"{len(records)} of {len(records)} shown" in page.inner_text("#count")
+
+
+def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
+    # no such block can be parsed, so that whoever parses it is told a real one
+    for module in (page_module, checklist):
+        monkeypatch.setattr(
+            module, "parse_blocks", lambda block: parse_blocks("k3" if "<" in block else block)
+        )
+    study = synthetic(name=HOSTILE, command=HOSTILE, environment={"k": "</script><b>x</b>"})
+    best = study.best()
+    changed = [replace(each, block=HOSTILE) if each == best else each for each in study.records]
+    opened = visit(study.with_records(changed))
+    assert opened.locator("h1").text_content() == HOSTILE
+    assert opened.locator("#origin pre").text_content() == HOSTILE
+    assert opened.locator("#pinned-block").text_content() == HOSTILE
+    assert HOSTILE in opened.locator("#all-trials").text_content()
+    point_at(opened, "pareto-gflops", study.records.index(best))
+    opened.wait_for_selector("#tip:not([hidden])")
+    assert HOSTILE in opened.locator("#tip").text_content()
+    assert opened.locator("h1 *, pre *, img, #origin b, td script, #tip img, main b script").count() == 0
+
+
+def test_a_study_beside_is_laid_over(visit):
+    other = only(("k3", "complete", 0.43, 6), ("k3g64", "complete", 0.44, 6), anchors=True, name="the-other")
+    opened = visit(synthetic(), beside=[other])
+    names = "id => document.getElementById(id)._fullData.map(t => t.name)"
+    assert "front of the-other" in opened.evaluate(names, "pareto-gflops")
+    assert "best of the-other" in opened.evaluate(names, "incumbent-images")
+    assert "Beside it: the-other, 2 trained, lowest 43.00 %" in opened.inner_text("#front")
 
 
 @pytest.mark.parametrize(
@@ -124,3 +263,19 @@ def test_plots_follow_a_change_to_dark(visit):
             break
         page.wait_for_timeout(100)
     assert page.evaluate(ink) == "rgb(230, 233, 236)"
+
+
+def test_ten_thousand_trials_are_searched_sorted_and_shown_step_by_step(visit, tmp_path):
+    study = many(10_000)
+    opened = visit(study)
+    assert (tmp_path / "index.html").stat().st_size < 15e6
+    assert "100 of 10,004 shown" in opened.inner_text("#count")
+    wanted = next(record for record in study.searched if record.number == 7_777)
+    opened.fill("#filter-text", "trial 7777")
+    assert [study.records[p] for p in rows(opened)] == [wanted]
+    opened.locator("#all-trials tbody tr").first.click()
+    assert opened.inner_text("#pinned-block") == wanted.block
+    assert opened.locator("#drawing svg").count() == 1
+    opened.fill("#filter-text", "")
+    opened.click("#more")
+    assert "1,100 of 10,004 shown" in opened.inner_text("#count")

@@ -1,19 +1,28 @@
+import base64
 import csv
+import gzip
+import html
 import io
 import json
+import random
 import re
 import shutil
+import struct
 import warnings
+from dataclasses import replace
 
 import pytest
 
 from skexplore import figure_files
 from skexplore.analysis import PLACEMENT_COLUMNS
+from skexplore.block import format_blocks, parse_block
 from skexplore.errors import UserError
+from skexplore.page import picture
 from skexplore.published import place
 from skexplore.record import COLUMNS
-from skexplore.report import picture, write_report
-from studies import EDGE_CASES, synthetic
+from skexplore.report import write_report
+from skexplore.space import Space
+from studies import EDGE_CASES, only, synthetic
 
 NAMES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 HOSTILE = "<script>alert(1)</script>\"'\n|`*_[x](javascript:alert(2))"
@@ -80,26 +89,100 @@ def test_the_same_study_gives_the_same_bytes_in_every_state(case, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
+def unpacked(page, name):
+    data = re.search(f'id="packed-{name}">([A-Za-z0-9+/=]*)<', page)[1]
+    return gzip.decompress(base64.b64decode(data)).decode()
+
+
 def test_page_is_one_file_without_addresses_to_load(out):
     page = (out / "index.html").read_text(encoding="utf-8")
-    own = page.replace(figure_files.plotly_js(), "")
-    assert page.count(figure_files.plotly_js()) == 1
-    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", own)
-    assert not re.search(r"@import|url\(", own)
-    assert "Pareto front of single trainings" in own
-    assert own.count("multiply-adds of convolutions and linear layers") == 1
+    assert unpacked(page, "plotly") == figure_files.plotly_js()
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
+    assert not re.search(r"@import|url\(", page)
+    assert "Pareto front of single trainings" in page
+    assert page.count("multiply-adds of convolutions and linear layers") == 1
 
 
-def test_page_and_markdown_say_every_status_and_grey_the_other_protocol(out):
+def test_the_page_s_data_are_the_records(out):
+    study = synthetic()
+    data = json.loads(unpacked((out / "index.html").read_text(encoding="utf-8"), "data"))
+    for values, curve, record in zip(data["rows"], data["curves"], study.records, strict=True):
+        assert values == [getattr(record, name) for name in data["columns"]]
+        assert curve == [epoch.val_error for epoch in record.curve]
+        assert [row[1] for row in data["places"][record.block]] == [
+            " | ".join(at.nearest) for at in place(record.block)
+        ]
+    assert [study.records[position] for position in data["front"]] == study.front()
+    assert study.records[data["best"]] == study.best()
+
+
+def test_page_and_markdown_grey_the_other_protocol(out):
     page = (out / "index.html").read_text(encoding="utf-8")
-    for status in ("over budget", "failed", "diverged", "stopped", "replay"):
-        assert f">{status}</span>" in page
-    assert "out of memory" in page
     assert page.count("ImageNet, other protocol") == 3
     assert page.count('<td class="n other">20.79</td>') == 3
     text = (out / "report.md").read_text(encoding="utf-8")
     assert "Pareto front of single trainings" in text
     assert "| K3+K5 SK | `k3+k3d2` | 2 | 41.60 |" in text
+
+
+def test_knee_groups_importances_and_checklist_are_findings_and_stand_in_the_texts(out):
+    found = json.loads((out / "findings.json").read_text())
+    front = [row["number"] for row in found["front"]]
+    assert found["knee"] in front
+    assert found["noise_groups"]
+    assert {number for group in found["noise_groups"] for number in group} <= set(front)
+    assert found["importances"]["withheld"] == "the study has no space with decisions."
+    for name in ("report.md", "index.html"):
+        text = html.unescape((out / name).read_text(encoding="utf-8")).replace("\\", "")
+        assert "Lindauer" in text
+        for item in found["checklist"]:
+            assert item["question"] in text
+            assert item["evidence"] in text
+    assert f"Knee of the front: trial {found['knee']}." in (out / "report.md").read_text(encoding="utf-8")
+
+
+def test_importances_of_many_trials_are_shown_with_their_number(tmp_path):
+    space = {"branches.1": ["k1", "k3"], "branches.2": ["none", "k3d2", "k5"], "reduction": [8, 16, 32, 64]}
+    chosen = Space(
+        name="small",
+        description="",
+        base=parse_block("k3"),
+        decisions={p: tuple(of) for p, of in space.items()},
+    )
+    blocks = dict.fromkeys(format_blocks(chosen.decode(point)) for point in chosen.points())
+    noise = random.Random(0)
+    study = only(*[(block, "complete", 0.5 - 0.1 * block.startswith("k3"), 6) for block in blocks] * 5)
+    records = [
+        replace(record, seed=n, key=f"{record.key}{n}", val_error=record.val_error + 0.02 * noise.random())
+        for n, record in enumerate(study.records)
+    ]
+    spec = replace(study.spec, space_base="k3", space_decisions=space, budget_gflops=9.0)
+    study = replace(study, spec=spec)
+    write_report(study.with_records(records[:49]), tmp_path / "few")
+    assert "50" in json.loads((tmp_path / "few/findings.json").read_text())["importances"]["withheld"]
+    write_report(study.with_records(records), tmp_path)
+    found = json.loads((tmp_path / "findings.json").read_text())["importances"]
+    assert found["withheld"] == ""
+    assert next(iter(found["shares"])) == "branches.1"
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"PED-ANOVA over n = {found['n']} complete trials" in page
+    assert 'id="importances"' in page
+
+
+def test_a_comparable_study_is_named_with_its_labels_and_another_refused(tmp_path):
+    other = only(("k3", "complete", 0.43, 6), anchors=True, name="beside")
+    write_report(synthetic(), tmp_path, [other])
+    found = json.loads((tmp_path / "findings.json").read_text())["beside"]
+    assert [(each["study"], each["trained"], each["best_val_error"]) for each in found] == [
+        ("beside", 1, 0.43)
+    ]
+    for name in ("report.md", "index.html"):
+        assert "beside, 1 trained" in (tmp_path / name).read_text(encoding="utf-8").replace("</b>", "")
+    foreign = replace(other, spec=replace(other.spec, recipe=replace(other.spec.recipe, epochs=7)))
+    with pytest.raises(UserError, match="beside cannot be laid over synthetic") as caught:
+        write_report(synthetic(), tmp_path / "none", [foreign])
+    assert "7" in str(caught.value)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("case", ["empty", "nothing feasible", "failures only"])
@@ -114,7 +197,7 @@ def test_a_study_without_a_front_says_so(case, tmp_path):
 def test_hostile_text_stays_text(tmp_path):
     study = synthetic(name=HOSTILE, command=HOSTILE + "\n```\n# no", environment={HOSTILE: HOSTILE})
     write_report(study, tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8").replace(figure_files.plotly_js(), "")
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -128,7 +211,7 @@ def test_hostile_text_stays_text(tmp_path):
 def test_picture_without_its_extra_names_it(monkeypatch):
     monkeypatch.setattr(figure_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"skexplore\[picture\]"):
-        picture(synthetic())
+        picture(synthetic(), "svg")
 
 
 @pytest.mark.page
@@ -138,7 +221,10 @@ def test_picture_is_svg_and_repeatable():
         pytest.skip("no browser: none of chromium, chromium-browser, google-chrome is installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # kaleido leaves its pipes to the collector
-        first, second = picture(synthetic()), picture(synthetic())
-    assert first.startswith("<svg")
-    assert "budget 4.5 GFLOPs" in first
+        first, second = picture(synthetic(), "svg"), picture(synthetic(), "svg")
+        bitmap = picture(synthetic(), "png")
+    assert first.startswith(b"<svg")
+    assert b"budget 4.5 GFLOPs" in first
     assert first == second
+    width, height = struct.unpack(">II", bitmap[16:24])
+    assert (bitmap[:4], width, height) == (b"\x89PNG", 1720, 1040)

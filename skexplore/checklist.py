@@ -1,0 +1,204 @@
+"""Is a study reported honestly? Questions of good practice, answered from its records and those beside it.
+
+After Lindauer and Hutter, "Best Practices for Scientific Research on Neural Architecture Search" (JMLR 21, 2020),
+in our own words, with what selection on a validation set asks for besides. Errors are shown in %.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from skexplore.analysis import counters
+from skexplore.backbone import canonical_at_reference
+from skexplore.block import Blocks, format_blocks, parse_blocks
+from skexplore.checklist_training import TRAININGS, Answer, Asked, numbers, percent, same_protocol
+from skexplore.commands import REPEATS, report_command, search_command, train_command
+from skexplore.comparable import compare_specs
+from skexplore.cost import net_id
+from skexplore.encode import stored_space
+from skexplore.record import Study, trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A question, its answer (None: the records cannot tell) and the numbers or the command behind it."""
+
+    question: str
+    done: bool | None
+    evidence: str
+
+
+def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:
+    """Return the checklist of ``study``; ``beside``: other studies that its report shows.
+
+    A study of one's own trainings, without a search, has only the questions that are asked of trainings.
+    """
+    ask = TRAININGS if study.spec.sampler == "none" else SEARCH + TRAININGS
+    others = [other for other in beside if not compare_specs(study, other).refusals]
+    found = []
+    for question, answer in ask:
+        done, evidence = answer(study, beside if answer is same_protocol else others)
+        found.append(Item(question=question, done=done, evidence=evidence))
+    return tuple(found)
+
+
+def _errors(study: Study, network: str, *, but: int | None = None) -> list[float]:
+    """Return the errors of complete trainings of a network, each once, without those by the seed ``but``."""
+    found = {r.key: r for r in study.records if r.net_id == network and r.status == "complete"}
+    return [r.val_error for r in found.values() if r.val_error is not None and r.seed != but]
+
+
+def _lowest(study: Study) -> str:
+    best = study.best()
+    return f"{trained(study.records)} trained, lowest {percent(best.val_error if best else None)}"
+
+
+def _alike(study: Study, others: Sequence[Study]) -> list[Study]:
+    """Return those of ``others`` that searched the same space within the same limits."""
+    spec = study.spec
+    return [o for o in others if (o.spec.space_hash, o.spec.bounds) == (spec.space_hash, spec.bounds)]
+
+
+def _variants(blocks: Blocks) -> list[Blocks]:
+    """Return ``blocks`` with one part less: each branch in turn, where there is another, or the attention."""
+    most = max(len(block.branches) for block in blocks)
+    fewer = [
+        tuple(
+            replace(b, branches=b.branches[:n] + b.branches[n + 1 :])
+            if n < len(b.branches) and len(b.branches) > 1
+            else b
+            for b in blocks
+        )
+        for n in range(most)
+    ]
+    forms = map(canonical_at_reference, [*fewer, tuple(replace(block, fuse="sum") for block in blocks)])
+    return [form for form in dict.fromkeys(forms) if form != canonical_at_reference(blocks)]
+
+
+def _space(study: Study, _: Sequence[Study]) -> Answer:
+    spec, space = study.spec, stored_space(study.spec)
+    if not space.decisions:
+        again = search_command(study, f"{spec.name}-again")
+        return False, f"Only its name ({spec.space}) is on record. A search by this version keeps it: {again}"
+    return True, (
+        f"{spec.space} ({spec.space_hash}) is kept with the records: {len(space.decisions)} decisions, "
+        f"{space.raw_size:,} combinations of levels, {len(space.conditions)} conditions; {spec.budget_words}."
+    )
+
+
+def _settings(study: Study, _: Sequence[Study]) -> Answer:
+    if study.spec.sampler == "random":
+        return True, "Random search has no settings."
+    return None, (
+        f"The sampler {study.spec.sampler} has the fixed settings of skexplore "
+        f"{study.environment.get('skexplore', '(version not noted)')}, none of them chosen by this command; how they "
+        "were chosen is not in the records."
+    )
+
+
+def _random(study: Study, others: Sequence[Study]) -> Answer:
+    own, name = trained(study.records), study.spec.name
+    if study.spec.sampler == "random":
+        return True, f"This is random search: {_lowest(study)}."
+    rivals = [other for other in _alike(study, others) if other.spec.sampler == "random"]
+    if not rivals:
+        command = search_command(study, f"{name}-random", sampler="random", trials=max(own, study.target))
+        report = report_command(study, f"{name}-random")
+        return (
+            False,
+            f"No random search of this space and budget is beside it. To do it: {command}, then {report}",
+        )
+    rival = max(rivals, key=lambda other: trained(other.records))
+    said = f"{rival.spec.name}: {_lowest(rival)}; here {_lowest(study)}."
+    if trained(rival.records) >= max(own, 1):
+        return True, said
+    return False, f"{said} It needs as many trainings: {search_command(rival, trials=max(own, 1))}"
+
+
+def _runs(study: Study, others: Sequence[Study]) -> Answer:
+    spec = study.spec
+    same = [o for o in _alike(study, others) if (o.spec.sampler, o.spec.mode) == (spec.sampler, spec.mode)]
+    runs = {run.spec.seed: run for run in [*same, study] if trained(run.records)}
+    said = "; ".join(f"seed {seed}: {_lowest(run)}" for seed, run in sorted(runs.items()))
+    if len(runs) >= REPEATS:
+        return True, f"{len(runs)} runs. {said}."
+    seed = next(seed for seed in range(len(runs) + 2) if seed not in {*runs, spec.seed})
+    name = f"{spec.name}-s{seed}"
+    return False, (
+        f"{len(runs)} of at least {REPEATS} runs{f' ({said})' if said else ''}. To do it: "
+        f"{search_command(study, name, seed=seed)}, then {report_command(study, name)}"
+    )
+
+
+def _ablation(study: Study, _: Sequence[Study]) -> Answer:
+    best = study.best()
+    if best is None:
+        return False, f"There is no best block yet. To go on: {search_command(study)}"
+    variants = _variants(parse_blocks(best.block))
+    if not variants:
+        return True, f"The best block, {best.block}, is one convolution: no part of it can be left out."
+    found = {format_blocks(form): _errors(study, net_id(form, study.spec.body)) for form in variants}
+    said = "; ".join(
+        f"{block} {percent(statistics.fmean(errors))} (n = {len(errors)})"
+        for block, errors in found.items()
+        if errors
+    )
+    missing = [train_command(study, block) for block, errors in found.items() if len(errors) < REPEATS]
+    done = len(found) - len(missing)
+    text = f"{done} of {len(found)} blocks with one part less than {best.block} have {REPEATS} trainings"
+    return not missing, f"{text}{f': {said}' if said else ''}." + (
+        f" To do it: {', '.join(missing)}" if missing else ""
+    )
+
+
+def _retrained(study: Study, _: Sequence[Study]) -> Answer:
+    best = study.best()
+    if best is None:
+        return False, f"There is no best block yet. To go on: {search_command(study)}"
+    fresh = {r.number: _errors(study, r.net_id, but=r.seed) for r in study.front()}
+    whole = sum(len(errors) >= REPEATS for errors in fresh.values())
+    errors = fresh.get(best.number) or _errors(study, best.net_id, but=best.seed)
+    said = f"Trial {best.number}, {best.block}: {percent(best.val_error)} in the search, "
+    said += (
+        f"{percent(statistics.fmean(errors))} over n = {len(errors)} other seeds"
+        if errors
+        else "no other seed"
+    )
+    said += f"; of the front, {whole} of {len(fresh)} blocks have {REPEATS} other seeds."
+    if len(errors) >= REPEATS:
+        return True, said
+    return False, f"{said} To do it: {train_command(study, best.block, study.spec.seed + 1)}"
+
+
+def _course(study: Study, _: Sequence[Study]) -> Answer:
+    runs = [r for r in study.searched if r.status in ("complete", "stopped") and r.images]
+    lost = [r for r in runs if not r.curve or not r.seconds]
+    if not runs:
+        return False, f"Nothing is trained yet. To go on: {search_command(study)}"
+    if lost:
+        again = search_command(study, f"{study.spec.name}-again")
+        return False, f"No curve or no time is on record of trials {numbers(lost)}. To do it: {again}"
+    return True, f"{len(runs)} trainings hold images, seconds and the error after each epoch, in their order."
+
+
+def _ended(study: Study, _: Sequence[Study]) -> Answer:
+    count = counters(study)
+    said = f"{count['trained']} of {count['target']} trials trained, {count['running']} unfinished"
+    said += f" (state: {study.state})."
+    if count["trained"] >= max(1, count["target"]) and not count["running"]:
+        return True, said
+    return False, f"{said} To go on: {search_command(study)}"
+
+
+SEARCH: Asked = (
+    ("Is the exact search space on record?", _space),
+    ("Is it known how the sampler's own settings were chosen?", _settings),
+    ("Is random search compared, with as many trainings?", _random),
+    ("Was the search run several times, by different seeds?", _runs),
+    ("Is it shown which parts of the best block matter?", _ablation),
+    ("Was the best block trained again by seeds that did not choose it?", _retrained),
+    ("Can quality be followed over cost?", _course),
+    ("Did the search come to its end?", _ended),
+)

@@ -1,0 +1,181 @@
+"""Questions of good practice that any training can be asked; see ``checklist``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from skexplore.analysis import anchors_table, ledger, study_noise
+from skexplore.commands import again_command, report_command, train_command
+from skexplore.comparable import compare_specs, differences
+from skexplore.cost import arch_id
+from skexplore.published import anchor_blocks
+from skexplore.record import Record, Study
+
+ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
+MOST_TRAIN, MOST_VAL = 45_000, 5_000  # images: CIFAR's training files hold no more
+
+Answer = tuple[bool | None, str]
+Asked = tuple[tuple[str, Callable[[Study, Sequence[Study]], Answer]], ...]
+
+
+def percent(error: float | None) -> str:
+    """Return an error, a fraction 0..1, in %."""
+    return "no error yet" if error is None else f"{100 * error:.2f} %"
+
+
+def numbers(records: Iterable[Record]) -> str:
+    """Return the numbers of ``records``."""
+    return ", ".join(str(record.number) for record in records)
+
+
+def trainings(study: Study) -> list[Record]:
+    """Return the records that came of a training that did not fail, anchors among them."""
+    return [record for record in study.records if record.status in ("complete", "stopped")]
+
+
+def _code(study: Study, _: Sequence[Study]) -> Answer:
+    version = study.environment.get("skexplore")
+    if not version:
+        return (
+            False,
+            f"Not even the version of skexplore is on record. A run by this version notes it: {again_command(study)}",
+        )
+    return (
+        None,
+        f"Written by skexplore {version}; whether that code is public is not in the records, so say where.",
+    )
+
+
+def _details(study: Study, _: Sequence[Study]) -> Answer:
+    seeds = sorted({record.seed for record in trainings(study)})
+    said = f"seed of the study {study.spec.seed}, of trainings {', '.join(map(str, seeds)) or 'none yet'}"
+    if not study.command:
+        return (
+            False,
+            f"No command is on record, as of a search begun in Python ({said}). As a command: {again_command(study)}",
+        )
+    return True, f"The command is on record; {said}."
+
+
+def same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
+    """Answer for the trainings of ``study`` and for the studies ``beside`` it, comparable or not."""
+    spec, recipe, runs = study.spec, study.spec.recipe, trainings(study)
+    if not runs:
+        return False, f"Nothing is trained yet. To go on: {again_command(study)}"
+    odd = [r for r in runs if r.key != f"{r.net_id}-{recipe.id}-{spec.split.id}-s{r.seed}"]
+    if odd:
+        anew = train_command(study, odd[0].block)
+        return False, f"Measured in another way than the rest: {numbers(odd)}. To do it anew: {anew}"
+    foreign = [other for other in beside if compare_specs(study, other).refusals]
+    if foreign:
+        said = " ".join(f"{o.spec.name}: {' '.join(compare_specs(study, o).refusals)}" for o in foreign)
+        return False, f"{said} Alone: {report_command(study)}"
+    others = f" and, alike, of {', '.join(other.spec.name for other in beside)}" if beside else ""
+    return True, (
+        f"{len(runs)} trainings, {sum(r.origin == 'anchor' for r in runs)} of them beside the search{others}: "
+        f"{recipe.epochs} epochs on {spec.split.train_images:,} images of {spec.split.title} in {spec.backbone}, "
+        f"batches of {recipe.batch_size}, learning rate {recipe.lr} ({recipe.schedule}), recipe {recipe.id}."
+    )
+
+
+def _published(study: Study, _: Sequence[Study]) -> Answer:
+    ids = {arch_id(block) for block in anchor_blocks("all")}
+    rows = [row for row in anchors_table(study).to_dict("records") if row["arch_id"] in ids]
+    if not rows:
+        return False, f"None. To do it: {train_command(study, 'k3')}, {train_command(study, 'k3+k3d2')}"
+    return True, "; ".join(f"{row['block']} {percent(row['mean'])} (n = {row['n']})" for row in rows) + "."
+
+
+def _noise(study: Study, _: Sequence[Study]) -> Answer:
+    found = study_noise(study)
+    if found is None:
+        return False, f"No block beside the search has two seeds. To do it: {train_command(study, 'k3+k3d2')}"
+    return True, (
+        f"n = {found.n} trainings, {found.df} degrees of freedom: errors of single trainings closer than "
+        f"{100 * found.least_difference:.2f} points are not told apart."
+    )
+
+
+def _confounders(study: Study, others: Sequence[Study]) -> Answer:
+    here = study.environment
+    missing = [name for name in ENVIRONMENT if name not in here]
+    if missing:
+        return (
+            False,
+            f"Not on record: {', '.join(missing)}. A run by this version notes them: {again_command(study)}",
+        )
+    odd = [f"{o.spec.name}: {differences(here, o.environment)}" for o in others if o.environment != here]
+    if odd:
+        again = again_command(next(other for other in others if other.environment != here))
+        return False, f"{'; '.join(odd)}. On the same machine, into a new study: {again}"
+    said = ", ".join(f"{name} {here[name]}" for name in ENVIRONMENT)
+    return True, f"{said}{'; the same in the studies beside it' if others else ''}."
+
+
+def _cost(study: Study, _: Sequence[Study]) -> Answer:
+    spent = ledger(study)
+    images, seconds = (spent[f"search_{unit}"] + spent[f"anchor_{unit}"] for unit in ("images", "seconds"))
+    if not images or not seconds:
+        return False, f"No training and its time are on record. To go on: {again_command(study)}"
+    return True, (
+        f"{images:,} images and {seconds / 3600:.2f} hours of training, summed over workers, "
+        f"{spent['anchor_images']:,} images of them beside the search; of {spent['proposals']} proposals "
+        f"{spent['refused_before_training']} were refused and {spent['replays']} known before any training."
+    )
+
+
+def _failures(study: Study, _: Sequence[Study]) -> Answer:
+    bad = [record for record in study.records if record.status in ("failed", "diverged")]
+    silent = [record for record in bad if not record.reason]
+    if silent:
+        return False, f"Trials {numbers(silent)} have no reason; look in workers.log of the study's folder."
+    return (
+        True,
+        f"{len(bad)} of {len(study.records)} records failed or diverged; each is in the tables with its reason.",
+    )
+
+
+def _last_epoch(study: Study, _: Sequence[Study]) -> Answer:
+    runs = [r for r in study.records if r.status == "complete" and r.curve and r.val_error is not None]
+    if not runs:
+        return False, f"No complete training holds its curve. To go on: {again_command(study)}"
+    epochs = study.spec.recipe.epochs
+    odd = [
+        r for r in runs if len(r.curve) != epochs or abs(r.curve[-1].val_error - (r.val_error or 0)) > 1e-9
+    ]
+    if odd:
+        return (
+            False,
+            f"The error is not the last epoch's of {numbers(odd)}. To do it anew: {train_command(study, odd[0].block)}",
+        )
+    lower = sum(min(e.val_error for e in r.curve) < r.curve[-1].val_error for r in runs)
+    return (
+        True,
+        f"{len(runs)} errors are those of epoch {epochs}, the last; {lower} curves were lower before.",
+    )
+
+
+def _test_set(study: Study, _: Sequence[Study]) -> Answer:
+    split = study.spec.split
+    if split.train_images > MOST_TRAIN or split.val_images > MOST_VAL:
+        given = f"{split.train_images:,} and {split.val_images:,} images"
+        most = f"{MOST_TRAIN:,} and {MOST_VAL:,}"
+        return False, f"Its {given} are more than {most}. To do it anew: {again_command(study)}"
+    return True, (
+        f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "
+        f"{split.title}; no record holds a test error."
+    )
+
+
+TRAININGS: Asked = (
+    ("Is the code of training and search public?", _code),
+    ("Are command and seeds on record?", _details),
+    ("Was everything that is compared trained and judged in the same way?", same_protocol),
+    ("Were published blocks trained in the same way?", _published),
+    ("Is the noise of the training seed known?", _noise),
+    ("Are versions, hardware and workers on record, and alike?", _confounders),
+    ("Is the whole cost told?", _cost),
+    ("Are failures reported?", _failures),
+    ("Is each error that of the last epoch, not of the best one?", _last_epoch),
+    ("Was the test set left alone?", _test_set),
+)

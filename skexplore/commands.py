@@ -1,0 +1,65 @@
+"""The commands that go on with a study, or make one like it, as they are typed."""
+
+from __future__ import annotations
+
+import shlex
+
+from skexplore.recipe import PROFILES
+from skexplore.record import Study
+
+REPEATS = 3  # seeds of a training that is asked for
+
+
+def search_command(study: Study, name: str | None = None, **changes: object) -> str:
+    """Return the command that searches as ``study`` was asked to, with ``changes`` of its options."""
+    spec, profile = study.spec, PROFILES.get(study.spec.profile)
+    options: dict[str, object] = {
+        "budget-gflops": spec.budget_gflops,
+        "budget-params": spec.budget_params_m,
+        "space": _typed_space(study.command) or spec.space,
+        "profile": spec.profile,
+        "dataset": None if profile and profile.split.dataset == spec.split.dataset else spec.split.dataset,
+        "backbone": None if profile and profile.backbone == spec.backbone else spec.backbone,
+        "pruner": None if profile and bool(profile.rungs) == bool(spec.rungs) else spec.pruner,
+        "mode": None if spec.mode == "constrained" else spec.mode,
+        "sampler": spec.sampler,
+        "anchors": spec.anchors,
+        "seed": spec.seed,
+        "trials": study.target,
+    }
+    options |= changes | {"study": name or spec.name}
+    given = ((f"--{key}", str(value)) for key, value in options.items() if value is not None)
+    return shlex.join(["skexplore", "search", *(word for pair in given for word in pair)])
+
+
+def _typed_space(command: str) -> str | None:
+    """Return the space as it was typed, which may be a file."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    for at, word in enumerate(words):
+        if word.startswith("--space="):
+            return word.removeprefix("--space=")
+        if word == "--space":
+            return " ".join(words[at + 1 : at + 2]) or None
+    return None
+
+
+def train_command(study: Study, block: str, seed: int | None = None) -> str:
+    """Return the command that trains ``block`` by the study's recipe, with seeds from ``seed`` (the study's) on."""
+    words = ["skexplore", "train", block, "--study", study.spec.name, "--seeds", str(REPEATS)]
+    first = study.spec.seed if seed is None else seed
+    return shlex.join([*words, "--seed", str(first)] if first else words)
+
+
+def report_command(study: Study, *names: str) -> str:
+    """Return the command that reports ``study`` with the studies called ``names`` beside it."""
+    return shlex.join(["skexplore", "report", study.spec.name, *names])
+
+
+def again_command(study: Study) -> str:
+    """Return the command that goes on with a study, whatever it is."""
+    if study.spec.sampler != "none":
+        return search_command(study)
+    return train_command(study, study.records[0].block if study.records else "k3+k3d2")

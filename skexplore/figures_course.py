@@ -1,0 +1,137 @@
+"""From tables to the plotly figures of a search's course: incumbents, learning curves, importances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from skexplore.figure_style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILION,
+    Band,
+    add_band,
+    empty,
+    error_span,
+    percent,
+    text_of,
+    thinned,
+)
+
+OVER = {"images": "Images trained on by the search", "trained": "Trainings of the search"}
+
+
+def incumbent_figure(
+    incumbent: pd.DataFrame,
+    anchors: pd.DataFrame,
+    *,
+    x: Literal["images", "trained"],
+    band: Band | None,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+) -> go.Figure:
+    """Return the best feasible validation error so far, over images trained on or over trainings.
+
+    incumbent: ``analysis.incumbent``; anchors: ``analysis.anchors_table``, drawn as lines at their means. beside:
+    the incumbents of other studies by name.
+    """
+    figure = empty(OVER[x], "Validation error, %")
+    others = beside or {}
+    errors = pd.concat([incumbent["val_error"], *(other["best_val_error"] for other in others.values())])
+    figure.update_yaxes(range=error_span(errors.dropna(), anchors))
+    figure.update_xaxes(rangemode="tozero")
+    add_band(figure, band)
+    line = {"color": VERMILION, "width": 1.4, "dash": "dot"}
+    for row in anchors.to_dict("records"):
+        label = {"text": f"{text_of(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
+        figure.add_hline(y=100 * row["mean"], line=line, annotation=label, annotation_position="top right")
+    for title, other in others.items():
+        _add_best(figure, other, x, f"best of {text_of(title)}", {"color": ORANGE, "width": 2, "dash": "dot"})
+    _add_best(figure, incumbent, x, "best feasible so far", {"color": BLUE, "width": 2.6})
+    shown, name = thinned(incumbent, "trials")
+    figure.add_scatter(
+        x=[*shown[x]],
+        y=percent(shown["val_error"]),
+        mode="markers",
+        name=name,
+        marker={"symbol": "circle-open", "size": 8, "color": GREY, "line": {"width": 1.4}},
+        customdata=[int(position) for position in shown["position"]],
+        hoverinfo="none",
+    )
+    return figure
+
+
+def _add_best(figure: go.Figure, incumbent: pd.DataFrame, x: str, name: str, line: Mapping[str, Any]) -> None:
+    unit = "images" if x == "images" else "trainings"
+    figure.add_scatter(
+        x=[*incumbent[x]],
+        y=percent(incumbent["best_val_error"]),
+        mode="lines",
+        line={**line, "shape": "hv"},
+        name=name,
+        hovertemplate=f"{name} %{{y:.2f}} %<br>%{{x:,}} {unit}<extra></extra>",
+    )
+
+
+def curves_figure(curves: pd.DataFrame, front: Sequence[int], *, band: Band | None) -> go.Figure:
+    """Return validation error per epoch, one line per trained record, the front emphasised.
+
+    curves: ``analysis.curves_table``; front: positions of the front in the table of trials.
+    """
+    figure = empty("Epoch", "Validation error, %")
+    add_band(figure, band)
+    anchor = curves["origin"] == "anchor"
+    chosen = ~anchor & curves["position"].isin(front)
+    complete = curves["status"] == "complete"
+    thin = {"color": GREY, "width": 1.2}
+    for name, rows, line, symbol in (
+        ("complete", curves[~anchor & ~chosen & complete], thin, "circle-open"),
+        ("not complete", curves[~anchor & ~chosen & ~complete], {**thin, "dash": "dot"}, "x"),
+        ("anchors", curves[anchor], {**thin, "color": VERMILION}, "diamond"),
+        ("Pareto front", curves[chosen], {"color": BLUE, "width": 2.6}, "circle"),
+    ):
+        if not rows.empty:
+            figure.add_trace(_lines(rows, name, line, symbol))
+    figure.update_xaxes(dtick=1 if curves["epoch"].max() <= 12 else None)
+    return figure
+
+
+def _lines(rows: pd.DataFrame, name: str, line: Mapping[str, Any], symbol: str) -> go.Scatter:
+    """Return one trace for many curves, with gaps between them: plotly is slow with many traces."""
+    epochs: list[int | None] = []
+    errors: list[float | None] = []
+    positions: list[int] = []
+    for position, curve in rows.groupby("position", sort=False):
+        epochs += [*curve["epoch"], None]
+        errors += [*percent(curve["val_error"]), None]
+        positions += [int(str(position))] * (len(curve) + 1)
+    return go.Scatter(
+        x=epochs,
+        y=errors,
+        customdata=positions,
+        name=name,
+        mode="lines+markers",
+        line=line,
+        marker={"size": 5, "symbol": symbol},
+        hoverinfo="none",
+    )
+
+
+def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
+    """Return the shares 0..1 of decisions in what makes a trial good, as bars, the greatest on top."""
+    figure = empty("Share of importance, %", "")
+    ordered = shares[::-1]
+    figure.add_bar(
+        x=[100 * share for _, share in ordered],
+        y=[text_of(name) for name, _ in ordered],
+        orientation="h",
+        marker={"color": BLUE},
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(rangemode="tozero")
+    return figure

@@ -1,0 +1,60 @@
+"""What to read off a front: its knee, and which of its points seed noise does not tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from skexplore.analysis import study_noise
+from skexplore.record import Record, Study, pareto_front
+
+Size = Callable[[Record], float]
+
+
+def reference_macs(record: Record) -> float:
+    """Return the multiply-adds of a record at the reference."""
+    return record.ref_macs
+
+
+def knee(records: Iterable[Record], size: Size = reference_macs) -> Record | None:
+    """Return the knee of the front of ``records`` in (val error, ``size``), None if it has none.
+
+    Both axes are scaled to 0..1 between the ends of the front; the knee is the point farthest from the straight
+    line between them, on the side of lower error and size. It is the point that Das ("On characterizing the
+    'knee' of the Pareto curve based on normal-boundary intersection", 1999) defines, and what Kneedle (Satopää et
+    al., 2011) looks for. A front of fewer than three distinct points has none, nor has one of which no point lies
+    below the line. Of points equally far the smallest is returned. It depends on where the front ends: a wider
+    budget can move it.
+    """
+    front = pareto_front((record for record in records if record.val_error is not None), size)
+    places = [(size(record), record.val_error or 0.0) for record in front]
+    if len(set(places)) < 3:
+        return None
+    (least, worst), (most, best) = places[0], places[-1]
+    # over the scaled axes the line is x + y = 1
+    depths = [1 - (x - least) / (most - least) - (y - best) / (worst - best) for x, y in places]
+    depth = max(depths)
+    return front[depths.index(depth)] if depth > 1e-9 else None
+
+
+def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
+    """Return runs of the front's trials, by number in the order of ``size``, that seed noise does not tell apart.
+
+    In a group any two errors differ by less than ``analysis.study_noise(study).least_difference``, or not at all,
+    and the neighbour on either side is too far from one of the group. Groups have two trials or more and may
+    overlap; there are none if the noise is not known.
+    """
+    found = study_noise(study)
+    if found is None:
+        return ()
+    front = [record for record in study.front(size) if record.val_error is not None]
+    errors = [record.val_error or 0.0 for record in front]
+    groups: list[tuple[int, ...]] = []
+    end = 0  # of the group before
+    for start, first in enumerate(errors):
+        # errors fall along the front, so that the ends of a run are its farthest two
+        close = [abs(first - error) < found.least_difference or first == error for error in errors[start:]]
+        reach = start + (close.index(False) if False in close else len(close))
+        if reach > max(end, start + 1):
+            groups.append(tuple(record.number for record in front[start:reach]))
+        end = max(end, reach)
+    return tuple(groups)

@@ -1,0 +1,160 @@
+"""What the HTML page of a report holds beside its text: figures, and the data that its script shows on demand."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from skexplore import analysis, figure_files, figures, figures_course
+from skexplore.block import parse_blocks
+from skexplore.drawing import block_svg
+from skexplore.figure_style import Band
+from skexplore.fronts import knee, noise_groups
+from skexplore.importance import Importances
+from skexplore.record import Record, Study
+
+CURVES = 200  # learning curves of other than anchors and the front in one plot
+PICTURE_SIZE = (860, 520)  # pixels; the width of a README's column
+SHOWN = (
+    "number", "origin", "block", "status", "val_error", "ref_macs", "ref_params", "proxy_macs", "proxy_params",
+    "epochs", "seed", "seconds", "reason", "sampler", "rung", "images", "arch_id", "net_id", "key", "replay_of",
+)  # fmt: skip
+
+_SIZES: dict[figures.Size, Callable[[Record], float]] = {
+    "ref_macs": lambda record: record.ref_macs,
+    "ref_params": lambda record: record.ref_params,
+}
+
+
+def packed(text: str) -> str:
+    """Return ``text`` compressed, as base64 of gzip: equal texts give equal bytes."""
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
+
+
+def band(study: Study) -> Band | None:
+    """Return the band of errors that seed noise does not tell from the best, None if that is not known."""
+    best, noise = study.best(), analysis.study_noise(study)
+    if best is None or best.val_error is None or noise is None:
+        return None
+    return Band(best=best.val_error, width=noise.least_difference)
+
+
+def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -> Any:
+    """Return the Pareto plot of ``study`` over ``x``, with the fronts of comparable studies ``beside`` it."""
+    spec = study.spec
+    budget = spec.max_macs if x == "ref_macs" else spec.max_params
+    return figures.pareto_figure(
+        analysis.trials_table(study),
+        _front(study, x),
+        analysis.anchors_table(study),
+        x=x,
+        budget=budget if math.isfinite(budget) else None,
+        band=band(study),
+        beside=[
+            figures.Overlay(name=other.spec.name, front=analysis.records_table(other.front(_SIZES[x])))
+            for other in beside
+        ],
+    )
+
+
+def picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> bytes:
+    """Return the Pareto plot over reference GFLOPs as a picture for READMEs; kind: ``svg`` or ``png``.
+
+    Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
+    """
+    width, height = PICTURE_SIZE
+    return figure_files.to_picture(pareto_figure(study, "ref_macs", beside), kind, width=width, height=height)
+
+
+def figures_json(study: Study, importances: Importances, beside: Sequence[Study] = ()) -> dict[str, str]:
+    """Return the figures of the page as JSON text by the id of their element."""
+    trials, front = analysis.trials_table(study), _front(study, "ref_macs")
+    anchors, noise = analysis.anchors_table(study), band(study)
+    incumbent = analysis.incumbent(study)
+    others = {other.spec.name: analysis.incumbent(other) for other in beside}
+    curves = analysis.curves_table(study, most=CURVES)
+    drawn = {
+        "pareto-gflops": pareto_figure(study, "ref_macs", beside),
+        "pareto-params": pareto_figure(study, "ref_params", beside),
+        "placement": figures.placement_figure(analysis.published_table(), trials, front),
+        "incumbent-images": figures_course.incumbent_figure(
+            incumbent, anchors, x="images", band=noise, beside=others
+        ),
+        "incumbent-trained": figures_course.incumbent_figure(
+            incumbent, anchors, x="trained", band=noise, beside=others
+        ),
+        "curves": figures_course.curves_figure(curves, front.rows, band=noise),
+        "importances": figures_course.importance_figure(importances.shares),
+    }
+    return {name: str(figure.to_json()) for name, figure in drawn.items()}
+
+
+def page_data(study: Study) -> dict[str, Any]:
+    """Return all that the page's script shows of single trials, as plain JSON data.
+
+    rows: a list for each record (its position is its identity in the page), in the order of ``columns``; curves:
+    validation errors per epoch; front, best: positions; noise: whether a point of the front is within noise of the
+    best; places, drawings: by block.
+    """
+    marks = analysis.within_noise(study)
+    front = _front(study, "ref_macs").rows
+    blocks = dict.fromkeys(record.block for record in study.records)
+    best = study.best()
+    return {
+        "study": study.spec.name,
+        "columns": SHOWN,
+        "rows": [[getattr(record, name) for name in SHOWN] for record in study.records],
+        "curves": [[epoch.val_error for epoch in record.curve] for record in study.records],
+        "front": front,
+        "best": None if best is None else _positions(study, [best])[0],
+        "noise": {position: marks[study.records[position].number] for position in front},
+        "places": {record.block: _places(record) for record in study.records},
+        "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
+    }
+
+
+def _places(record: Record) -> list[list[Any]]:
+    return [
+        [at.table, " | ".join(at.nearest), at.params_diff_pct, at.macs_diff_pct, at.matched]
+        for at in analysis.places(record)
+    ]
+
+
+def _positions(study: Study, records: Sequence[Record]) -> tuple[int, ...]:
+    wanted = {(record.origin, record.number) for record in records}
+    found = {
+        (record.origin, record.number): position
+        for position, record in enumerate(study.records)
+        if (record.origin, record.number) in wanted
+    }
+    return tuple(found[record.origin, record.number] for record in records)
+
+
+def _front(study: Study, x: figures.Size) -> figures.Front:
+    records = study.front(_SIZES[x])
+    turn = knee(records, _SIZES[x])
+    numbers = {
+        record.number: position for record, position in zip(records, _positions(study, records), strict=True)
+    }
+    return figures.Front(
+        rows=tuple(numbers.values()),
+        knee=None if turn is None else numbers[turn.number],
+        groups=tuple(tuple(numbers[number] for number in group) for group in noise_groups(study, _SIZES[x])),
+    )
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table with None where a value is missing."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def compact(data: object) -> str:
+    """Return ``data`` as JSON without spaces."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

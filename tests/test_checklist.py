@@ -1,0 +1,316 @@
+"""The checklist of honest reporting: every answer flips with the record that decides it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skexplore.block import parse_blocks
+from skexplore.checklist import SEARCH, Item, _variants, checklist
+from skexplore.checklist_training import TRAININGS
+from skexplore.cli_search import search_app
+from skexplore.cost import arch_id
+from skexplore.launch import environment
+from skexplore.record import Study
+from skexplore.store import load_study
+from studies import ANCHORS, EDGE_CASES, SPEC, only, record, synthetic
+
+ENVIRONMENT = {
+    "skexplore": "0.1.0", "python": "3.13", "torch": "2.15", "system": "Linux", "cores": "2", "workers": "2 x cpu",
+}  # fmt: skip
+SPACE = {"space_base": "k3", "space_decisions": {"branches.1": ["k1", "k3"], "fuse": ["select", "sum"]}}
+STUDY = synthetic(environment=ENVIRONMENT)
+STUDY = replace(STUDY, spec=replace(STUDY.spec, **SPACE))
+BEST = "k3g64;k3g64;k3+k3g64;k3+k3"
+
+
+def answer(question: str, study: Study = STUDY, *beside: Study) -> Item:
+    """Return the one item whose question holds these words."""
+    (found,) = [item for item in checklist(study, beside) if question in item.question]
+    return found
+
+
+def named(name: str, study: Study = STUDY, **changes) -> Study:
+    return replace(study, spec=replace(study.spec, name=name, **changes))
+
+
+def changed(number: int, **changes) -> Study:
+    """Return the study with its trial ``number`` changed."""
+    return STUDY.with_records(
+        replace(each, **changes) if (each.origin, each.number) == ("search", number) else each
+        for each in STUDY.records
+    )
+
+
+def trained_by(block: str, *seeds: int, error: float = 0.41):
+    """Return complete trainings of a user's block by these seeds."""
+    return [
+        record(10 + seed, block, "complete", error, 6, origin="anchor", sampler="user", seed=seed)
+        for seed in seeds
+    ]
+
+
+def test_a_study_of_a_search_is_asked_everything_and_one_of_trainings_less():
+    assert [item.question for item in checklist(STUDY)] == [question for question, _ in SEARCH + TRAININGS]
+    assert len({question for question, _ in SEARCH + TRAININGS}) == len(SEARCH + TRAININGS)
+    own = replace(STUDY, spec=replace(STUDY.spec, sampler="none"), records=ANCHORS, target=0)
+    assert [item.question for item in checklist(own)] == [question for question, _ in TRAININGS]
+
+
+@pytest.mark.parametrize("case", EDGE_CASES)
+def test_every_item_of_every_study_has_evidence_and_what_is_undone_a_way(case):
+    for item in checklist(EDGE_CASES[case], [named("other", STUDY)]):
+        assert item.evidence
+        assert "None" not in item.evidence.replace("None. ", "")
+        if item.done is False and "failures" not in item.question:
+            assert "skexplore " in item.evidence
+
+
+def test_the_search_space_on_record():
+    assert answer("search space").done is True
+    assert "2 decisions, 4 combinations" in answer("search space").evidence
+    assert answer("search space", synthetic()).done is False
+
+
+def test_settings_of_the_sampler_are_unknown_unless_it_has_none():
+    assert answer("sampler's own settings").done is None
+    assert "tpe" in answer("sampler's own settings").evidence
+    assert answer("sampler's own settings", named("r", sampler="random")).done is True
+
+
+def test_random_search_beside_it_with_as_many_trainings():
+    rival = named("rival", sampler="random")
+    assert answer("random search", STUDY, rival).done is True
+    assert (
+        "rival: 13 trained, lowest 40.20 %; here 13 trained" in answer("random search", STUDY, rival).evidence
+    )
+    assert answer("random search", rival).done is True
+    fewer = replace(rival, records=rival.records[:-1])
+    short = answer("random search", STUDY, fewer)
+    assert short.done is False
+    assert "12 trained" in short.evidence
+    assert "--sampler random" in short.evidence
+    assert "--trials 13 --study rival" in short.evidence
+    missing = answer("random search")
+    assert missing.done is False
+    assert "--sampler random" in missing.evidence
+    assert missing.evidence.endswith(
+        "--study synthetic-random, then skexplore report synthetic synthetic-random"
+    )
+    for other in (
+        named("x", sampler="random", space_hash="other"),
+        named("x", sampler="random", budget_gflops=4.0),
+        named("x", sampler="random", backbone="16x4d-1111"),
+        named("x", sampler="gp"),
+    ):
+        assert answer("random search", STUDY, other).done is False
+
+
+def test_several_runs_by_different_seeds():
+    one, two = named("one", seed=1), named("two", seed=2)
+    assert answer("several times", STUDY, one, two).done is True
+    assert "seed 2: 13 trained, lowest 40.20 %" in answer("several times", STUDY, one, two).evidence
+    found = answer("several times", STUDY, one, named("again", seed=1))
+    assert found.done is False
+    assert found.evidence.startswith("2 of at least 3 runs")
+    assert "--seed 2 " in found.evidence
+    assert answer("several times", STUDY, one, named("two", seed=2, sampler="random")).done is False
+    assert answer("several times", STUDY, one, replace(two, records=())).done is False
+
+
+def test_an_ablation_is_one_part_less_each_with_several_trainings():
+    study = only(("k3+k3d2", "complete", 0.40, 6), environment=ENVIRONMENT)
+    variants = ["k3", "k3d2", "k3+k3d2/sum"]
+    found = answer("parts of the best", study)
+    assert found.done is False
+    assert found.evidence.startswith("0 of 3 blocks")
+    for block in variants:
+        assert (
+            shlex.join(["skexplore", "train", block, "--study", "synthetic", "--seeds", "3"])
+            in found.evidence
+        )
+    some = [each for block in variants for each in trained_by(block, 0, 1, 2)]
+    whole = answer("parts of the best", study.with_records([*some, *study.records]))
+    assert whole.done is True
+    assert "k3d2 41.00 % (n = 3)" in whole.evidence
+    less = answer("parts of the best", study.with_records([*some[1:], *study.records]))
+    assert less.done is False
+    assert "skexplore train k3 " in less.evidence
+    assert answer("parts of the best", only(("k3", "complete", 0.4, 6))).done is True
+    assert answer("parts of the best", only()).done is False
+
+
+@pytest.mark.parametrize(
+    ("block", "wanted"),
+    [
+        ("k3", set()),
+        ("k3+k5/sum", {"k3", "k5"}),
+        ("k3+k3", {"k3", "k3+k3/sum"}),
+        ("k1+k3+k5/r8", {"k1+k3/r8", "k1+k5/r8", "k3+k5/r8", "k1+k3+k5/sum"}),
+        ("k3;k3;k3;k3+k5", {"k3;k3;k3;k5", "k3", "k3;k3;k3;k3+k5/sum"}),
+    ],
+)
+def test_variants_have_one_part_less(block, wanted):
+    found = _variants(parse_blocks(block))
+    assert {arch_id(form) for form in found} == {arch_id(form) for form in wanted}
+    assert len(found) == len(wanted)
+
+
+def test_the_best_block_trained_again_by_other_seeds():
+    missing = answer("trained again")
+    assert missing.done is False
+    assert shlex.join(["skexplore", "train", BEST, "--study", "synthetic"]) in missing.evidence
+    assert missing.evidence.endswith("--seeds 3 --seed 1")
+    assert "40.20 % in the search, no other seed; of the front, 0 of 7" in missing.evidence
+    again = answer("trained again", STUDY.with_records([*trained_by(BEST, 1, 2, 3), *STUDY.records]))
+    assert again.done is True
+    assert "41.00 % over n = 3 other seeds; of the front, 1 of 7" in again.evidence
+    for seeds in ((0, 1, 2), (1, 2, 2)):  # the search's own seed is no other one, nor is one twice
+        assert (
+            answer("trained again", STUDY.with_records([*trained_by(BEST, *seeds), *STUDY.records])).done
+            is False
+        )
+
+
+def test_quality_over_cost_needs_every_curve():
+    assert answer("over cost").done is True
+    assert answer("over cost").evidence.startswith("13 trainings")
+    for lost in (changed(2, curve=()), changed(2, seconds=0.0)):
+        assert answer("over cost", lost).done is False
+        assert "trials 2." in answer("over cost", lost).evidence
+    assert answer("over cost", only(anchors=True)).done is False
+
+
+def test_the_end_of_the_search():
+    assert answer("come to its end").done is True
+    assert "13 of 13 trials trained" in answer("come to its end").evidence
+    assert answer("come to its end", replace(STUDY, target=14)).done is False
+    assert "--trials 14" in answer("come to its end", replace(STUDY, target=14)).evidence
+    more = record(30, "k5", "running", None, 0)
+    assert answer("come to its end", STUDY.with_records([*STUDY.records, more])).done is False
+
+
+def test_code_is_unknown_and_a_version_missing_is_undone():
+    assert answer("code").done is None
+    assert "skexplore 0.1.0" in answer("code").evidence
+    assert answer("code", synthetic()).done is False
+
+
+def test_command_and_seeds():
+    assert answer("seeds on record").done is True
+    assert "of trainings 0, 1." in answer("seeds on record").evidence
+    unnamed = answer("seeds on record", replace(STUDY, command=""))
+    assert unnamed.done is False
+    assert "skexplore search --budget-gflops 4.5" in unnamed.evidence
+
+
+def test_one_protocol_for_all():
+    assert answer("trained and judged").done is True
+    assert answer("trained and judged").evidence.startswith(
+        "17 trainings, 4 of them beside the search: 6 epochs"
+    )
+    odd = answer("trained and judged", changed(2, key="another"))
+    assert odd.done is False
+    assert "than the rest: 2." in odd.evidence
+    assert answer("trained and judged", STUDY, named("x")).done is True
+    foreign = answer("trained and judged", STUDY, named("x"), named("y", backbone="16x4d-1111"))
+    assert foreign.done is False
+    assert "16x4d-1111" in foreign.evidence
+    assert answer("trained and judged", only()).done is False
+
+
+def test_published_blocks_by_the_same_recipe():
+    assert answer("published").done is True
+    assert answer("published").evidence == "k3 44.31 % (n = 2); k3+k3d2 41.60 % (n = 2)."
+    own = STUDY.with_records([*trained_by("k9", 0), *STUDY.searched])
+    assert answer("published", own).done is False
+    assert "skexplore train k3+k3d2 --study synthetic --seeds 3" in answer("published", own).evidence
+
+
+def test_noise_needs_two_seeds_of_something():
+    assert answer("noise").done is True
+    assert answer("noise").evidence.startswith("n = 4 trainings, 2 degrees")
+    single = STUDY.with_records([ANCHORS[0], ANCHORS[2], *STUDY.searched])
+    assert answer("noise", single).done is False
+
+
+def test_confounders_are_on_record_and_alike():
+    assert answer("hardware").done is True
+    assert "torch 2.15" in answer("hardware").evidence
+    for name in ("python", "torch", "system", "cores", "workers"):
+        without = replace(STUDY, environment={k: v for k, v in ENVIRONMENT.items() if k != name})
+        assert answer("hardware", without).done is False
+        assert f"Not on record: {name}." in answer("hardware", without).evidence
+    assert set(ENVIRONMENT) <= set(environment(["cpu"]))
+    same = named("same")
+    assert answer("hardware", STUDY, same).done is True
+    other = answer(
+        "hardware", STUDY, same, replace(named("other"), environment=ENVIRONMENT | {"cores": "64"})
+    )
+    assert other.done is False
+    assert "other: cores 2 here, 64 there" in other.evidence
+
+
+def test_the_whole_cost():
+    found = answer("whole cost")
+    images = sum(each.images for each in STUDY.records)
+    assert found.done is True
+    assert found.evidence.startswith(f"{images:,} images and 0.1")
+    assert "of 20 proposals 4 were refused and 1 known" in found.evidence
+    free = STUDY.with_records(replace(each, seconds=0.0) for each in STUDY.records)
+    assert answer("whole cost", free).done is False
+
+
+def test_failures_need_a_reason():
+    assert answer("failures").done is True
+    assert answer("failures").evidence.startswith("2 of 24 records")
+    silent = answer("failures", changed(10, reason=""))
+    assert (silent.done, silent.evidence[:10]) == (False, "Trials 10 ")
+
+
+def test_errors_of_the_last_epoch():
+    assert answer("last epoch").done is True
+    lowest = changed(2, val_error=0.3)
+    assert answer("last epoch", lowest).done is False
+    assert "of 2." in answer("last epoch", lowest).evidence
+    short = changed(2, curve=STUDY.searched[2].curve[:5], val_error=STUDY.searched[2].curve[4].val_error)
+    assert answer("last epoch", short).done is False
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "done"), [(45_000, 5_000, True), (50_000, 5_000, False), (45_000, 10_000, False)]
+)
+def test_the_test_set_is_out_of_reach_of_the_training_files_images(train, val, done):
+    split = replace(SPEC.split, train_images=train, val_images=val)
+    found = answer("test set", named("x", split=split))
+    assert found.done is done
+    assert f"{train:,}" in found.evidence
+
+
+def test_commands_are_ones_that_the_command_line_takes():
+    """What is proposed is parsed by the commands themselves, with every option that it names."""
+    from typer.main import get_command
+
+    group = get_command(search_app)
+    other = named("x", mode="pareto", budget_gflops=None, rungs=(2, 6), budget_params_m=28.0)
+    for study, option in ((STUDY, "--space 'my space.yaml'"), (other, "'--space=my space.yaml'")):
+        typed = replace(study, command=f"skexplore search {option}", target=20)
+        for item in checklist(typed):
+            if item.done is not False or "skexplore search" not in item.evidence:
+                continue
+            command = "skexplore search" + item.evidence.split("skexplore search", 1)[1].split(", then")[0]
+            words = shlex.split(command)
+            assert words[words.index("--space") + 1] == "my space.yaml"
+            search = group.commands[words[1]]
+            search.make_context("search", words[2:], resilient_parsing=False)
+
+
+def test_the_committed_studies_say_what_they_are(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    items = checklist(load_study("first-search"), [load_study("first-random")])
+    undone = [item.question for item in items if item.done is False]
+    assert len(undone) == 3
+    assert [item.done for item in items if "random search" in item.question] == [True]
