@@ -17,7 +17,10 @@ from skexplore.files import parse, read_json
 from skexplore.recipe import Recipe, Split
 
 FILE_NAME = "block.json"
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
+NEW_IN_2 = ("scale", "files", "onnx")  # what exports of schema 1 do not say
+SCALES = ("reference", "proxy")
 MAX_STDIN = 1_000_000  # characters; a block.json has a few thousand
 
 
@@ -44,6 +47,27 @@ class FileHash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxFile:
+    """The network of ``scale`` as an ONNX file, run by onnxruntime and compared with torch when it was written.
+
+    weights: ``trained``, or ``fresh``: drawn by ``seed``, as ``torch.manual_seed(seed)`` and ``block.build(scale)``
+    draw them. largest_difference, largest_output: of the logits on fixed noise, both in float32.
+    """
+
+    file: FileHash
+    scale: str
+    weights: str
+    seed: int
+    opset: int
+    largest_difference: float
+    largest_output: float
+
+    def __post_init__(self) -> None:
+        _one_of("scale", self.scale, SCALES)
+        _one_of("weights", self.weights, ("trained", "fresh"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """The trial that the block comes from. command: as typed. environment: versions and machine."""
 
@@ -62,8 +86,9 @@ class BlockFile:
 
     block: notation; canonical: its canonical form at the reference. val_error: fraction 0..1 of the
     validation images that one training of the proxy gets wrong. epochs: trained, of ``recipe.epochs``.
-    weights: None if the study kept none, then ``weights_note`` says how to get them. digest: SHA-256 of
-    everything else in the file.
+    weights: None if the study kept none, then ``weights_note`` says how to get them. scale: the network that
+    ``block.build()`` builds unless told otherwise, and that of ``onnx``, None if no such file was asked for. files:
+    the other files of the folder. digest: SHA-256 of everything else in the file.
     """
 
     schema: int
@@ -82,11 +107,23 @@ class BlockFile:
     code: FileHash
     weights: FileHash | None
     weights_note: str
+    scale: str = "reference"
+    onnx: OnnxFile | None = None
+    files: tuple[FileHash, ...] = ()
     digest: str = ""
 
     def __post_init__(self) -> None:
+        _one_of("scale", self.scale, SCALES)
         if not 0 <= self.val_error <= 1:
             raise UserError(f"val_error {self.val_error}: must be a fraction from 0 to 1")
+        if self.schema == 1 and (self.scale != "reference" or self.onnx or self.files):
+            raise UserError(f"schema 1 has no {', '.join(NEW_IN_2)}")
+
+    @property
+    def listed(self) -> tuple[FileHash, ...]:
+        """Every file of the folder whose bytes are known."""
+        by_role = [self.code, self.weights, self.onnx.file if self.onnx else None]
+        return (*(file for file in by_role if file is not None), *self.files)
 
     @property
     def proxy_body(self) -> Backbone:
@@ -95,12 +132,22 @@ class BlockFile:
 
     def own_digest(self) -> str:
         """Return the digest that the content asks for; another one in ``digest`` means a later change."""
-        content = asdict(self) | {"digest": ""}
+        content = self._content() | {"digest": ""}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
         """Return the text of the file; the same content always gives the same text."""
-        return json.dumps(asdict(self) | {"digest": self.own_digest()}, indent=2, ensure_ascii=False) + "\n"
+        content = self._content() | {"digest": self.own_digest()}
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    def _content(self) -> dict[str, Any]:
+        left_out = NEW_IN_2 if self.schema == 1 else ()
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{name} {value!r}: must be one of {', '.join(allowed)}")
 
 
 def read_block_file(path: Path) -> BlockFile:
@@ -170,9 +217,10 @@ def _checked(data: Any, source: str) -> BlockFile:
     if not isinstance(data, dict) or "schema" not in data:
         raise UserError(f"{source}: not a {FILE_NAME} that skexplore export wrote")
     # the version first: a later schema would otherwise only be called a list of unknown keys
-    if data["schema"] != SCHEMA:
+    if data["schema"] not in READABLE or isinstance(data["schema"], bool):
         raise UserError(
-            f"{source}: schema {data['schema']!r}: this version of skexplore reads schema {SCHEMA}"
+            f"{source}: schema {data['schema']!r}: this version of skexplore reads schema "
+            f"{' and '.join(map(str, READABLE))}"
         )
     return parse(BlockFile, data, source)
 

@@ -14,6 +14,7 @@ from skexplore.published import Placement, place, table_rows
 from skexplore.recipe import Recipe
 from skexplore.record import Record, Study
 from skexplore.render import render
+from skexplore.timm_arguments import why_not
 
 
 def card(study: Study, block: BlockFile) -> str:
@@ -57,8 +58,34 @@ def _card_context(study: Study, block: BlockFile) -> dict[str, object]:
         "reference": size_line(blocks, REFERENCE),
         "proxy": size_line(blocks, body),
         "mean": ", ".join(f"{value:.4f}" for value in MEAN),
+        **_onnx(block),
+        "timm": _timm(blocks),
         "deviation": ", ".join(f"{value:.4f}" for value in STD),
     }
+
+
+def _onnx(block: BlockFile) -> dict[str, object]:
+    """Return what the card says of ``block.onnx``; nothing if there is none."""
+    file = block.onnx
+    if file is None:
+        return {}
+    own = block.reference if file.scale == "reference" else block.proxy
+    fresh = (
+        f'fresh weights, those of `torch.manual_seed({file.seed}); build("{file.scale}")`, not trained ones'
+    )
+    return {
+        "onnx_weights": "the trained weights" if file.weights == "trained" else fresh,
+        "onnx_side": own.resolution,
+        "onnx_classes": own.classes,
+    }
+
+
+def _timm(blocks: Blocks) -> str:
+    """Return what ``timm.json`` holds, in a line."""
+    reasons = dict.fromkeys(reason for block in blocks for reason in why_not(block))
+    if not reasons:
+        return "arguments of timm's `SelectiveKernel` at every stage, which make this very block"
+    return f"why timm's `SelectiveKernel` cannot be this block: {'; '.join(reasons)}"
 
 
 def _recipe(recipe: Recipe) -> str:

@@ -21,7 +21,7 @@ from skexplore.cli_systems import systems_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
-    pass
+    from skexplore.record import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -143,24 +143,34 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are laid over its plots."""
-    from skexplore.figure_files import can_draw
-    from skexplore.files import write_atomic
-    from skexplore.page import picture as draw
     from skexplore.report import write_report
     from skexplore.store import load_study
 
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
     with _writable(folder):
-        paths = write_report(loaded, folder, others)
-        if picture or (picture is None and can_draw()):
-            for kind in ("svg", "png"):
-                paths.append(folder / f"pareto.{kind}")
-                write_atomic(paths[-1], draw(loaded, kind, others))
-    for path in paths:
-        print(path)
-    if picture is None and not can_draw():
+        for path in write_report(loaded, folder, others):
+            print(path)
+        for path in _pictures(loaded, others, folder, asked=picture):
+            print(path)
+
+
+def _pictures(study: Study, beside: list[Study], folder: Path, *, asked: bool | None) -> Iterator[Path]:
+    """Write the Pareto plot as pictures; if nobody ``asked``, what hinders it is a remark, not an error."""
+    from skexplore import figure_files, page
+    from skexplore.files import write_atomic
+
+    if asked is None and not figure_files.can_draw():
         print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
+    elif asked is not False:
+        try:
+            for kind in ("svg", "png"):
+                write_atomic(folder / f"pareto.{kind}", page.picture(study, kind, beside))
+                yield folder / f"pareto.{kind}"
+        except UserError as error:
+            if asked:
+                raise
+            print(f"no pictures: {error}", file=sys.stderr)
 
 
 @app.command()

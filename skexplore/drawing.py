@@ -6,7 +6,9 @@ The picture has no colours or ids of its own, so that many can stand in one page
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from skexplore.backbone import REFERENCE
 from skexplore.block import Blocks, Branch, SKBlock, format_blocks, per_stage
@@ -18,7 +20,7 @@ ROW = 800  # a row of panels may be this wide
 RADIUS = 7
 DOWN = "m-3-5 3 5 3-5"  # head of an arrow that has just come down
 
-# Okabe-Ito: blue and vermillion on white; sky blue and orange, of the same set, where those would be too dark
+# Okabe-Ito: blue and vermilion on white; sky blue and orange, of the same set, where those would be too dark
 STYLE = (
     "svg{color:#1f2328;background:#fff}.sk-branch,.sk-own{stroke:#0072B2}.sk-fuse,.sk-row{stroke:#D55E00}"
     ".sk-own-text{fill:#0072B2}.sk-row-text{fill:#D55E00}"
@@ -46,7 +48,7 @@ def block_svg(blocks: Blocks) -> str:
     placed: dict[SKBlock, list[int]] = {}
     for number, block in enumerate(per_stage(blocks, len(REFERENCE.stages)), start=1):
         placed.setdefault(_acting(block), []).append(number)
-    panels = [_panel(block, stages) for block, stages in placed.items()]
+    panels = [_panel(block, tuple(stages)) for block, stages in placed.items()]
     x, y, width, row = MARGIN, MARGIN, 0, 0
     drawn = []
     for panel in panels:
@@ -80,7 +82,8 @@ def _acting(block: SKBlock) -> SKBlock:
     return block if block.selects else SKBlock(branches=block.branches, fuse=block.fuse)
 
 
-def _panel(block: SKBlock, stages: list[int]) -> _Panel:
+@lru_cache(maxsize=4096)  # blocks per stage share their stages
+def _panel(block: SKBlock, stages: tuple[int, ...]) -> _Panel:
     widths = [REFERENCE.widths[number - 1] for number in stages]
     heading = f"{_named(stages)}: {_listed(widths)} channels"
     side = _wide(*(line for branch in block.branches for line in _branch_lines(branch)))
@@ -177,7 +180,7 @@ def _fuse_lines(block: SKBlock, widths: list[int]) -> list[str]:
     ]
 
 
-def _named(stages: list[int]) -> str:
+def _named(stages: tuple[int, ...]) -> str:
     if len(stages) == len(REFERENCE.stages):
         return "all stages"
     if len(stages) == 1:
@@ -186,7 +189,7 @@ def _named(stages: list[int]) -> str:
     return f"stages {stages[0]}-{stages[-1]}" if together else f"stages {_listed(stages)}"
 
 
-def _listed(numbers: list[int]) -> str:
+def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 

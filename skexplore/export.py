@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
 from skexplore.block import Blocks, format_blocks, parse_blocks
-from skexplore.blockfile import FILE_NAME, SCHEMA, BlockFile, FileHash, Place, Provenance
-from skexplore.card import card, fusion, size_line
+from skexplore.block_code import code
+from skexplore.blockfile import FILE_NAME, SCALES, SCHEMA, BlockFile, FileHash, OnnxFile, Place, Provenance
+from skexplore.card import card
 from skexplore.cost import arch_id, cost, net_id
+from skexplore.drawing import block_svg, standalone
 from skexplore.errors import UserError
 from skexplore.files import write_atomic
-from skexplore.model import build
+from skexplore.model import build, seeded_build
+from skexplore.onnx_file import OPSET, onnx_bytes
+from skexplore.onnx_file import require as require_onnx
+from skexplore.place_drawing import place_svg
 from skexplore.record import Record, Study
-from skexplore.render import render
+from skexplore.request import plan_training
+from skexplore.timm_arguments import timm_arguments
 from skexplore.weights import load_weights, weights_file
 
 CODE_NAME = "block.py"
 WEIGHTS_NAME = "weights.safetensors"
+ONNX_NAME = "block.onnx"
+TIMM_NAME = "timm.json"
+BLOCK_PICTURE, PLACE_PICTURE = "block.svg", "place.svg"
 CARD_NAME = "README.md"
 EXPORTABLE = ("complete", "stopped")
 MAX_LISTED = 20  # trial numbers in an error
@@ -68,24 +80,33 @@ def _allowed(study: Study) -> str:
     return f"complete or stopped trials: {', '.join(numbers[:MAX_LISTED])}{more}"
 
 
-def export_block(study: Study, record: Record, folder: Path, out: Path) -> list[Path]:
+def export_block(
+    study: Study, record: Record, folder: Path, out: Path, *, scale: str = "reference", onnx: bool = False
+) -> list[Path]:
     """Write the block of ``record`` to the folder ``out`` and return the files written.
 
-    ``folder`` is the study's own: weights kept there are copied. A new ``out`` appears whole or not at all;
-    an earlier export is replaced file by file. Raises ``UserError`` if the record holds no finished
-    training, if ``out`` is in use for something else, or if it cannot be written.
+    ``folder`` is the study's own: weights kept there are copied. ``scale`` (``reference`` or ``proxy``) is the network
+    that ``build()`` of ``block.py`` builds by default, and that ``block.onnx`` holds if ``onnx``. A new ``out``
+    appears whole or not at all; an earlier export is replaced file by file. Raises ``UserError`` if the record holds
+    no finished training, if ``out`` is in use for something else or cannot be written, or without the extra ``onnx``;
+    ``StudyError`` if onnxruntime does not agree with torch. Nothing is written then.
     """
+    if scale not in SCALES:
+        raise UserError(f"--scale {scale}: must be one of {', '.join(SCALES)}")
     if record.status not in EXPORTABLE or record.val_error is None:
         raise UserError(
             f"trial {record.number} is {record.status}: only complete and stopped trials are exported"
         )
     _refuse_foreign(out)
-    contents = _contents(study, record, record.val_error, weights_file(folder, record.key))
+    if onnx:
+        require_onnx()
+    contents = _contents(study, record, folder, scale, onnx=onnx)
     try:
         if out.is_dir():
-            # before the rest: weights of an earlier export must not stand beside another block
-            if WEIGHTS_NAME not in contents:
-                (out / WEIGHTS_NAME).unlink(missing_ok=True)
+            # before the rest: files of an earlier export must not stand beside another block
+            for name in (WEIGHTS_NAME, ONNX_NAME):
+                if name not in contents:
+                    (out / name).unlink(missing_ok=True)
             _write_all(out, contents)
         else:
             with _whole_folder(out) as temporary:
@@ -125,17 +146,47 @@ def _whole_folder(out: Path) -> Iterator[Path]:
         raise
 
 
-def _contents(study: Study, record: Record, val_error: float, kept: Path) -> dict[str, bytes]:
+def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: bool) -> dict[str, bytes]:
     """Return the files by name; ``block.json`` is last, so that it never describes files not yet there."""
-    blocks = parse_blocks(record.block)
-    body = study.spec.body
-    files: dict[str, bytes] = {CODE_NAME: render("block.py.j2", **_code_context(blocks, body)).encode()}
-    if kept.is_file():
+    blocks, body = parse_blocks(record.block), study.spec.body
+    files: dict[str, bytes] = {CODE_NAME: code(blocks, body, scale).encode()}
+    kept = weights_file(folder, record.key)
+    # a stopped training leaves none; what is kept under its key is of another one, that went on to the end
+    if record.status == "complete" and kept.is_file():
         files[WEIGHTS_NAME] = _checked_weights(kept, blocks, body)
-    block = _block_file(study, record, val_error, files)
-    files[CARD_NAME] = card(study, block).encode()
+    block = _block_file(study, record, scale, files)
+    if onnx:
+        files[ONNX_NAME], written = _onnx(block, kept)
+        block = replace(block, onnx=written)
+    others = {
+        TIMM_NAME: json.dumps(timm_arguments(blocks, body), indent=2) + "\n",
+        BLOCK_PICTURE: standalone(block_svg(blocks)),
+        PLACE_PICTURE: standalone(place_svg(blocks)),
+    }
+    others[CARD_NAME] = card(study, block)
+    files |= {name: text.encode() for name, text in others.items()}
+    block = replace(block, files=tuple(_file_hash(name, files[name]) for name in others))
     files[FILE_NAME] = block.to_json().encode()
     return files
+
+
+def _onnx(block: BlockFile, kept: Path) -> tuple[bytes, OnnxFile]:
+    """Return ``block.onnx`` with what is to be said of it: trained weights if it is the proxy and they are kept."""
+    trained = block.scale == "proxy" and block.weights is not None
+    body = block.proxy_body if block.scale == "proxy" else REFERENCE
+    network = seeded_build(parse_blocks(block.block), body, seed=block.seed)
+    if trained:
+        network.load_state_dict(load_weights(kept))
+    content, agreement = onnx_bytes(network, body.resolution)
+    return content, OnnxFile(
+        file=_file_hash(ONNX_NAME, content),
+        scale=block.scale,
+        weights="trained" if trained else "fresh",
+        seed=block.seed,
+        opset=OPSET,
+        largest_difference=agreement.largest_difference,
+        largest_output=agreement.largest_output,
+    )
 
 
 def _checked_weights(kept: Path, blocks: Blocks, body: Backbone) -> bytes:
@@ -150,14 +201,10 @@ def _checked_weights(kept: Path, blocks: Blocks, body: Backbone) -> bytes:
     return kept.read_bytes()
 
 
-def _block_file(study: Study, record: Record, val_error: float, files: dict[str, bytes]) -> BlockFile:
+def _block_file(study: Study, record: Record, scale: str, files: dict[str, bytes]) -> BlockFile:
     blocks, spec = parse_blocks(record.block), study.spec
     kept = WEIGHTS_NAME in files
-    note = (
-        f"weights of the proxy after {record.epochs} epochs"
-        if kept
-        else "the study did not keep them; repeat the training with this recipe and seed"
-    )
+    assert record.val_error is not None
     return BlockFile(
         schema=SCHEMA,
         block=record.block,
@@ -166,7 +213,7 @@ def _block_file(study: Study, record: Record, val_error: float, files: dict[str,
         net_id=net_id(blocks, spec.body),
         reference=_place(blocks, REFERENCE),
         proxy=_place(blocks, spec.body),
-        val_error=val_error,
+        val_error=record.val_error,
         seed=record.seed,
         epochs=record.epochs,
         recipe=spec.recipe,
@@ -182,8 +229,57 @@ def _block_file(study: Study, record: Record, val_error: float, files: dict[str,
         ),
         code=_file_hash(CODE_NAME, files[CODE_NAME]),
         weights=_file_hash(WEIGHTS_NAME, files[WEIGHTS_NAME]) if kept else None,
-        weights_note=note,
+        weights_note=f"weights of the proxy after {record.epochs} epochs"
+        if kept
+        else _how_to_train(study, record),
+        scale=scale,
     )
+
+
+def _how_to_train(study: Study, record: Record) -> str:
+    """Return why there are no weights, and the command that makes them."""
+    again = _training_command(study, record)
+    if again is None:
+        why = (
+            "none are kept in the study's folder"
+            if record.status == "complete"
+            else "a stopped training leaves none"
+        )
+        return (
+            f"{why}, and no profile of this version trains as it did: repeat its search under another --study name "
+            "with --keep-weights all"
+        )
+    command, name = again
+    if record.status == "stopped":
+        return f"a stopped training leaves none; `{command}` trains the block to the end, which is another measurement"
+    return (
+        f"none are kept in the study's folder; `{command}` repeats this training and leaves them as "
+        f"studies/{name}/weights/{record.key}.safetensors: put that file into its weights/ "
+        "and export again"
+    )
+
+
+def _training_command(study: Study, record: Record) -> tuple[str, str] | None:
+    """Return the command that repeats this training and the study it begins, None if no profile is that recipe."""
+    spec, blocks = study.spec, parse_blocks(record.block)
+    for backbone in (None, spec.backbone):
+        try:
+            own = plan_training(
+                blocks,
+                profile=spec.profile,
+                dataset=spec.split.dataset,
+                backbone=backbone,
+                seeds=1,
+                seed=record.seed,
+                study=None,
+            ).spec
+        except UserError:
+            return None
+        if (own.backbone, own.recipe, own.split) == (spec.backbone, spec.recipe, spec.split):
+            words = ["skexplore", "train", record.block, "--profile", spec.profile]
+            words += ["--dataset", spec.split.dataset, *(["--backbone", backbone] if backbone else [])]
+            return shlex.join([*words, "--seed", str(record.seed)]), own.name
+    return None
 
 
 def _place(blocks: Blocks, body: Backbone) -> Place:
@@ -194,66 +290,3 @@ def _place(blocks: Blocks, body: Backbone) -> Place:
 
 def _file_hash(name: str, content: bytes) -> FileHash:
     return FileHash(file=name, sha256=hashlib.sha256(content).hexdigest())
-
-
-# block.py
-
-
-def _code_context(blocks: Blocks, body: Backbone) -> dict[str, object]:
-    placed = REFERENCE.place(blocks)
-    selecting = [block.selects for block in placed]
-    scales = {"reference": _code_scale(blocks, REFERENCE), "proxy": _code_scale(blocks, body)}
-    attention = "all" if all(selecting) else "some" if any(selecting) else "none"
-    return scales | {
-        "title": f"block {format_blocks(blocks)}" if len(blocks) == 1 else "blocks, one for each stage,",
-        "about": _about(blocks),
-        "summary": [
-            f"{name:9}  {size_line(blocks, b)}" for name, b in (("reference", REFERENCE), ("proxy", body))
-        ],
-        "attention": attention,
-        "many": any(len(block.branches) > 1 for block in placed),
-    }
-
-
-def _code_scale(blocks: Blocks, body: Backbone) -> dict[str, object]:
-    """Return one scale's definition: literal numbers, and a name for each list of branches."""
-    placed = body.place(blocks)
-    prefix = "REFERENCE" if body == REFERENCE else "PROXY"
-    tied = len({block.branches for block in placed}) == 1
-    names = [f"{prefix}_BRANCHES" if tied else f"{prefix}_BRANCHES_{i}" for i in range(1, len(placed) + 1)]
-    lists = {name: block.branches for name, block in zip(names, placed, strict=True)}
-    stages = [
-        {
-            "depth": stage.depth,
-            "width": stage.width,
-            "out": stage.out,
-            "stride": stage.stride,
-            "branches": name,
-            "dim": block.dim(stage.width) if block.selects else None,
-        }
-        for stage, block, name in zip(body.stages, placed, names, strict=True)
-    ]
-    what = "SKNet-50 of the paper" if body == REFERENCE else "the small network that was trained"
-    return {
-        "comment": f"{body.name}: {what} (cardinality {body.cardinality})",
-        "resolution": body.resolution,
-        "classes": body.classes,
-        "stem": body.stem,
-        "stages": stages,
-        "branch_lists": [{"name": name, "branches": branches} for name, branches in lists.items()],
-    }
-
-
-def _about(blocks: Blocks) -> list[str]:
-    """Return one line for each branch, stage by stage if stages differ, and one for how they are fused."""
-    lines: list[str] = []
-    for number, block in enumerate(blocks, start=1):
-        if len(blocks) > 1:
-            lines += ["", f"Stage {number}: {block}", ""]
-        for branch in block.branches:
-            side = branch.receptive_field
-            dilation = f", dilation {branch.dilation}" if branch.dilation > 1 else ""
-            size = f"{branch.kernel}x{branch.kernel}"
-            lines.append(f"  - {size} convolution{dilation}: sees {side} x {side} pixels")
-        lines.append(f"  - {fusion(block)}")
-    return lines[1:] if lines[0] == "" else lines

@@ -120,15 +120,18 @@ def _lines(rows: pd.DataFrame, name: str, line: Mapping[str, Any], symbol: str) 
     )
 
 
-def importance_figure(shares: Sequence[tuple[str, float]]) -> go.Figure:
-    """Return the shares 0..1 of decisions in what makes a trial good, as bars, the greatest on top."""
+def importance_figure(shares: Sequence[tuple[str, float]], clear: Sequence[str]) -> go.Figure:
+    """Return the shares 0..1 of decisions in what makes a trial good, as bars, the greatest on top.
+
+    clear: decisions that chance does not explain; the others are grey.
+    """
     figure = empty("Share of importance, %", "")
     ordered = shares[::-1]
     figure.add_bar(
         x=[100 * share for _, share in ordered],
         y=[text_of(name) for name, _ in ordered],
         orientation="h",
-        marker={"color": BLUE},
+        marker={"color": [BLUE if name in clear else GREY for name, _ in ordered]},
         hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
         showlegend=False,
     )

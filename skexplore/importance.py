@@ -27,7 +27,10 @@ from skexplore.record import Record, Study
 from skexplore.space import Space
 
 LEAST = 50  # trials: the best tenth is then five, which the method asks for
-MOST = 1000  # trials looked at: finding the levels of a block takes milliseconds, in wide spaces tens of them
+MOST, MOST_STAGED = (
+    300,
+    100,
+)  # trials looked at; where stages decide for themselves levels take longer to find
 BEST = 0.1  # share of the trials that count as best
 SHUFFLES = 19  # a decision above all of them is so by chance once in twenty times
 
@@ -75,7 +78,8 @@ def importances(study: Study) -> Importances:
     if total < LEAST:
         return Importances(n=0, total=total, withheld=_too_few(total))
     try:
-        points = _points(space, _spaced(sorted(eligible, key=lambda record: record.number)))
+        eligible.sort(key=lambda record: record.number)
+        points = _points(space, _spaced(eligible, _most(space)))
     except TooManyError:
         reason = f"the space {space.name} is too large to look blocks up in it."
         return Importances(n=0, total=total, withheld=reason)
@@ -100,7 +104,7 @@ def _of_points(space: Space, points: Sequence[_Point], total: int, sampler: str)
         ((path, found[path] / whole) for path in order), key=lambda each: (-each[1], order[each[0]])
     )
     clear = tuple(path for path, _ in shares if found[path] > max(other[path] for other in by_chance))
-    said = (_thinned(n, total), _chosen_by(points, sampler), _told(clear), _slots(space))
+    said = (_thinned(n, total, _most(space)), _chosen_by(points, sampler), _told(clear), _slots(space))
     return Importances(n=n, total=total, shares=tuple(shares), clear=clear, note=" ".join(filter(None, said)))
 
 
@@ -120,11 +124,15 @@ def _meant(space: Space, levels: Mapping[str, Level]) -> Blocks | None:
         return None
 
 
-def _spaced(records: Sequence[Record]) -> Sequence[Record]:
-    """Return at most ``MOST`` of ``records``, evenly spaced, the first and the last among them."""
-    if len(records) <= MOST:
+def _most(space: Space) -> int:
+    return MOST_STAGED if any(target_of(path)[0] is not None for path in space.decisions) else MOST
+
+
+def _spaced(records: Sequence[Record], most: int) -> Sequence[Record]:
+    """Return at most ``most`` of ``records``, evenly spaced, the first and the last among them."""
+    if len(records) <= most:
         return records
-    return [records[round(at * (len(records) - 1) / (MOST - 1))] for at in range(MOST)]
+    return [records[round(at * (len(records) - 1) / (most - 1))] for at in range(most)]
 
 
 def _points(space: Space, records: Sequence[Record]) -> list[_Point]:
@@ -202,8 +210,8 @@ def _too_few(count: int) -> str:
     )
 
 
-def _thinned(n: int, total: int) -> str:
-    return f"Of {total} trials n = {n} are used, evenly spaced by number." if total > MOST else ""
+def _thinned(n: int, total: int, most: int) -> str:
+    return f"Of {total} trials n = {n} are used, evenly spaced by number." if total > most else ""
 
 
 def _chosen_by(points: Sequence[_Point], sampler: str) -> str:

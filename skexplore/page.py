@@ -90,7 +90,7 @@ def figures_json(study: Study, importances: Importances, beside: Sequence[Study]
             incumbent, anchors, x="trained", band=noise, beside=others
         ),
         "curves": figures_course.curves_figure(curves, front.rows, band=noise),
-        "importances": figures_course.importance_figure(importances.shares),
+        "importances": figures_course.importance_figure(importances.shares, importances.clear),
     }
     return {name: str(figure.to_json()) for name, figure in drawn.items()}
 

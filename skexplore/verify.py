@@ -18,20 +18,22 @@ from torch import Tensor, nn
 
 from skexplore.backbone import REFERENCE, canonical_at_reference
 from skexplore.block import format_blocks, parse_blocks
-from skexplore.blockfile import BlockFile, FileHash, Place, read_block_file
+from skexplore.blockfile import BlockFile, FileHash, OnnxFile, Place, read_block_file
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.count import count
 from skexplore.errors import UserError
 from skexplore.model import Network, build, seeded_build
+from skexplore.onnx_file import NoRuntimeError, compare
 from skexplore.recipe import TrainSpec
 
 TOLERANCE = 1e-5  # of the largest output; both sides compute in float64, so rounding is far below
 TIME_OUT = 300  # seconds for block.py, torch's import included
+BY_ROLE = ("weights.safetensors", "block.onnx")  # names that mean something even where block.json lists none
 COUNTED = ("params", "bn_stats", "macs", "activations")  # what fvcore can count; the rest is closed form only
 
 # Runs in its own interpreter. Results go to a file: block.py and the libraries may print what they like.
 _DRIVER = """
-import json, logging, sys, types, warnings
+import inspect, json, logging, sys, types, warnings
 sys.modules["skexplore"] = None  # any import of it fails from here on
 warnings.simplefilter("ignore")
 logging.disable(logging.ERROR)
@@ -46,7 +48,7 @@ block = types.ModuleType("block")
 sys.modules["block"] = block
 with open(code, "rb") as file:
     exec(compile(file.read(), code, "exec"), vars(block))
-found = {}
+found = {"default": inspect.signature(block.build).parameters["scale"].default}
 for scale in ("reference", "proxy"):  # the proxy last: its outputs are compared
     network = block.build(scale).eval()
     side = block.SCALES[scale].resolution
@@ -67,11 +69,15 @@ with open(result, "w") as file:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was compared: its name, whether it holds, and what was found."""
+    """One thing that was compared: its name, whether it holds, and what was found.
+
+    done: False if it could not be checked here; ``ok`` says nothing then, and ``detail`` why.
+    """
 
     name: str
     ok: bool
     detail: str
+    done: bool = True
 
 
 def verify(folder: Path) -> list[Check]:
@@ -79,16 +85,19 @@ def verify(folder: Path) -> list[Check]:
 
     The block is rebuilt from ``block.json`` and compared with the ids, the costs at both scales and fvcore's
     count. ``block.py`` runs in a separate interpreter in which skexplore cannot be imported; its parameters,
-    fvcore's count of it and its outputs must equal ours. Neither is done once a file was altered. Takes
-    several seconds. Raises ``UserError`` if ``folder`` holds no readable ``block.json``.
+    fvcore's count of it and its outputs must equal ours, and those of ``block.onnx`` if there is one and onnxruntime
+    is installed. None of it is done once a file was altered. Takes several seconds. Raises ``UserError`` if
+    ``folder`` holds no readable ``block.json``.
     """
     block = read_block_file(folder)
     home = folder if folder.is_dir() else folder.parent
-    checks = [_intact(block), _file_unchanged(home, block.code)]
+    checks = [
+        _intact(block),
+        *(_file_unchanged(home, file) for file in block.listed),
+        *_unlisted(home, block),
+    ]
     if block.weights is None:
-        checks.append(Check(name="weights", ok=True, detail=f"none kept: {block.weights_note}"))
-    else:
-        checks.append(_file_unchanged(home, block.weights))
+        checks.append(Check(name="weights", ok=True, detail=f"none here: {block.weights_note}"))
     checks += _definition(block)
     if all(check.ok for check in checks):
         return checks + list(_rebuilt(home, block))
@@ -113,6 +122,15 @@ def _file_unchanged(home: Path, file: FileHash) -> Check:
     if found == file.sha256:
         return Check(name=name, ok=True, detail=f"sha256 {found[:12]}...")
     return Check(name=name, ok=False, detail=f"sha256 {found[:12]}..., block.json says {file.sha256[:12]}...")
+
+
+def _unlisted(home: Path, block: BlockFile) -> Iterator[Check]:
+    """Yield a failed check for weights or a network that nothing vouches for."""
+    listed = {file.file for file in block.listed}
+    for name in BY_ROLE:
+        if name not in listed and (home / name).exists():
+            detail = "is here, but block.json does not list it: nothing says what it is"
+            yield Check(name=f"{name} unchanged", ok=False, detail=detail)
 
 
 def _definition(block: BlockFile) -> list[Check]:
@@ -179,8 +197,29 @@ def _rebuilt(home: Path, block: BlockFile) -> Iterator[Check]:
     except (UserError, SafetensorError, RuntimeError) as error:
         yield Check(name="weights fit the network", ok=False, detail=_last_line(str(error)))
         return
+    if block.onnx is not None:
+        yield _onnx(home, block, block.onnx)
     with tempfile.TemporaryDirectory(prefix="skexplore-verify-") as work:
         yield from _compare_code(home, block, ours, Path(work))
+
+
+def _onnx(home: Path, block: BlockFile, file: OnnxFile) -> Check:
+    """Run the ONNX file on fixed noise and compare it with the network that it claims to be."""
+    name = f"{file.file.file} by onnxruntime"
+    body = REFERENCE if file.scale == "reference" else block.proxy_body
+    network = seeded_build(parse_blocks(block.block), body, seed=file.seed)
+    if file.weights == "trained":
+        if block.weights is None or file.scale != "proxy":
+            return Check(name=name, ok=False, detail="block.json lists no trained weights for it")
+        network.load_state_dict(load((home / block.weights.file).read_bytes()))
+    try:
+        agreement = compare((home / file.file.file).read_bytes(), network.eval(), body.resolution)
+    except NoRuntimeError as error:
+        return Check(name=name, ok=True, done=False, detail=f"{error}; its bytes are those of the export")
+    except UserError as error:
+        return Check(name=name, ok=False, detail=str(error))
+    what = f"{agreement}, on the {file.scale} with {file.weights} weights"
+    return Check(name=name, ok=agreement.ok, detail=what)
 
 
 def _network_with_weights(home: Path, block: BlockFile) -> Network:
@@ -216,6 +255,7 @@ def _compare_code(home: Path, block: BlockFile, ours: nn.Module, work: Path) -> 
     if failure:
         return
     found = json.loads((work / "result.json").read_text(encoding="utf-8"))
+    yield _same(f"{block.code.file} builds by default", {"scale": (block.scale, found["default"])})
     for scale, place in _places(block).items():
         pairs = {key: (getattr(place.cost, key), found[scale][key]) for key in ("params", "macs")}
         yield _same(f"{block.code.file} at the {scale}, fvcore", pairs)

@@ -82,11 +82,11 @@ def keep_weights(folder, record):
     return network.eval()
 
 
-def exported(tmp_path, block, *, weights=True, **changes):
+def exported(tmp_path, block, *, weights=True, scale="reference", onnx=False, **changes):
     record = a_record(block, **changes)
     folder = tmp_path / "study"
     if weights:
         keep_weights(folder, record)
     out = tmp_path / "out"
-    export_block(a_study(record), record, folder, out)
+    export_block(a_study(record), record, folder, out, scale=scale, onnx=onnx)
     return out

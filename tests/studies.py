@@ -135,7 +135,9 @@ def many(count: int, **changes: object) -> Study:
         over = cost(block).macs > 4.5e9
         error = None if over else 0.35 + 0.3 * generator.random() ** 2
         found.append(record(number, block, "over_budget" if over else "complete", error, 0 if over else 6))
-    return synthetic(records=ANCHORS + tuple(found), target=count, **changes)
+    decisions = {path: list(levels) for path, levels in space.decisions.items()}
+    study = synthetic(records=ANCHORS + tuple(found), target=count, **changes)
+    return replace(study, spec=replace(study.spec, space_base=str(space.base), space_decisions=decisions))
 
 
 EDGE_CASES = {

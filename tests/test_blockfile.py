@@ -25,7 +25,7 @@ PROXY = "8x4d-1111-s2"
 
 def a_block_file(block="k3+k5g64", **changes):
     file = BlockFile(
-        schema=1,
+        schema=2,
         block=block,
         canonical=block,
         arch_id=arch_id(block),
@@ -65,6 +65,19 @@ def test_round_trip(folder):
     assert replace(file, digest="") == a_block_file()
     assert file.digest == file.own_digest()
     assert file.to_json() == (folder / "block.json").read_text()
+
+
+def test_an_export_of_schema_1_is_read_with_its_own_digest(tmp_path):
+    old = a_block_file(schema=1)
+    data = json.loads(old.to_json())
+    # the digest that the version before schema 2 gave this very content
+    assert data["digest"] == "053acda1d374bcdeb49eb2df3faaaf08e97b16546901f5a0a13c69b72f49edac"
+    assert not {"scale", "files", "onnx"} & set(data)
+    (tmp_path / "block.json").write_text(old.to_json())
+    file = read_block_file(tmp_path)
+    assert file.digest == file.own_digest()
+    assert (file.scale, file.files, file.onnx) == ("reference", (), None)
+    assert load_block(tmp_path) == parse_blocks("k3+k5g64")
 
 
 @pytest.mark.parametrize("text", ["k3", "k3+k3d2", "k3+k5g64/r8/L16", "k3+k3d2/sum", "k3;k3;k3;k3+k3d2"])
@@ -136,7 +149,12 @@ def test_folder_without_block(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 2}, "schema 2: this version"),
+        ({"schema": 3}, "schema 3: this version of skexplore reads schema 1 and 2"),
+        ({"schema": True}, "schema True"),
+        ({"schema": 1, "scale": "proxy"}, "schema 1 has no scale"),
+        ({"scale": "huge"}, "scale 'huge': must be one of reference, proxy"),
+        ({"files": [{"file": "../x.svg", "sha256": "0"}]}, "same folder"),
+        ({"onnx": {"scale": "reference"}}, r"onnx\.file"),
         ({"schema": "1"}, "schema '1'"),
         ({"block": "k4"}, "block: .*odd"),
         ({"block": "k3"}, "changed after the export"),

@@ -116,7 +116,9 @@ def test_files_and_content(tmp_path):
     record = a_record("k3+k3d2", number=4, seed=3)
     keep_weights(tmp_path / "study", record)
     paths = export_block(a_study(record), record, tmp_path / "study", tmp_path / "a" / "b")
-    assert {path.name for path in paths} == {"block.json", "block.py", "weights.safetensors", "README.md"}
+    assert {path.name for path in paths} == {
+        "block.json", "block.py", "weights.safetensors", "README.md", "timm.json", "block.svg", "place.svg",
+    }  # fmt: skip
     assert {path.name for path in (tmp_path / "a" / "b").iterdir()} == {path.name for path in paths}
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
     block = read_block_file(tmp_path / "a" / "b")
@@ -145,6 +147,32 @@ def test_earlier_weights_do_not_survive_another_block(tmp_path):
     export_block(a_study(other), other, tmp_path / "nothing", out)
     assert not (out / "weights.safetensors").exists()
     assert read_block_file(out).weights is None
+
+
+def test_earlier_onnx_does_not_survive(tmp_path):
+    out = exported(tmp_path, "k3", scale="proxy", onnx=True)
+    assert (out / "block.onnx").exists()
+    other = a_record("k3+k3d2")
+    export_block(a_study(other), other, tmp_path / "nothing", out)
+    assert not (out / "block.onnx").exists()
+    assert read_block_file(out).onnx is None
+
+
+@pytest.mark.parametrize(("scale", "side"), [("reference", 224), ("proxy", 32)])
+def test_scale_is_what_build_builds(tmp_path, scale, side):
+    out = exported(tmp_path, "k3+k3d2", weights=False, scale=scale)
+    body = get_backbone(PROXY) if scale == "proxy" else get_backbone("sknet50")
+    assert read_block_file(out).scale == scale
+    module = imported(out)
+    assert sum(p.numel() for p in module.build().parameters()) == cost("k3+k3d2", body).params
+    assert f"(batch, 3, {side}, {side})" in module.__doc__
+
+
+def test_unknown_scale_is_the_users_mistake(tmp_path):
+    record = a_record("k3")
+    with pytest.raises(UserError, match="--scale huge: must be one of reference, proxy"):
+        export_block(a_study(record), record, tmp_path, tmp_path / "out", scale="huge")
+    assert not (tmp_path / "out").exists()
 
 
 def test_empty_folder_is_taken_and_a_foreign_one_refused(tmp_path):
@@ -206,7 +234,7 @@ def test_card_says_what_it_may(tmp_path):
     assert "| `k3+k3d2` | 2 | 31.00 to 33.00 |" in card
     assert "| 3 | SKNet-50 | +0.00 % | +0.00 % | yes | this block equals it | 20.79 |" in card
     assert "(ImageNet, other protocol)" in card
-    assert "did not keep them" in card
+    assert "none are kept in the study's folder" in card
     assert "27,479,784" in card
     assert "4.4627" in card  # 4.47 GFLOPs printed in Table 3
 

@@ -13,7 +13,7 @@ from small_spaces import conditioned_spaces, space
 from skexplore import importance
 from skexplore.block import format_blocks
 from skexplore.decisions import Condition
-from skexplore.importance import LEAST, MOST, acting, importances
+from skexplore.importance import LEAST, acting, importances
 from skexplore.space import Space
 from studies import record, synthetic
 
@@ -203,12 +203,12 @@ def test_the_note_says_how_trials_were_chosen():
 
 def test_of_very_many_trials_some_are_used_evenly(monkeypatch):
     monkeypatch.setattr(importance, "MOST", 60)
+    monkeypatch.setattr(importance, "MOST_STAGED", 60)
     study = study_of(KNOBS, lambda levels, _: 0.4 + 0.2 * (levels["fuse"] == "sum"), 150)
     found = importances(study)
     assert (found.n, found.total) == (60, 150)
     assert "Of 150 trials n = 60 are used, evenly spaced" in found.note
     assert found.shares[0][0] == "fuse"
-    numbers = [each.number for each in importance._spaced(study.records)]
+    numbers = [each.number for each in importance._spaced(study.records, 60)]
     assert (numbers[0], numbers[-1], len(set(numbers))) == (0, 149, 60)
     assert {b - a for a, b in itertools.pairwise(numbers)} <= {2, 3}
-    assert MOST == 1000

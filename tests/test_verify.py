@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import sys
 
 import pytest
 from exported import PER_STAGE, exported
 
-from skexplore.blockfile import read_block_file
+from skexplore.blockfile import NEW_IN_2, read_block_file
 from skexplore.errors import UserError
 from skexplore.verify import verify
 
@@ -23,9 +24,15 @@ def rewrite(out, change):
     file.write_text(block.to_json())
 
 
-@pytest.mark.parametrize(("block", "weights"), [("k3+k5g64+k3d3/r8/L16", True), (PER_STAGE, False)])
-def test_export_verifies(tmp_path, block, weights):
-    out = exported(tmp_path, block, weights=weights)
+@pytest.mark.parametrize(
+    ("block", "options"),
+    [
+        ("k3+k5g64+k3d3/r8/L16", {"scale": "proxy", "onnx": True}),
+        (PER_STAGE, {"weights": False}),
+    ],
+)
+def test_export_verifies(tmp_path, block, options):
+    out = exported(tmp_path, block, **options)
     before = sorted(out.iterdir())
     checks = verify(out)
     assert failed(checks) == []
@@ -33,6 +40,115 @@ def test_export_verifies(tmp_path, block, weights):
     names = " ".join(check.name for check in checks)
     for wanted in ("reference cost, fvcore", "proxy cost, fvcore", "runs without skexplore", "equal outputs"):
         assert wanted in names
+    assert ("block.onnx by onnxruntime" in names) == ("onnx" in options)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Leave out what takes seconds and is checked elsewhere: fvcore's count, and block.py in its own process."""
+    monkeypatch.setattr("skexplore.verify._compare_code", lambda *_: iter(()))
+    monkeypatch.setattr("skexplore.verify.COUNTED", ())
+    monkeypatch.setattr("skexplore.verify.count", lambda *_: None)
+
+
+def test_an_export_of_schema_1_verifies(tmp_path, quick):
+    out = exported(tmp_path, "k3")
+    for name in ("timm.json", "block.svg", "place.svg"):
+        (out / name).unlink()
+    data = json.loads((out / "block.json").read_text()) | {"schema": 1}
+    (out / "block.json").write_text(json.dumps({k: v for k, v in data.items() if k not in NEW_IN_2}))
+    rewrite(out, lambda data: data)
+    assert "onnx" not in json.loads((out / "block.json").read_text())
+    assert failed(verify(out)) == []
+
+
+@pytest.fixture
+def onnx_folder(tmp_path, quick):
+    return exported(tmp_path, "k3+k3d2", scale="proxy", onnx=True)
+
+
+def test_each_file_altered_in_one_byte(onnx_folder):
+    assert failed(verify(onnx_folder)) == []
+    names = {path.name for path in onnx_folder.iterdir()} - {"block.json"}
+    assert names == {
+        "block.py", "weights.safetensors", "block.onnx", "timm.json", "block.svg", "place.svg", "README.md",
+    }  # fmt: skip
+    for name in names:
+        whole = (onnx_folder / name).read_bytes()
+        data = bytearray(whole)
+        data[len(data) // 2] ^= 1
+        (onnx_folder / name).write_bytes(data)
+        assert f"{name} unchanged" in failed(verify(onnx_folder))
+        (onnx_folder / name).unlink()
+        assert f"{name} unchanged" in failed(verify(onnx_folder))
+        (onnx_folder / name).write_bytes(whole)
+
+
+def alter_onnx(out, change):
+    """Alter block.onnx as someone would who also knows how to renew the hash."""
+    onnx = pytest.importorskip("onnx")
+    file = out / "block.onnx"
+    model = onnx.load(str(file))
+    change(model, onnx.numpy_helper)
+    file.write_bytes(model.SerializeToString())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    rewrite(
+        out,
+        lambda data: data | {"onnx": data["onnx"] | {"file": {"file": "block.onnx", "sha256": digest}}},
+    )
+
+
+def test_one_weight_of_the_onnx_file_altered_with_a_new_hash(onnx_folder):
+    def change(model, helper):
+        tensor = next(t for t in model.graph.initializer if t.name == "classifier.bias")
+        values = helper.to_array(tensor).copy()
+        values[3] += 0.001
+        tensor.CopyFrom(helper.from_array(values, tensor.name))
+
+    alter_onnx(onnx_folder, change)
+    assert failed(verify(onnx_folder)) == ["block.onnx by onnxruntime"]
+
+
+def test_dilation_of_the_onnx_file_altered_with_a_new_hash(onnx_folder):
+    def change(model, _):
+        node = next(node for node in model.graph.node if node.name == "stages.0.0.sk.branches.1.0")
+        for attribute in node.attribute:
+            if attribute.name in ("dilations", "pads"):
+                attribute.ints[:] = [3 for _ in attribute.ints]
+
+    alter_onnx(onnx_folder, change)
+    assert failed(verify(onnx_folder)) == ["block.onnx by onnxruntime"]
+
+
+def test_file_that_is_no_onnx_with_a_new_hash(onnx_folder):
+    alter_onnx(onnx_folder, lambda model, _: model.graph.ClearField("node"))
+    assert failed(verify(onnx_folder)) == ["block.onnx by onnxruntime"]
+
+
+def test_onnx_without_onnxruntime_is_said_not_to_be_checked(onnx_folder, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (check,) = [check for check in verify(onnx_folder) if not check.done]
+    assert "onnxruntime is not installed" in check.detail
+    code, out, _ = command("verify", str(onnx_folder))
+    assert code == 0
+    assert "NOT CHECKED block.onnx by onnxruntime" in out
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "block.onnx"])
+def test_file_of_unknown_origin(tmp_path, quick, name):
+    out = exported(tmp_path, "k3", weights=False)
+    (out / name).write_bytes(b"from somewhere")
+    assert f"{name} unchanged" in failed(verify(out))
+
+
+def test_command_fails_after_one_number_was_altered(tmp_path, quick, command):
+    out = exported(tmp_path, "k3", weights=False)
+    assert command("verify", str(out))[0] == 0
+    file = out / "block.json"
+    file.write_text(file.read_text().replace('"val_error": 0.3124', '"val_error": 0.3123'))
+    code, stdout, _ = command("verify", str(out))
+    assert code == 1
+    assert "FAILED block.json unchanged" in stdout
 
 
 def test_one_weight_altered(tmp_path):
@@ -65,7 +181,7 @@ def test_every_number_altered_alone(tmp_path):
         inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
         (out / "block.json").write_text(json.dumps(data))
         if path == ("schema",):
-            with pytest.raises(UserError, match="schema 2"):
+            with pytest.raises(UserError, match="schema 3"):
                 verify(out)
         else:
             assert failed(verify(out)), path

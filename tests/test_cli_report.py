@@ -1,0 +1,79 @@
+"""``skexplore report`` as a user types it, on archives of made-up studies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from skexplore import figure_files, page
+from skexplore.errors import UserError
+from skexplore.store import archive, load_study
+from studies import only, synthetic
+
+FILES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
+
+
+def keep(study) -> None:
+    """Write ``study`` as an archive under studies/, by the archive's own writer."""
+    folder = Path("studies") / study.spec.name
+    folder.mkdir(parents=True)
+    definition = asdict(study)
+    records = definition.pop("records")
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    from skexplore.store import HASH, _sha256
+
+    (folder / "records.jsonl").write_text(text)
+    (folder / "study.json").write_text(json.dumps(definition | {HASH: _sha256(text)}))
+
+
+@pytest.fixture
+def studies(monkeypatch) -> None:
+    keep(synthetic(name="one"))
+    keep(only(("k3", "complete", 0.43, 6), anchors=True, name="other"))
+    foreign = only(("k3", "complete", 0.43, 6), name="foreign")
+    keep(replace(foreign, spec=replace(foreign.spec, backbone="16x4d-1111-s2")))
+    monkeypatch.setattr(figure_files, "BROWSERS", ())  # pictures take a browser and seconds
+
+
+def test_a_report_with_another_study_laid_over(command, studies):
+    assert load_study("one").spec.name == "one"
+    code, out, err = command("report", "one", "other")
+    assert (code, out.splitlines()) == (0, [f"reports/one/{name}" for name in FILES])
+    assert "no pictures" in err
+    found = json.loads(Path("reports/one/findings.json").read_text())
+    assert [each["study"] for each in found["beside"]] == ["other"]
+
+
+def test_what_cannot_be_laid_over_is_refused_by_name_and_nothing_written(command, studies):
+    for beside, message in (("foreign", "16x4d-1111-s2"), ("one", "the same study"), ("none", "no study at")):
+        code, out, err = command("report", "one", beside)
+        assert (code, out) == (2, "")
+        assert message in err
+    assert not Path("reports").exists()
+
+
+def test_an_archive_reports_like_its_archive(command, studies):
+    command("report", "one")
+    archive("one", Path("moved"))
+    shutil.rmtree("studies")
+    assert command("report", "moved", "--out", "again")[0] == 0
+    for name in FILES:
+        assert (Path("again") / name).read_bytes() == (Path("reports/one") / name).read_bytes(), name
+
+
+def test_pictures_that_fail_leave_a_report_unless_they_were_asked_for(command, studies, monkeypatch):
+    def fails(*_):
+        raise UserError("the picture could not be drawn")
+
+    monkeypatch.setattr(page, "picture", fails)
+    monkeypatch.setattr(figure_files, "can_draw", lambda: True)
+    code, out, err = command("report", "one")
+    assert (code, len(out.splitlines())) == (0, len(FILES))
+    assert "the picture could not be drawn" in err
+    code, _, err = command("report", "one", "--picture")
+    assert code == 2
+    assert "the picture could not be drawn" in err
