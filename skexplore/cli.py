@@ -137,7 +137,7 @@ def report(
     picture: Annotated[
         bool | None,
         typer.Option(
-            help="Write pareto.svg and pareto.png.  [default: where a Chromium and skexplore\\[picture] are installed]",
+            help="Write pareto.svg and pareto.png.  [default: where a Chromium and skexplore[picture] are installed]",
             show_default=False,
         ),
     ] = None,
