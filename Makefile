@@ -13,7 +13,7 @@ search: install
 	$(BIN)/skexplore report $(STUDY)
 
 test: $(VENV)/.test browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .

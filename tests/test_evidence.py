@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_costs_and_identities_of_the_records_are_recomputed(folder):
 
 @pytest.mark.parametrize("folder", ARCHIVES, ids=lambda path: path.name)
 def test_the_committed_report_is_what_the_records_give(folder, tmp_path):
-    write_report(load_study(str(folder)), tmp_path / "report")
+    found = json.loads((ROOT / "reports" / folder.name / "findings.json").read_text())
+    beside = [load_study(str(ROOT / "studies" / each["study"])) for each in found["beside"]]
+    write_report(load_study(str(folder)), tmp_path / "report", beside)
     for name in DATA:
         committed = ROOT / "reports" / folder.name / name
         assert (tmp_path / "report" / name).read_bytes() == committed.read_bytes(), name
