@@ -310,7 +310,9 @@ def notes(study: Study) -> list[str]:
     said = []
     if count["trained"] < count["target"] or count["running"]:
         said.append(f"{count['trained']} of {count['target']} trials are trained (state: {study.state}).")
-    if not study.eligible():
+    if spec.sampler == "none":
+        said.append("The blocks were chosen by hand; nothing was searched.")
+    elif not study.eligible():
         said.append("No feasible trial is complete yet: there is no front and no best block.")
     else:
         said.append(

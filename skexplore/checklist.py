@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from skexplore.analysis import counters
 from skexplore.backbone import canonical_at_reference
 from skexplore.block import Blocks, format_blocks, parse_blocks
-from skexplore.checklist_training import TRAININGS, Answer, Asked, numbers, percent, same_protocol
+from skexplore.checklist_training import TRAININGS, Answer, Asked, numbers, percent
 from skexplore.commands import REPEATS, report_command, search_command, train_command
-from skexplore.comparable import compare_specs
 from skexplore.cost import net_id
 from skexplore.encode import stored_space
 from skexplore.record import Study, trained
@@ -31,15 +30,17 @@ class Item:
 
 
 def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:
-    """Return the checklist of ``study``; ``beside``: other studies that its report shows.
+    """Return the checklist of ``study``.
 
-    A study of one's own trainings, without a search, has only the questions that are asked of trainings.
+    beside: other studies that its report shows, comparable with it (see ``comparable``). A study of one's own
+    trainings, without a search, has only the questions that are asked of trainings.
     """
     ask = TRAININGS if study.spec.sampler == "none" else SEARCH + TRAININGS
-    others = [other for other in beside if not compare_specs(study, other).refusals]
     found = []
     for question, answer in ask:
-        done, evidence = answer(study, beside if answer is same_protocol else others)
+        done, evidence = answer(study, beside)
+        if done is False and study.archived:
+            evidence += " (This is an archive, which is only read: do it where the study is live.)"
         found.append(Item(question=question, done=done, evidence=evidence))
     return tuple(found)
 
@@ -189,6 +190,8 @@ def _ended(study: Study, _: Sequence[Study]) -> Answer:
     said += f" (state: {study.state})."
     if count["trained"] >= max(1, count["target"]) and not count["running"]:
         return True, said
+    if study.state == "exhausted" and not count["running"]:
+        return True, f"{said} The sampler found nothing new within the limits any more."
     return False, f"{said} To go on: {search_command(study)}"
 
 

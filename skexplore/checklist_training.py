@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from skexplore.analysis import anchors_table, ledger, study_noise
-from skexplore.commands import again_command, report_command, train_command
-from skexplore.comparable import compare_specs, differences
+from skexplore.commands import again_command, train_command
+from skexplore.comparable import differences
 from skexplore.cost import arch_id
 from skexplore.published import anchor_blocks
-from skexplore.record import Record, Study
+from skexplore.record import THEN, Record, Study
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
 MOST_TRAIN, MOST_VAL = 45_000, 5_000  # images: CIFAR's training files hold no more
@@ -54,11 +54,10 @@ def _details(study: Study, _: Sequence[Study]) -> Answer:
             False,
             f"No command is on record, as of a search begun in Python ({said}). As a command: {again_command(study)}",
         )
-    return True, f"The command is on record; {said}."
+    return True, f"The last command is on record; {said}."
 
 
-def same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
-    """Answer for the trainings of ``study`` and for the studies ``beside`` it, comparable or not."""
+def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
     spec, recipe, runs = study.spec, study.spec.recipe, trainings(study)
     if not runs:
         return False, f"Nothing is trained yet. To go on: {again_command(study)}"
@@ -66,10 +65,6 @@ def same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
     if odd:
         anew = train_command(study, odd[0].block)
         return False, f"Measured in another way than the rest: {numbers(odd)}. To do it anew: {anew}"
-    foreign = [other for other in beside if compare_specs(study, other).refusals]
-    if foreign:
-        said = " ".join(f"{o.spec.name}: {' '.join(compare_specs(study, o).refusals)}" for o in foreign)
-        return False, f"{said} Alone: {report_command(study)}"
     others = f" and, alike, of {', '.join(other.spec.name for other in beside)}" if beside else ""
     return True, (
         f"{len(runs)} trainings, {sum(r.origin == 'anchor' for r in runs)} of them beside the search{others}: "
@@ -103,6 +98,12 @@ def _confounders(study: Study, others: Sequence[Study]) -> Answer:
         return (
             False,
             f"Not on record: {', '.join(missing)}. A run by this version notes them: {again_command(study)}",
+        )
+    changed = [f"{name} {value}" for name, value in here.items() if THEN in value]
+    if changed:
+        return (
+            False,
+            f"Runs of this study differ: {'; '.join(changed)}. All in one place, anew: {again_command(study)}",
         )
     odd = [f"{o.spec.name}: {differences(here, o.environment)}" for o in others if o.environment != here]
     if odd:
@@ -163,14 +164,14 @@ def _test_set(study: Study, _: Sequence[Study]) -> Answer:
         return False, f"Its {given} are more than {most}. To do it anew: {again_command(study)}"
     return True, (
         f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "
-        f"{split.title}; no record holds a test error."
+        f"{split.title}; records have no place for a test error."
     )
 
 
 TRAININGS: Asked = (
     ("Is the code of training and search public?", _code),
     ("Are command and seeds on record?", _details),
-    ("Was everything that is compared trained and judged in the same way?", same_protocol),
+    ("Was everything that is compared trained and judged in the same way?", _same_protocol),
     ("Were published blocks trained in the same way?", _published),
     ("Is the noise of the training seed known?", _noise),
     ("Are versions, hardware and workers on record, and alike?", _confounders),

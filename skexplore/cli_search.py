@@ -191,8 +191,8 @@ def train(
         print(json.dumps({"study": result.spec.name, "trainings": [record.row() for record in records]}))
     else:
         _print_trainings(result, own)
-    asked = [record for record in result.records if record.arch_id == own and record.sampler == "user"]
-    if not any(record.status == "complete" for record in asked):
+    asked = range(seed, seed + seeds)
+    if not any(record.status == "complete" and record.seed in asked for record in records):
         raise typer.Exit(1)
 
 

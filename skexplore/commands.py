@@ -24,6 +24,7 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "mode": None if spec.mode == "constrained" else spec.mode,
         "sampler": spec.sampler,
         "anchors": spec.anchors,
+        "keep-weights": None if spec.keep_weights == "front" else spec.keep_weights,
         "seed": spec.seed,
         "trials": study.target,
     }

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
 GREEN, ORANGE = "#009E73", "#E69F00"
+OVERLAYS = ((ORANGE, "dot"), (PURPLE, "dash"), (GREEN, "dashdot"))  # of studies laid over, in turn
 GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
 BAND = "rgba(0,158,115,0.15)"

@@ -17,7 +17,7 @@ from skexplore.figure_style import (
     BLUE,
     GREEN,
     GREY,
-    ORANGE,
+    OVERLAYS,
     PURPLE,
     VERMILION,
     Band,
@@ -102,8 +102,8 @@ def pareto_figure(
     figure.update_yaxes(range=error_span(errors, anchors, low=0.14))
     add_band(figure, band)
     _add_groups(figure, axis, trials, front)
-    for other in beside:
-        _add_overlay(figure, axis, other, limit[0] if limit else ends[1])
+    for number, other in enumerate(beside):
+        _add_overlay(figure, axis, other, number, limit[0] if limit else ends[1])
     _add_staircase(figure, axis, best, limit[0] if limit else ends[1])
     others = measured[~measured.index.isin(front.rows)]
     for status, name, marker in (
@@ -170,17 +170,17 @@ def _add_staircase(figure: go.Figure, axis: _Axis, front: pd.DataFrame, end: flo
     figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, end: float) -> None:
+def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, end: float) -> None:
     if other.front.empty:
         return
     x, y = _stairs(axis, other.front, end)
-    name = text_of(other.name)
+    name, (color, dash) = text_of(other.name), OVERLAYS[number % len(OVERLAYS)]
     figure.add_scatter(
         x=x,
         y=y,
         mode="lines+markers",
         name=f"front of {name}",
-        line={"color": ORANGE, "width": 1.6, "shape": "hv", "dash": "dot"},
+        line={"color": color, "width": 1.6, "shape": "hv", "dash": dash},
         marker={"symbol": ["square"] * len(other.front) + ["line-ns"], "size": 8},
         text=[*(wrapped(block) for block in other.front["block"]), ""],
         hovertemplate=f"<b>%{{text}}</b><br>{name}<br>%{{y:.2f}} %<extra></extra>",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from skexplore.figure_style import (
     BLUE,
     GREY,
-    ORANGE,
+    OVERLAYS,
     VERMILION,
     Band,
     add_band,
@@ -48,8 +48,9 @@ def incumbent_figure(
     for row in anchors.to_dict("records"):
         label = {"text": f"{text_of(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
         figure.add_hline(y=100 * row["mean"], line=line, annotation=label, annotation_position="top right")
-    for title, other in others.items():
-        _add_best(figure, other, x, f"best of {text_of(title)}", {"color": ORANGE, "width": 2, "dash": "dot"})
+    for number, (title, other) in enumerate(others.items()):
+        color, dash = OVERLAYS[number % len(OVERLAYS)]
+        _add_best(figure, other, x, f"best of {text_of(title)}", {"color": color, "width": 2, "dash": dash})
     _add_best(figure, incumbent, x, "best feasible so far", {"color": BLUE, "width": 2.6})
     shown, name = thinned(incumbent, "trials")
     figure.add_scatter(

@@ -85,10 +85,11 @@ def importances(study: Study) -> Importances:
         return Importances(n=0, total=total, withheld=reason)
     if len(points) < LEAST:
         return Importances(n=0, total=total, withheld=_too_few(len(points)))
-    return _of_points(space, points, total, study.spec.sampler)
+    return _of_points(space, points, total, study)
 
 
-def _of_points(space: Space, points: Sequence[_Point], total: int, sampler: str) -> Importances:
+def _of_points(space: Space, points: Sequence[_Point], total: int, study: Study) -> Importances:
+    stopped = any(record.status == "stopped" for record in study.searched)
     n, errors = len(points), [point.error for point in points]
     if max(errors) <= sorted(errors)[math.ceil(BEST * n) - 1]:
         alike = (
@@ -104,7 +105,12 @@ def _of_points(space: Space, points: Sequence[_Point], total: int, sampler: str)
         ((path, found[path] / whole) for path in order), key=lambda each: (-each[1], order[each[0]])
     )
     clear = tuple(path for path, _ in shares if found[path] > max(other[path] for other in by_chance))
-    said = (_thinned(n, total, _most(space)), _chosen_by(points, sampler), _told(clear), _slots(space))
+    said = (
+        _thinned(n, total, _most(space)),
+        _chosen_by(points, study.spec.sampler, stopped=stopped),
+        _told(clear),
+        _slots(space),
+    )
     return Importances(n=n, total=total, shares=tuple(shares), clear=clear, note=" ".join(filter(None, said)))
 
 
@@ -214,17 +220,16 @@ def _thinned(n: int, total: int, most: int) -> str:
     return f"Of {total} trials n = {n} are used, evenly spaced by number." if total > most else ""
 
 
-def _chosen_by(points: Sequence[_Point], sampler: str) -> str:
+def _chosen_by(points: Sequence[_Point], sampler: str, *, stopped: bool) -> str:
     counts = Counter(point.sampler for point in points)
     n, drawn = len(points), counts.pop("random", 0)
+    left_out = " Trials stopped at a rung are left out: this is about those that were not." if stopped else ""
     if not counts:
-        return (
-            f"All {n} trials were drawn at random, so that this is about all of the space within the limits."
-        )
+        return f"All {n} trials were drawn at random.{left_out}"
     others = ", ".join(sorted(name or sampler for name in counts))
     return (
         f"{drawn} of {n} trials ({100 * drawn / n:.0f} %) were drawn at random, the others chosen ({others}): this is "
-        "about the region that the sampler looked at."
+        f"about the region that the sampler looked at.{left_out}"
     )
 
 

@@ -227,6 +227,8 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
             )
             if search:
                 store.annotate(target=plan.target, command=run.command, environment=environment(devices))
+            else:
+                store.note_environment(environment(devices))
             reached = Coordinator(ledger, work, run.on_progress, run.interrupts).run(devices)
             if search:
                 store.note_end(exhausted=not reached)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
 
+THEN = ", then "  # between values of an environment that changed from run to run
+
 # columns of trials.csv and first keys of records.jsonl, in this order
 COLUMNS = (
     "number", "arch_id", "net_id", "block", "status", "origin", "sampler", "rung", "epochs", "images", "seed",
@@ -163,7 +165,8 @@ class StudySpec:
 class Study:
     """A study as it is read: its specification, its records (anchors first) and the counters beside them.
 
-    target: trials asked for so far. environment: versions and machine, as text. command: as typed.
+    target: trials asked for so far. environment: versions and machine, as text, joined by ``THEN`` where runs
+    differed. command: as typed last. archived: whether it was read from an archive, which is only read.
     """
 
     spec: StudySpec
@@ -172,6 +175,7 @@ class Study:
     environment: dict[str, str]
     command: str
     state: str
+    archived: bool = False
 
     def with_records(self, records: Iterable[Record]) -> Study:
         """Return the same study with these records."""

@@ -38,6 +38,9 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     page. beside: studies whose fronts and incumbents are drawn with it. The same studies give the same bytes.
     Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
+    names = Counter(other.spec.name for other in beside)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UserError(f"{', '.join(twice)}: given twice; give each study once")
     others = [_compared(study, other) for other in beside]
     weights = importances(study)
     found = _findings(study, beside, others, weights)

@@ -81,11 +81,12 @@ class Proposer:
         seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
         if levels is not None:
             chosen_by = "enqueued"
-        elif self._begins and self._uniform is not None:
-            levels, chosen_by = self._uniform.draw(random.Random(seed)), "random"
+        elif self._begins:
+            chosen_by = "random"
+            levels = self._uniform.draw(random.Random(seed)) if self._uniform is not None else None
         if levels is not None:
             self._mirror.enqueue_trial(dict(levels))
-        self._mirror.sampler = _sampler(self._spec.sampler, seed)
+        self._mirror.sampler = _sampler("random" if chosen_by == "random" else self._spec.sampler, seed)
         self._asked = self._mirror.ask(self.distributions)
         self._count += 1
         frozen = self._mirror.get_trials(deepcopy=False)[self._asked.number]

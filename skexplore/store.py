@@ -30,7 +30,7 @@ from skexplore.database import (
 )
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
-from skexplore.record import Record, Study, StudySpec, trained
+from skexplore.record import THEN, Record, Study, StudySpec, trained
 
 RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
@@ -115,14 +115,17 @@ class Store:
 
     def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
         """Store how many trained architectures were asked for, by which command, on what machine."""
-        attributes = {
-            "target": target,
-            "command": command,
-            "environment": dict(environment),
-            "exhausted": False,
-        }
-        for name, value in attributes.items():
+        self.note_environment(environment)
+        for name, value in {"target": target, "command": command, "exhausted": False}.items():
             self._main.set_user_attr(name, value)
+
+    def note_environment(self, environment: Mapping[str, str]) -> None:
+        """Store versions and machine of this run; what was another before stays beside it."""
+        known = dict(self._main.user_attrs.get("environment", {}))
+        for name, value in environment.items():
+            before = known.get(name, "").split(THEN) if name in known else []
+            known[name] = THEN.join(before if value in before else [*before, value])
+        self._main.set_user_attr("environment", known)
 
     def note_end(self, *, exhausted: bool) -> None:
         """Store whether the search ended because nothing new came, short of its target."""
@@ -342,7 +345,9 @@ def _load_archive(folder: Path) -> Study:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{place}: not valid JSON ({error})") from None
         records.append(parse(Record, data, place))
-    return parse(Study, definition | {"records": []}, str(folder / DEFINITION)).with_records(records)
+    study = parse(Study, definition | {"records": [], "archived": True}, str(folder / DEFINITION))
+    check_name(study.spec.name)  # it becomes a folder's
+    return study.with_records(records)
 
 
 def _sha256(text: str) -> str:
@@ -353,7 +358,7 @@ def archive(study: str, out: Path | None = None) -> list[Path]:
     """Write ``study.json`` and ``records.jsonl`` of a study (into its own folder by default); return both."""
     loaded, folder = load_study(study), out or study_folder(study)
     definition = asdict(loaded)
-    del definition["records"]
+    del definition["records"], definition["archived"]
     if loaded.state == "running":
         definition["state"] = "interrupted"  # what the archive holds is where it stood
     text = "".join(json.dumps(record.to_dict()) + "\n" for record in loaded.records)

@@ -14,7 +14,7 @@ from skexplore.checklist_training import TRAININGS
 from skexplore.cli_search import search_app
 from skexplore.cost import arch_id
 from skexplore.launch import environment
-from skexplore.record import Study
+from skexplore.record import THEN, Study
 from skexplore.store import load_study
 from studies import ANCHORS, EDGE_CASES, SPEC, only, record, synthetic
 
@@ -103,7 +103,6 @@ def test_random_search_beside_it_with_as_many_trainings():
     for other in (
         named("x", sampler="random", space_hash="other"),
         named("x", sampler="random", budget_gflops=4.0),
-        named("x", sampler="random", backbone="16x4d-1111"),
         named("x", sampler="gp"),
     ):
         assert answer("random search", STUDY, other).done is False
@@ -184,6 +183,20 @@ def test_quality_over_cost_needs_every_curve():
     assert answer("over cost", only(anchors=True)).done is False
 
 
+def test_a_search_that_used_its_space_up_has_ended():
+    short = replace(STUDY, target=99)
+    assert answer("come to its end", short).done is False
+    found = answer("come to its end", replace(short, state="exhausted"))
+    assert found.done is True
+    assert "nothing new" in found.evidence
+
+
+def test_going_on_keeps_the_weights_that_the_study_keeps():
+    kept = replace(STUDY, target=99, spec=replace(STUDY.spec, keep_weights="all"))
+    assert "--keep-weights all" in answer("come to its end", kept).evidence
+    assert "--keep-weights" not in answer("come to its end", replace(STUDY, target=99)).evidence
+
+
 def test_the_end_of_the_search():
     assert answer("come to its end").done is True
     assert "13 of 13 trials trained" in answer("come to its end").evidence
@@ -216,9 +229,6 @@ def test_one_protocol_for_all():
     assert odd.done is False
     assert "than the rest: 2." in odd.evidence
     assert answer("trained and judged", STUDY, named("x")).done is True
-    foreign = answer("trained and judged", STUDY, named("x"), named("y", backbone="16x4d-1111"))
-    assert foreign.done is False
-    assert "16x4d-1111" in foreign.evidence
     assert answer("trained and judged", only()).done is False
 
 
@@ -245,6 +255,9 @@ def test_confounders_are_on_record_and_alike():
         assert answer("hardware", without).done is False
         assert f"Not on record: {name}." in answer("hardware", without).evidence
     assert set(ENVIRONMENT) <= set(environment(["cpu"]))
+    moved = replace(STUDY, environment=ENVIRONMENT | {"cores": f"2{THEN}64"})
+    assert answer("hardware", moved).done is False
+    assert "cores 2, then 64" in answer("hardware", moved).evidence
     same = named("same")
     assert answer("hardware", STUDY, same).done is True
     other = answer(

@@ -11,21 +11,19 @@ import pytest
 
 from skexplore import figure_files, page
 from skexplore.errors import UserError
-from skexplore.store import archive, load_study
-from studies import only, synthetic
+from skexplore.store import HASH, _sha256, archive, load_study
+from studies import ANCHORS, only, synthetic
 
 FILES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 
 
-def keep(study) -> None:
-    """Write ``study`` as an archive under studies/, by the archive's own writer."""
-    folder = Path("studies") / study.spec.name
+def keep(study, folder: Path | None = None) -> None:
+    """Write ``study`` as an archive under studies/."""
+    folder = folder or Path("studies") / study.spec.name
     folder.mkdir(parents=True)
     definition = asdict(study)
     records = definition.pop("records")
     text = "".join(json.dumps(record) + "\n" for record in records)
-    from skexplore.store import HASH, _sha256
-
     (folder / "records.jsonl").write_text(text)
     (folder / "study.json").write_text(json.dumps(definition | {HASH: _sha256(text)}))
 
@@ -54,6 +52,43 @@ def test_what_cannot_be_laid_over_is_refused_by_name_and_nothing_written(command
         assert (code, out) == (2, "")
         assert message in err
     assert not Path("reports").exists()
+
+
+def test_a_study_is_laid_over_once(command, studies):
+    code, _, err = command("report", "one", "other", "other")
+    assert code == 2
+    assert "other: given twice" in err
+
+
+def test_an_archive_cannot_send_its_report_elsewhere(command, tmp_path):
+    folder = tmp_path / "escape"
+    keep(synthetic(name=str(folder)), Path("studies/innocent"))
+    code, _, err = command("report", "studies/innocent")
+    assert code == 2
+    assert "study name" in err
+    assert not folder.exists()
+
+
+def test_an_archive_s_checklist_says_where_things_can_be_done(command, studies):
+    command("report", "one")
+    items = json.loads(Path("reports/one/findings.json").read_text())["checklist"]
+    undone = [item["evidence"] for item in items if item["done"] is False]
+    assert undone
+    assert all("This is an archive" in evidence for evidence in undone)
+
+
+def test_own_trainings_are_not_called_a_search(command, monkeypatch):
+    monkeypatch.setattr(figure_files, "BROWSERS", ())
+    study = synthetic(name="own", records=ANCHORS, target=0)
+    keep(replace(study, spec=replace(study.spec, sampler="none", budget_gflops=None, space="none")))
+    assert command("report", "own")[0] == 0
+    text = Path("reports/own/report.md").read_text()
+    assert "blocks chosen by hand" in text
+    assert "| K3+K5 SK | `k3+k3d2` | 2 | 41.60 |" in text
+    page = Path("reports/own/index.html").read_text()
+    for words in ("No feasible", "0 of 0 trials", "sampler none", "Search for Selective"):
+        assert words not in text
+        assert words not in page
 
 
 def test_an_archive_reports_like_its_archive(command, studies):

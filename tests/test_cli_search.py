@@ -94,6 +94,13 @@ def test_an_own_block_that_could_not_be_trained_is_a_failed_check(command, insta
     assert "failed" in out
 
 
+def test_an_own_block_that_an_anchor_has_measured_is_done(command, instant):
+    command(*SEARCH, "--study", "s", "--trials", "1")
+    code, out, err = command("train", "k3+k3d2", "--study", "s", "--seeds", "2")
+    assert code == 0, err
+    assert out.count("yours") == 2
+
+
 def test_an_own_block_of_before_is_no_anchor(command, instant):
     command(*SEARCH, "--study", "s", "--anchors", "none", "--trials", "1")
     command("train", "k3+k1", "--study", "s")

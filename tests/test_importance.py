@@ -193,7 +193,10 @@ def test_errors_that_do_not_differ_are_a_reason():
 
 def test_the_note_says_how_trials_were_chosen():
     study = study_of(KNOBS, lambda levels, _: 0.4 + 0.2 * (levels["fuse"] == "sum"), 60)
-    assert "All 60 trials were drawn at random" in importances(study).note
+    assert "All 60 trials were drawn at random." in importances(study).note
+    stopped = replace(study.records[0], status="stopped", number=60)
+    survivors = importances(study.with_records([*study.records, stopped])).note
+    assert "Trials stopped at a rung are left out" in survivors
     mixed = [replace(each, sampler="tpe" if each.number >= 6 else "random") for each in study.records]
     mixed[7] = replace(mixed[7], sampler="enqueued")
     note = importances(study.with_records(mixed)).note

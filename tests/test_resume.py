@@ -8,6 +8,7 @@ import optuna
 import pytest
 from instant import SMALL, die, error_of, keys, pressed_after
 
+from skexplore import launch
 from skexplore.job import Outcome
 from skexplore.record import trained
 from skexplore.store import Store, load_study
@@ -16,8 +17,9 @@ from skexplore.weights import weights_file
 
 def test_resumed_equals_uninterrupted(run):
     """Cut after any number of finished trainings, one worker proposes exactly what it would have."""
-    whole = run(study="whole", trials=5)
-    for cut in (1, 5, 7):
+    whole = run(study="whole", trials=9)
+    assert {r.sampler for r in whole.searched} == {"random", "tpe"}  # beyond the random beginnings
+    for cut in (1, 5, 11):
         presses = iter([0] * 10_000)
         count = 0
 
@@ -30,8 +32,8 @@ def test_resumed_equals_uninterrupted(run):
 
         name = f"cut{cut}"
         with pytest.raises(KeyboardInterrupt):
-            run(answer=answer, study=name, trials=5, interrupts=lambda p=presses: next(p))
-        resumed = run(study=name, trials=5)
+            run(answer=answer, study=name, trials=9, interrupts=lambda p=presses: next(p))
+        resumed = run(study=name, trials=9)
         assert [r.row() for r in resumed.records] == [r.row() for r in whole.records]
 
 
@@ -170,6 +172,18 @@ def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
     assert "4 anchor trainings, then search trials until 1 are trained; 1 worker" in said[0].text
     run(trials=1, budget_gflops=4.4, on_progress=said.append)
     assert "derived anew" in [event for event in said if hasattr(event, "text")][-1].text
+
+
+def test_an_environment_that_changes_from_run_to_run_is_kept_whole(run, monkeypatch):
+    first = run(trials=2).environment
+    changed = {**first, "cores": "96", "torch": "3.0"}
+    monkeypatch.setattr(launch, "environment", lambda _: changed)
+    run(trials=3)
+    assert run(trials=4).environment == {
+        **first,
+        "cores": f"{first['cores']}, then 96",
+        "torch": f"{first['torch']}, then 3.0",
+    }
 
 
 def test_the_command_twice_adds_nothing(run):
