@@ -13,7 +13,7 @@ search: install
 	$(BIN)/skexplore report $(STUDY)
 
 test: $(VENV)/.test browser
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .

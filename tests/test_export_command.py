@@ -16,6 +16,7 @@ from skexplore.export import export_block
 from skexplore.launch import Run, train
 from skexplore.recipe import PROFILES, TrainSpec
 from skexplore.request import plan_training
+from skexplore.store import load_study
 
 # weights that were not kept
 
@@ -99,17 +100,17 @@ ARCHIVE = str(Path(__file__).parent.parent / "studies" / "first-search")
 
 
 def test_command_writes_onnx_and_says_how_it_agrees(command, tmp_path):
-    out = tmp_path / "out"
+    out, block = tmp_path / "out", load_study(ARCHIVE).best().block
     code, stdout, err = command(
-        "export", ARCHIVE, "--trial", "9", "--scale", "proxy", "--onnx", "--out", str(out)
+        "export", ARCHIVE, "--trial", "best", "--scale", "proxy", "--onnx", "--out", str(out)
     )
     assert code == 0
     assert str(out / "block.onnx") in stdout.splitlines()
     assert "onnxruntime differs from torch by at most" in err
-    assert "skexplore train k1g128+k3g128+k5g128/r4 --profile quick" in err
+    assert f"skexplore train {block} --profile quick" in err
     code, stdout, _ = command("cost", str(out), "--json")  # a BLOCK everywhere
     assert code == 0
-    assert '"k1g128+k3g128+k5g128/r4"' in stdout
+    assert f'"{block}"' in stdout
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
