@@ -318,11 +318,12 @@ def notes(study: Study) -> list[str]:
         said.append(
             "The front is one of single trainings: each point is one seed, chosen on validation error."
         )
+        said += _lower_anchors(study)
     said.append(_noise_note(found))
     if study.eligible() and found is not None:
         close = sum(mark is True for mark in within_noise(study).values()) - 1
         if close > 0:
-            said.append(f"Points of the front that are not distinguishable from the best one: {close}.")
+            said.append(f"{_count(close, 'other point')} of the front cannot be told from the best one.")
         said.append(
             "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
         )
@@ -339,6 +340,18 @@ def notes(study: Study) -> list[str]:
             f"{_count(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
         )
     return said
+
+
+def _lower_anchors(study: Study) -> list[str]:
+    """Say which blocks trained beside the search have a lower error than its best, which hides in no plot."""
+    best = study.best()
+    rows = [] if best is None else anchors_table(study).to_dict("records")
+    lower = [
+        f"{row['name']} ({100 * row['mean']:.2f} %, n = {row['n']})"
+        for row in rows
+        if best is not None and best.val_error is not None and row["mean"] < best.val_error
+    ]
+    return [f"Lower than every block of the search: {', '.join(lower)}, trained beside it."] if lower else []
 
 
 def _count(number: int, noun: str) -> str:

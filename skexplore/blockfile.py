@@ -157,7 +157,15 @@ def read_block_file(path: Path) -> BlockFile:
     """
     file = path / FILE_NAME if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"{path}: holds no {FILE_NAME}; give a folder that `skexplore export` wrote")
+        if not path.exists():
+            raise UserError(f"{path}: does not exist; give a folder that `skexplore export` wrote")
+        inner = sorted(found.parent.name for found in path.glob(f"*/{FILE_NAME}"))
+        hint = (
+            f"one of its folders: {', '.join(inner[:5])}"
+            if inner
+            else "a folder that `skexplore export` wrote"
+        )
+        raise UserError(f"{path}: holds no {FILE_NAME}; give {hint}")
     return _checked(read_json(file), str(file))
 
 

@@ -56,6 +56,10 @@ def _lowest(study: Study) -> str:
     return f"{trained(study.records)} trained, lowest {percent(best.val_error if best else None)}"
 
 
+def _architectures(study: Study) -> set[str]:
+    return {r.arch_id for r in study.searched if r.status in ("complete", "stopped")}
+
+
 def _alike(study: Study, others: Sequence[Study]) -> list[Study]:
     """Return those of ``others`` that searched the same space within the same limits."""
     spec = study.spec
@@ -109,10 +113,14 @@ def _random(study: Study, others: Sequence[Study]) -> Answer:
         report = report_command(study, f"{name}-random")
         return (
             False,
-            f"No random search of this space and budget is beside it. To do it: {command}, then {report}",
+            f"No random search of this space and budget is beside it. To do it: {command} && {report}",
         )
     rival = max(rivals, key=lambda other: trained(other.records))
-    said = f"{rival.spec.name}: {_lowest(rival)}; here {_lowest(study)}."
+    both = _architectures(study) & _architectures(rival)
+    said = f"{rival.spec.name}: {_lowest(rival)}; here {_lowest(study)}; {len(both)} blocks are the same."
+    if both == _architectures(study):
+        more = search_command(study, trials=own + 10)
+        return False, f"{said} Nothing else was tried here, so nothing is compared. To go on: {more}"
     if trained(rival.records) >= max(own, 1):
         return True, said
     return False, f"{said} It needs as many trainings: {search_command(rival, trials=max(own, 1))}"
@@ -129,7 +137,7 @@ def _runs(study: Study, others: Sequence[Study]) -> Answer:
     name = f"{spec.name}-s{seed}"
     return False, (
         f"{len(runs)} of at least {REPEATS} runs{f' ({said})' if said else ''}. To do it: "
-        f"{search_command(study, name, seed=seed)}, then {report_command(study, name)}"
+        f"{search_command(study, name, seed=seed)} && {report_command(study, name)}"
     )
 
 
@@ -150,7 +158,7 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
     done = len(found) - len(missing)
     text = f"{done} of {len(found)} blocks with one part less than {best.block} have {REPEATS} trainings"
     return not missing, f"{text}{f': {said}' if said else ''}." + (
-        f" To do it: {', '.join(missing)}" if missing else ""
+        f" To do it: {' && '.join(missing)}" if missing else ""
     )
 
 

@@ -77,7 +77,7 @@ def _published(study: Study, _: Sequence[Study]) -> Answer:
     ids = {arch_id(block) for block in anchor_blocks("all")}
     rows = [row for row in anchors_table(study).to_dict("records") if row["arch_id"] in ids]
     if not rows:
-        return False, f"None. To do it: {train_command(study, 'k3')}, {train_command(study, 'k3+k3d2')}"
+        return False, f"None. To do it: {train_command(study, 'k3')} && {train_command(study, 'k3+k3d2')}"
     return True, "; ".join(f"{row['block']} {percent(row['mean'])} (n = {row['n']})" for row in rows) + "."
 
 

@@ -98,10 +98,21 @@ def status(
         print("no studies here yet; begin one with: skexplore search --budget-gflops 4.5")
     elif study:
         for name, value in rows[0].items():
-            print(f"{name:<15} {value}")
+            print(f"{name:<15} {_said(name, value)}")
     else:
         shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
-        print_table([{name: str(row.get(name, "")) for name in shown} for row in rows])
+        print_table([{name: _said(name, row[name]) if name in row else "" for name in shown} for row in rows])
+
+
+def _said(name: str, value: object) -> str:
+    """Return a value of a status as the report writes it; JSON has it as it is."""
+    if value is None:
+        return "none yet"
+    if name == "best_val_error":
+        return f"{100 * float(str(value)):.2f} %"
+    if name == "seconds":
+        return f"{float(str(value)):.0f} (of training, anchors included, summed over workers)"
+    return f"{value:,} (anchors included)" if name == "images" else str(value)
 
 
 def _status_or_reason(folder: Path) -> dict[str, object]:

@@ -94,7 +94,7 @@ def _line(event: Progress) -> str:
     if record is None:
         return event.text
     anchor = record.origin == "anchor"
-    name = f"{'anchor' if anchor else 'trial '} {record.number:>3}"
+    name = f"{'own   ' if record.sampler == 'user' else 'anchor' if anchor else 'trial '} {record.number:>3}"
     what = f"{name}  {record.block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
         f"  seed {record.seed}" if anchor else ""
     )

@@ -25,7 +25,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-se
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """The noise band: from the ``best`` error to ``width`` above it, fractions 0..1."""
+    """The noise band: ``width`` below and above the ``best`` error, fractions 0..1."""
 
     best: float
     width: float
@@ -73,9 +73,16 @@ def add_band(figure: go.Figure, band: Band | None) -> None:
     """Draw the noise band across the figure, if it is known."""
     if band is None:
         return
-    low, high = 100 * band.best, 100 * (band.best + band.width)
+    low, high = 100 * (band.best - band.width), 100 * (band.best + band.width)
     figure.add_hrect(y0=low, y1=high, fillcolor=BAND, line_width=0, layer="below")
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": low, "yanchor": "bottom", "showarrow": False}
+    place = {
+        "x": 0,
+        "xref": "paper",
+        "xanchor": "left",
+        "y": 100 * band.best,
+        "yanchor": "middle",
+        "showarrow": False,
+    }
     figure.add_annotation(**place, text="within seed noise of the best", font={"size": 11})
 
 

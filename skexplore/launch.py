@@ -14,6 +14,7 @@ import skexplore
 from skexplore import cifar
 from skexplore.block import Blocks
 from skexplore.coordinator import Coordinator, Progress, Work
+from skexplore.cost import cost
 from skexplore.database import DATABASE_ERRORS, check_storage
 from skexplore.encode import stored_space
 from skexplore.errors import StudyError, UserError
@@ -23,7 +24,7 @@ from skexplore.record import Study, StudySpec
 from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training
 from skexplore.runner import WorkerError, default_devices
 from skexplore.space import Space
-from skexplore.store import Store, check_continues, load_study, study_folder
+from skexplore.store import Store, check_continues, known_studies, load_study, study_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,12 @@ def train(
     own trainings is begun or continued. Raises as ``search`` does.
     """
     if study is None or not is_study(study):
+        if study is not None and profile is None:
+            known = ", ".join(path.name for path in known_studies()) or "none yet"
+            raise UserError(
+                f"--study {study}: no study of that name (here: {known}); to begin one of your own trainings give its "
+                "--profile too"
+            )
         plan = plan_training(
             blocks,
             profile=profile or default_profile(),
@@ -244,7 +251,11 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     spec = plan.spec
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if not search or not plan.target:
-        text = f"study {spec.name}: {len(plan.beside)} trainings of your block; {by}"
+        count = len(plan.beside)
+        text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
+        sizes = [cost(each.blocks) for each in plan.beside[:1]]
+        if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds for size in sizes):
+            text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:
         text = (
             f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "

@@ -118,7 +118,9 @@ def _file_unchanged(home: Path, file: FileHash) -> Check:
     try:
         found = hashlib.sha256((home / file.file).read_bytes()).hexdigest()
     except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
-        return Check(name=name, ok=False, detail=f"cannot be read ({error})")
+        return Check(
+            name=name, ok=False, detail=f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        )
     if found == file.sha256:
         return Check(name=name, ok=True, detail=f"sha256 {found[:12]}...")
     return Check(name=name, ok=False, detail=f"sha256 {found[:12]}..., block.json says {file.sha256[:12]}...")

@@ -142,6 +142,15 @@ def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
     assert list(analysis.incumbent(stopped)["best_val_error"].isna()) == [True, False]
 
 
+def test_what_beside_the_search_is_lower_than_its_best_is_said(study):
+    assert not any("Lower than every block" in note for note in analysis.notes(study))
+    better = [
+        replace(r, val_error=0.3) if r.block == "k3" and r.origin == "anchor" else r for r in study.records
+    ]
+    (said,) = [n for n in analysis.notes(study.with_records(better)) if "Lower than every block" in n]
+    assert "K3 (30.00 %, n = 2)" in said
+
+
 def test_curves_are_all_there_or_the_front_the_anchors_and_as_many_others(study):
     table = analysis.curves_table(study)
     assert len(table) == sum(len(record.curve) for record in study.records)

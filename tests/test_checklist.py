@@ -82,7 +82,7 @@ def test_settings_of_the_sampler_are_unknown_unless_it_has_none():
 
 
 def test_random_search_beside_it_with_as_many_trainings():
-    rival = named("rival", sampler="random")
+    rival = named("rival", changed(0, arch_id="another block"), sampler="random")
     assert answer("random search", STUDY, rival).done is True
     assert (
         "rival: 13 trained, lowest 40.20 %; here 13 trained" in answer("random search", STUDY, rival).evidence
@@ -98,7 +98,7 @@ def test_random_search_beside_it_with_as_many_trainings():
     assert missing.done is False
     assert "--sampler random" in missing.evidence
     assert missing.evidence.endswith(
-        "--study synthetic-random, then skexplore report synthetic synthetic-random"
+        "--study synthetic-random && skexplore report synthetic synthetic-random"
     )
     for other in (
         named("x", sampler="random", space_hash="other"),
@@ -106,6 +106,13 @@ def test_random_search_beside_it_with_as_many_trainings():
         named("x", sampler="gp"),
     ):
         assert answer("random search", STUDY, other).done is False
+
+
+def test_random_search_that_tried_the_same_blocks_compares_nothing():
+    found = answer("random search", STUDY, named("rival", sampler="random"))
+    assert found.done is False
+    assert "13 blocks are the same" in found.evidence
+    assert "--trials 23" in found.evidence
 
 
 def test_several_runs_by_different_seeds():
@@ -314,7 +321,7 @@ def test_commands_are_ones_that_the_command_line_takes():
         for item in checklist(typed):
             if item.done is not False or "skexplore search" not in item.evidence:
                 continue
-            command = "skexplore search" + item.evidence.split("skexplore search", 1)[1].split(", then")[0]
+            command = "skexplore search" + item.evidence.split("skexplore search", 1)[1].split(" && ")[0]
             words = shlex.split(command)
             assert words[words.index("--space") + 1] == "my space.yaml"
             search = group.commands[words[1]]

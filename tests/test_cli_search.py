@@ -101,6 +101,21 @@ def test_an_own_block_that_an_anchor_has_measured_is_done(command, instant):
     assert out.count("yours") == 2
 
 
+def test_an_unknown_study_is_not_begun_by_a_slip(command, instant):
+    code, _, err = command("train", "k3+k3d2", "--study", "nope")
+    assert code == 2
+    assert "--study nope: no study of that name (here: none yet)" in err
+    assert not Path("studies").exists()
+    assert command("train", "k3+k3d2", "--study", "nope", "--profile", "tiny")[0] == 0
+
+
+def test_an_own_block_over_the_budget_is_trained_and_said_to_be(command, instant):
+    command(*SEARCH, "--study", "s", "--trials", "1")
+    code, _, err = command("train", "k3+k5", "--study", "s")
+    assert code == 0
+    assert "over the study's budget" in err
+
+
 def test_an_own_block_of_before_is_no_anchor(command, instant):
     command(*SEARCH, "--study", "s", "--anchors", "none", "--trials", "1")
     command("train", "k3+k1", "--study", "s")

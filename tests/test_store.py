@@ -123,7 +123,7 @@ def test_an_archive_reads_as_the_study_it_came_from(run):
     archive("s")
     Path("studies/s/study.db").unlink()
     again = load_study("s")
-    assert again == study
+    assert again == replace(study, archived=True)
     with pytest.raises(UserError, match="is an archive"):
         run(trials=4)
 

@@ -35,7 +35,7 @@
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} %`;
   const words = (status) => status.replace("_", " ");
-  const named = (trial) => `${trial.origin === "anchor" ? "anchor" : "trial"} ${trial.number}`;
+  const named = (trial) => `${{ anchor: "anchor", own: "own block" }[trial.origin] || "trial"} ${trial.number}`;
   const breakable = (code, text) => {
     text.split(";").forEach((part, i) => code.append(...(i ? [";", document.createElement("wbr")] : []), part));
     return code;
@@ -155,8 +155,8 @@
 
   const drawCurve = () => {
     const place = byId("pinned-curve");
-    place.hidden = pinned.curve.length < 2;
-    if (place.hidden) return;
+    place.parentElement.hidden = pinned.curve.length < 2;
+    if (place.parentElement.hidden) return;
     const [, layout] = styled(figures.curves);
     const style = getComputedStyle(document.documentElement);
     const trace = {
@@ -288,7 +288,9 @@
   };
   const chosen = (event) => {
     const row = event.target.closest("tr[data-position]");
-    if (row && (event.type === "click" || event.key === "Enter")) pin(trials[Number(row.dataset.position)]);
+    if (!row || (event.type !== "click" && event.key !== "Enter")) return;
+    pin(trials[Number(row.dataset.position)]);
+    panel.scrollIntoView({ block: "nearest" });
   };
   table.tBodies[0].onclick = table.tBodies[0].onkeydown = chosen;
   for (const input of [search, status, onlyFront]) input.oninput = filter;
