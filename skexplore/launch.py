@@ -253,8 +253,8 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     if not search or not plan.target:
         count = len(plan.beside)
         text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
-        sizes = [cost(each.blocks) for each in plan.beside[:1]]
-        if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds for size in sizes):
+        size = cost(plan.beside[0].blocks)  # own trainings differ in their seeds alone
+        if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:
         text = (

@@ -109,7 +109,7 @@ def page_data(study: Study) -> dict[str, Any]:
     return {
         "study": study.spec.name,
         "columns": SHOWN,
-        "rows": [_row(record) for record in study.records],
+        "rows": [[getattr(record, name) for name in SHOWN] for record in study.records],
         "curves": [[epoch.val_error for epoch in record.curve] for record in study.records],
         "front": front,
         "best": None if best is None else _positions(study, [best])[0],
@@ -117,14 +117,6 @@ def page_data(study: Study) -> dict[str, Any]:
         "places": {record.block: _places(record) for record in study.records},
         "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
     }
-
-
-def _row(record: Record) -> list[Any]:
-    """Return the shown columns of a record; the origin of a block of the user's own is ``own``."""
-    row = [getattr(record, name) for name in SHOWN]
-    if record.origin == "anchor" and record.sampler == "user":
-        row[SHOWN.index("origin")] = "own"
-    return row
 
 
 def _places(record: Record) -> list[list[Any]]:

@@ -235,6 +235,17 @@ def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
     assert opened.locator("h1 *, pre *, img, #origin b, td script, #tip img, main b script").count() == 0
 
 
+def test_a_block_of_one_s_own_is_told_from_the_anchors(visit):
+    study = synthetic()
+    own = replace(study.records[0], block="k1+k5", sampler="user", number=9)
+    opened = visit(study.with_records([own, *study.records]))
+    opened.locator("#all-trials tbody tr").first.click()
+    assert opened.inner_text("#pinned-name") == "own block 9: complete"
+    opened.fill("#filter-text", "own block")
+    assert rows(opened) == [0]
+    assert opened.locator("#all-trials tbody td.origin").first.inner_text() == "own block"
+
+
 def test_a_study_beside_is_laid_over(visit):
     other = only(("k3", "complete", 0.43, 6), ("k3g64", "complete", 0.44, 6), anchors=True, name="the-other")
     opened = visit(synthetic(), beside=[other])

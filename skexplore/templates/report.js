@@ -35,7 +35,8 @@
   const whole = (value) => Math.round(value).toLocaleString("en-US");
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} %`;
   const words = (status) => status.replace("_", " ");
-  const named = (trial) => `${{ anchor: "anchor", own: "own block" }[trial.origin] || "trial"} ${trial.number}`;
+  const kind = (trial) => (trial.sampler === "user" ? "own block" : trial.origin); // a user's block stands with the anchors
+  const named = (trial) => `${["anchor", "own block"].includes(kind(trial)) ? kind(trial) : "trial"} ${trial.number}`;
   const breakable = (code, text) => {
     text.split(";").forEach((part, i) => code.append(...(i ? [";", document.createElement("wbr")] : []), part));
     return code;
@@ -233,7 +234,7 @@
   // -- the table of all trials
   const STEP = 100;
   const CELLS = {
-    number: String, origin: String, block: null, status: null, val_error: percent, ref_macs: giga, ref_params: mega,
+    number: String, origin: null, block: null, status: null, val_error: percent, ref_macs: giga, ref_params: mega,
     proxy_macs: mega, proxy_params: kilo, epochs: String, seed: String, seconds: whole, reason: String,
   };
   const table = byId("all-trials"), search = byId("filter-text"), status = byId("filter-status");
@@ -253,6 +254,7 @@
     row.tabIndex = 0;
     for (const [name, write] of Object.entries(CELLS)) {
       const cell = element("td", write ? write(trial[name]) : "", table.dataset.numbers.split(" ").includes(name) ? "n" : name);
+      if (name === "origin") cell.textContent = kind(trial);
       if (name === "block") cell.append(breakable(element("code"), trial.block));
       if (name === "status") cell.replaceChildren(element("span", words(trial.status), `status ${trial.status}`));
       row.append(cell);
