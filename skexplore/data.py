@@ -71,6 +71,15 @@ def load_split(
     return *take(train), *take(val)
 
 
+def load_test(
+    folder: Path, device: torch.device | str
+) -> tuple[UInt8[Tensor, "n 3 h w"], Int64[Tensor, " n"]]:
+    """Return all test images and labels on ``device``: for finalists that are chosen already, and nothing else."""
+    images, labels = cifar.load(folder, "test")
+    pixels = torch.from_numpy(np.array(images))
+    return pixels.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
+
+
 def batches(
     images: UInt8[Tensor, "n 3 h w"],
     labels: Int64[Tensor, " n"],

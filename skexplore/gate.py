@@ -7,6 +7,7 @@ but the last.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from skexplore.backbone import Backbone
@@ -15,6 +16,8 @@ from skexplore.cost import Cost, cost, output_sizes
 from skexplore.errors import UserError
 
 KINDS = ("se", "cbam", "bam")
+NO_GATE = "none"
+_REDUCTION = re.compile(r"r([0-9]{1,4})")
 CBAM_KERNEL = 7  # of the spatial gate's convolution (CBAM, section 3.2)
 BAM_DILATION = 4  # of the spatial gate's 3x3 convolutions (BAM, section 3)
 
@@ -46,6 +49,32 @@ class Gate:
         if self.kind == "bam":
             return int(stage < len(backbone.stages) - 1)
         return backbone.stages[stage].depth
+
+
+def parse_gate(text: str) -> Gate | None:
+    """Return the gate written as ``KIND[/rN][/bn]``, such as ``se`` or ``se/r4/bn``; None for empty and ``none``.
+
+    Raises ``UserError``.
+    """
+    if text in ("", NO_GATE):
+        return None
+    kind, *knobs = text.split("/")
+    found: dict[str, int | bool] = {}
+    for knob in knobs:
+        match = _REDUCTION.fullmatch(knob)
+        name = "reduction" if match else "batch_norm" if knob == "bn" and kind == "se" else ""
+        if not name or name in found:
+            raise UserError(f"gate {text!r}: expected {', '.join(KINDS)} or none, with /rN, and /bn for se")
+        found[name] = int(match[1]) if match else True
+    return Gate(kind=kind, **found)  # type: ignore[arg-type]
+
+
+def format_gate(gate: Gate | None) -> str:
+    """Return the notation that ``parse_gate`` reads, empty for no gate."""
+    if gate is None:
+        return ""
+    reduction = f"/r{gate.reduction}" if gate.reduction != Gate(kind=gate.kind).reduction else ""
+    return f"{gate.kind}{reduction}{'/bn' if gate.batch_norm else ''}"
 
 
 def gate_cost(gate: Gate, channels: int, size: int) -> Cost:

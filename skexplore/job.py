@@ -11,12 +11,16 @@ from skexplore.record import Epoch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A training to do: to epoch ``until``, with data from ``data_folder``, its files under ``study_folder``."""
+    """A training to do: to epoch ``until``, with data from ``data_folder``, its files under ``study_folder``.
+
+    test: whether the finished network is measured on the test set.
+    """
 
     spec: TrainSpec
     until: int
     study_folder: str
     data_folder: str
+    test: bool = False
 
     @property
     def checkpoint(self) -> Path:
@@ -32,6 +36,7 @@ class Outcome:
     status: str
     curve: tuple[Epoch, ...] = ()
     reason: str = ""
+    test_error: float | None = None
 
 
 def checkpoint_file(study_folder: Path, key: str) -> Path:

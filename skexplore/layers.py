@@ -29,17 +29,17 @@ class SKConv(nn.Module):
 
     ``width`` channels in and out; ``block`` is at this width's own scale (groups and floor already scaled).
     With one branch it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the branches are added.
+    Without ``fuse_norm`` the BatchNorm of Eq. 3 is left out, and nothing put in its place.
     """
 
-    def __init__(self, width: int, block: SKBlock, *, stride: int = 1) -> None:
+    def __init__(self, width: int, block: SKBlock, *, stride: int = 1, fuse_norm: bool = True) -> None:
         super().__init__()
         self.branches = nn.ModuleList(_branch(width, branch, stride) for branch in block.branches)
         self.selects = block.selects
         if self.selects:
             dim = block.dim(width)
-            self.fc = nn.Sequential(
-                nn.Linear(width, dim, bias=False), nn.BatchNorm1d(dim), nn.ReLU(inplace=True)
-            )
+            norm = nn.BatchNorm1d(dim) if fuse_norm else nn.Identity()
+            self.fc = nn.Sequential(nn.Linear(width, dim, bias=False), norm, nn.ReLU(inplace=True))
             self.attend = nn.Linear(dim, len(block.branches) * width, bias=False)
 
     def forward(self, x: MapIn) -> MapOut:
@@ -117,10 +117,11 @@ class SKUnit(nn.Module):
         *,
         stride: int = 1,
         gate: nn.Module | None = None,
+        fuse_norm: bool = True,
     ) -> None:
         super().__init__()
         self.reduce = conv_bn(inputs, width, 1).append(nn.ReLU(inplace=True))
-        self.sk = SKConv(width, block, stride=stride)
+        self.sk = SKConv(width, block, stride=stride, fuse_norm=fuse_norm)
         self.expand = conv_bn(width, outputs, 1)
         self.gate = gate or nn.Identity()
         projects = inputs != outputs or stride != 1

@@ -18,7 +18,15 @@ from skexplore.systems import System, get_system
 class Network(nn.Module):
     """Stem, stages of SK units, global mean and linear classifier (Table 1), with attention modules if ``gate``."""
 
-    def __init__(self, placed: Blocks, backbone: Backbone, classes: int, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        placed: Blocks,
+        backbone: Backbone,
+        classes: int,
+        gate: Gate | None = None,
+        *,
+        fuse_norm: bool = True,
+    ) -> None:
         super().__init__()
         self.stem = _stem(backbone.stem)
         self.stages = nn.Sequential()
@@ -28,7 +36,17 @@ class Network(nn.Module):
             for unit in range(stage.depth):
                 stride = stage.stride if unit == 0 else 1
                 inside = make_gate(gate, stage.out) if gate and gate.kind != "bam" else None
-                units.append(SKUnit(inputs, stage.width, stage.out, block, stride=stride, gate=inside))
+                units.append(
+                    SKUnit(
+                        inputs,
+                        stage.width,
+                        stage.out,
+                        block,
+                        stride=stride,
+                        gate=inside,
+                        fuse_norm=fuse_norm,
+                    )
+                )
                 inputs = stage.out
             if (
                 gate and gate.kind == "bam" and gate.count(number, backbone)
@@ -55,8 +73,11 @@ def build(
     *,
     classes: int | None = None,
     gate: Gate | None = None,
+    fuse_norm: bool = True,
 ) -> Network:
     """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``, with a ``gate`` if any.
+
+    Without ``fuse_norm`` the fully connected layers of fuse have no BatchNorm.
 
     Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
     network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
@@ -65,7 +86,7 @@ def build(
     body = get_backbone(backbone) if isinstance(backbone, str) else backbone
     outputs = body.classes if classes is None else classes
     check_whole("classes", outputs, MAX_CLASSES)
-    network = Network(body.place(as_blocks(block)), body, outputs, gate)
+    network = Network(body.place(as_blocks(block)), body, outputs, gate, fuse_norm=fuse_norm)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -78,8 +99,15 @@ def build_system(system: str | System, *, classes: int | None = None) -> Network
     return build(own.block, own.backbone, classes=classes, gate=own.gate)
 
 
-def seeded_build(block: str | SKBlock | Blocks, backbone: str | Backbone, *, seed: int) -> Network:
-    """Return ``build(block, backbone)`` with weights fixed by ``seed``, without touching the caller's generator."""
+def seeded_build(
+    block: str | SKBlock | Blocks,
+    backbone: str | Backbone,
+    *,
+    seed: int,
+    gate: Gate | None = None,
+    fuse_norm: bool = True,
+) -> Network:
+    """Return ``build`` with weights fixed by ``seed``, without touching the caller's generator."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs' generators too
-        return build(block, backbone)
+        return build(block, backbone, gate=gate, fuse_norm=fuse_norm)

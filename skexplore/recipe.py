@@ -59,6 +59,22 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What surrounds the block in one network of an ablation, where that is not as the study has it.
+
+    backbone: its name (empty: the study's). gate: an attention module in the notation of ``gate.parse_gate`` (empty:
+    none). fuse_norm: whether the fully connected layer of fuse has its BatchNorm (Eq. 3).
+    """
+
+    backbone: str = ""
+    gate: str = ""
+    fuse_norm: bool = True
+
+
+PLAIN = Setting()  # the study's backbone and nothing beside the block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
     """Everything that one training depends on; ``block`` is canonical notation at the reference."""
 
@@ -68,11 +84,12 @@ class TrainSpec:
     recipe: Recipe
     split: Split
     seed: int
+    setting: Setting = PLAIN
 
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set."""
-        return replace(get_backbone(self.backbone), classes=self.split.classes)
+        return replace(get_backbone(self.setting.backbone or self.backbone), classes=self.split.classes)
 
     @property
     def key(self) -> str:

@@ -10,9 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skexplore.backbone import Backbone, get_backbone
+from skexplore.block import parse_blocks
 from skexplore.bounds import FREE, Band, Bound, band_bounds, budget_bounds
 from skexplore.decisions import Condition
-from skexplore.recipe import Recipe, Split
+from skexplore.design import Design
+from skexplore.recipe import PLAIN, Recipe, Setting, Split
+from skexplore.whole import whole_net_id
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +50,7 @@ class Record:
     reached, None if never trained. epochs, images, seconds: what was trained for this record itself (0 for
     a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of the network trained.
     val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
+    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone.
     """
 
     number: int
@@ -70,6 +74,8 @@ class Record:
     key: str
     replay_of: str = ""
     curve: tuple[Epoch, ...] = ()
+    setting: Setting = PLAIN
+    test_error: float | None = None
 
     def at(self, epochs: int) -> float | None:
         """Return the validation error after so many epochs, None if they were not trained."""
@@ -80,8 +86,13 @@ class Record:
         return {name: getattr(self, name) for name in COLUMNS}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
-        return asdict(self)
+        """Return everything as plain data, without what only ablations and finalists have where it is as ever."""
+        data = asdict(self)
+        if self.setting == PLAIN:
+            del data["setting"]
+        if self.test_error is None:
+            del data["test_error"]
+        return data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +102,8 @@ class StudySpec:
     mode: ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after
     which the pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``.
     keep_weights: of which trials, ``front``, ``all`` or ``none``. space_base, space_decisions,
-    space_conditions, band_*: the whole space as it was, since a file of that name may change.
+    space_conditions, band_*: the whole space as it was, since a file of that name may change. ablation: the
+    variants of an ablation or a confirmation, which search nothing.
     """
 
     name: str
@@ -115,12 +127,19 @@ class StudySpec:
     anchors: str
     anchor_seeds: int
     seed: int
+    ablation: Design | None = None
     version: int = 1
 
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
         return replace(get_backbone(self.backbone), classes=self.split.classes)
+
+    def body_of(self, setting: Setting) -> Backbone:
+        """Return the network that is trained where the backbone may be a variant's own."""
+        return replace(
+            self.body if not setting.backbone else get_backbone(setting.backbone), classes=self.split.classes
+        )
 
     @property
     def pruner(self) -> str:
@@ -230,6 +249,23 @@ def pareto_front(records: Iterable[Record], size: Callable[[Record], float]) -> 
     return front
 
 
+def cells(spec: StudySpec, records: Iterable[Record]) -> dict[tuple[str, int], Record]:
+    """Return the finished records of an ablation by the name of the variant and the seed, of its own seeds alone.
+
+    Two variants that are one network in this proxy have the same records. Those without a result are not there.
+    """
+    design = spec.ablation
+    assert design is not None
+    seeds = range(spec.seed, spec.seed + design.seeds)
+    found = {(r.net_id, r.seed): r for r in records if r.status in ("complete", "diverged", "failed")}
+    by_name = {}
+    for variant in design.variants:
+        body = spec.body_of(variant.setting)
+        network = whole_net_id(parse_blocks(variant.block), body, variant.setting)
+        by_name.update({(variant.name, s): found[network, s] for s in seeds if (network, s) in found})
+    return by_name
+
+
 def trained(records: Sequence[Record]) -> int:
     """Count distinct architectures of the search whose last segment ended complete or stopped."""
     return len({r.arch_id for r in records if r.origin == "search" and r.status in ("complete", "stopped")})
@@ -238,17 +274,23 @@ def trained(records: Sequence[Record]) -> int:
 def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
-    images and seconds are of all trainings, anchors included.
+    images and seconds are of all trainings, anchors included. Of an ablation trained and target are variants times
+    seeds.
     """
     counts = Counter(record.status for record in study.searched)
-    best = study.best()
+    best, design = study.best(), study.spec.ablation
+    done, target = trained(study.records), study.target
+    if design is not None:
+        counts = Counter(record.status for record in study.records)
+        found = cells(study.spec, study.records).values()
+        done, target = sum(record.status == "complete" for record in found), design.trainings
     return {
         "study": study.spec.name,
         "state": study.state,
-        "asked": len(study.searched),
-        "trained": trained(study.records),
+        "asked": len(study.searched if design is None else study.records),
+        "trained": done,
         **{status: counts[status] for status in STATUSES},
-        "target": study.target,
+        "target": target,
         "best_block": best.block if best else None,
         "best_val_error": best.val_error if best else None,
         "images": sum(record.images for record in study.records),

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from skexplore.data import batches, eval_batches
 from skexplore.files import write_atomic
+from skexplore.gate import parse_gate
 from skexplore.model import seeded_build
 from skexplore.recipe import Recipe, TrainSpec
 from skexplore.record import Epoch
@@ -57,7 +58,8 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 def prepare(spec: TrainSpec, device: torch.device | str) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Return the network of ``spec`` as it is before its first update, on ``device``, and its optimizer."""
     recipe = spec.recipe
-    network = seeded_build(spec.block, spec.body, seed=spec.seed)
+    gate, fuse_norm = parse_gate(spec.setting.gate), spec.setting.fuse_norm
+    network = seeded_build(spec.block, spec.body, seed=spec.seed, gate=gate, fuse_norm=fuse_norm)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         network.parameters(),

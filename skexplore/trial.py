@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from skexplore.data import load_split
+from skexplore.data import load_split, load_test
 from skexplore.job import Job, Outcome
 from skexplore.recipe import Split
 from skexplore.record import Epoch
-from skexplore.train import Data, DivergedError, train_segment
+from skexplore.train import Data, DivergedError, evaluate, train_segment
 from skexplore.weights import save_weights, weights_file
 
 
@@ -48,9 +48,12 @@ def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome
         return Outcome(key=spec.key, status="failed", reason=_reason(error))
     if len(curve) < job.until:
         return Outcome(key=spec.key, status="paused", curve=curve)
+    test_error = None
     if len(curve) >= spec.recipe.epochs:
         save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
-    return Outcome(key=spec.key, status="complete", curve=curve)
+        if job.test:
+            _, test_error = evaluate(network, *load_test(Path(job.data_folder), device))
+    return Outcome(key=spec.key, status="complete", curve=curve, test_error=test_error)
 
 
 def _reason(error: Exception) -> str:

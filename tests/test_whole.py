@@ -1,0 +1,221 @@
+"""Networks with something around the block: cost and identity against built networks, and what a factor may change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from skexplore import model, train
+from skexplore.backbone import REFERENCE, get_backbone
+from skexplore.block import parse_blocks
+from skexplore.cost import arch_id, net_id
+from skexplore.count import count
+from skexplore.data import load_split
+from skexplore.errors import UserError
+from skexplore.gate import Gate, format_gate, parse_gate
+from skexplore.model import build, seeded_build
+from skexplore.recipe import PLAIN, Recipe, Setting, Split, TrainSpec
+from skexplore.study_file import Definition, load_definition, shipped_studies
+from skexplore.train import prepare
+from skexplore.variants import base_of, expand
+from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
+
+PROXY = "8x4d-1111-s2"
+BLOCKS = ("k3+k3d2", "k3;k3+k3d2;k3+k3d2/sum;k5")
+SETTINGS = (
+    PLAIN,
+    Setting(fuse_norm=False),
+    Setting(gate="se"),
+    Setting(gate="cbam/r4", fuse_norm=False),
+    Setting(gate="bam"),
+    Setting(gate="se/r8/bn"),
+)
+
+
+def built(block: str, setting: Setting, backbone: str = PROXY) -> nn.Module:
+    return seeded_build(block, backbone, seed=0, gate=parse_gate(setting.gate), fuse_norm=setting.fuse_norm)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_cost_is_that_of_the_network_that_is_built(block, setting):
+    """Outside truth: the parameters and buffers of the built network, and fvcore's multiply-adds."""
+    own, network = whole_cost(parse_blocks(block), get_backbone(PROXY), setting), built(block, setting)
+    assert own.params == sum(p.numel() for p in network.parameters())
+    statistics = [b.numel() for name, b in network.named_buffers() if "running" in name]
+    assert own.bn_stats == sum(statistics)
+    if block == BLOCKS[0]:
+        assert own.macs == count(network, 32).macs
+
+
+def test_a_plain_network_keeps_its_identity():
+    """Measurements of searches stand for those of ablations: their keys must be equal."""
+    for block in BLOCKS:
+        blocks = parse_blocks(block)
+        assert whole_net_id(blocks, get_backbone(PROXY), PLAIN) == net_id(block, PROXY)
+        assert whole_arch_id(blocks, REFERENCE.name, PLAIN) == arch_id(block)
+
+
+def test_what_surrounds_a_block_is_part_of_its_identity():
+    blocks, body = parse_blocks("k3+k3d2"), get_backbone(PROXY)
+    found = [whole_net_id(blocks, body, setting) for setting in SETTINGS]
+    assert len(set(found)) == len(SETTINGS)
+    assert whole_net_id(blocks, body, Setting(gate="se/r16")) == whole_net_id(
+        blocks, body, Setting(gate="se")
+    )
+
+
+def test_a_batchnorm_that_is_not_there_cannot_be_taken_away():
+    for block in ("k3", "k3+k3d2/sum"):
+        blocks = parse_blocks(block)
+        assert whole_net_id(blocks, get_backbone(PROXY), Setting(fuse_norm=False)) == net_id(block, PROXY)
+
+
+def test_gates_are_written_and_read():
+    for text in ("se", "se/r4", "se/bn", "se/r8/bn", "cbam", "bam/r4"):
+        assert format_gate(parse_gate(text)) == text
+    assert parse_gate("none") is parse_gate("") is None
+    assert parse_gate("se/r16") == Gate(kind="se")
+    for wrong in ("ca", "se/x", "cbam/bn", "se/r4/r8", "se/r0"):
+        with pytest.raises(UserError, match="gate"):
+            parse_gate(wrong)
+
+
+# -- each factor changes the modules it names, and no other
+
+MODULES = {
+    "fuse": r"\.sk\.(fc|attend)",
+    "reduction": r"\.sk\.(fc\.[01]|attend)$",
+    "min_dim": r"\.sk\.(fc\.[01]|attend)$",
+    "fuse_norm": r"\.sk\.fc\.1$",
+    "gate": r"^stages\.\d\.\d+(\.gate|$|\.)",
+    "branches": r"\.sk\.branches\.\d\.\d$",
+    "branches none": r"\.sk\.(branches\.\d|fc|attend)",  # one branch alone: nothing is left to select
+    "branches more": r"\.sk\.(branches\.\d|attend)",  # attention has rows for each branch
+}
+
+
+def parts(network: nn.Module) -> dict[str, str]:
+    leaves = {name: repr(m) for name, m in network.named_modules() if not list(m.children())}
+    return {name: text for name, text in leaves.items() if text != "Identity()"}
+
+
+def allowed(factor: str, level: object) -> str:
+    if not factor.startswith("branches"):
+        return MODULES[factor]
+    more = "more" if factor.startswith("branches.3") else "none" if level == "none" else ""
+    return MODULES[f"branches {more}".strip()]
+
+
+LEVELS = {
+    "branches.1": ("k1", "k3d3", "k5", "none"),
+    "branches.2": ("none", "k1", "k3", "k3d3", "k5", "k5g64", "k7g128"),
+    "branches.3": ("k3d3",),
+    "branches.1.groups": (64, 128),
+    "branches.2.groups": (64, 128),
+    "reduction": (1, 4, 8, 32),
+    "min_dim": (1, 16, 64, 128),
+    "fuse": ("sum",),
+    "fuse_norm": (False,),
+    "gate": ("se", "se/r4", "se/bn", "cbam", "bam"),
+}
+
+
+@pytest.mark.parametrize("factor", LEVELS)
+def test_a_factor_changes_the_modules_it_names_and_no_other(factor):
+    definition = Definition(name="x", baseline="k3+k3d2", one_at_a_time={factor: LEVELS[factor]})
+    base, *variants = expand(definition, base_of("k3+k3d2")).variants
+    assert len(variants) == len(LEVELS[factor])
+    before = parts(built(base.block, base.setting))
+    for variant, level in zip(variants, LEVELS[factor], strict=True):
+        after = parts(built(variant.block, variant.setting))
+        changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        assert changed, variant.name
+        pattern = allowed(factor, level)
+        assert all(re.search(pattern, name) for name in changed), (variant.name, sorted(changed))
+        if factor == "gate":  # only added: nothing of the network itself is another
+            assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("name", ["sk-parts", "kernel-cifar", "table6", "table7"])
+def test_the_variants_of_a_shipped_study_differ_in_their_sk_convolutions_alone(name):
+    design = expand(
+        load_definition(name),
+        base_of(load_definition(name).baseline) if name in ("sk-parts", "kernel-cifar") else None,
+    )
+    every = [parts(built(variant.block, variant.setting)) for variant in design.variants]
+    for own in every:
+        assert {k: v for k, v in own.items() if ".sk." not in k} == {
+            k: v for k, v in every[0].items() if ".sk." not in k
+        }
+    assert sorted(shipped_studies())  # the names above are among them
+    assert name in shipped_studies()
+
+
+# -- one seed is one block of the design
+
+
+def spec_of(block: str, setting: Setting, seed: int) -> TrainSpec:
+    return TrainSpec(
+        block=block,
+        net_id=whole_net_id(parse_blocks(block), get_backbone(PROXY), setting),
+        backbone=PROXY,
+        recipe=Recipe(epochs=1, batch_size=64),
+        split=Split(dataset="synthetic", train_images=128, val_images=64),
+        seed=seed,
+        setting=setting,
+    )
+
+
+def test_a_seed_fixes_data_order_and_augmentation_for_all_variants(synthetic_data):
+    images, labels, *_ = load_split(synthetic_data, train_images=128, val_images=64, device="cpu")
+    seen: dict[tuple[str, int], list[torch.Tensor]] = {}
+    for block, setting in (("k3", PLAIN), ("k3+k3d2", Setting(gate="se"))):
+        for seed in (0, 1):
+            spec = spec_of(block, setting, seed)
+            found = train.batches(images, labels, batch_size=64, seed=spec.seed, epoch=0, augment=True)
+            seen[block, seed] = [batch for batch, _ in found]
+    assert all(torch.equal(a, b) for a, b in zip(seen["k3", 0], seen["k3+k3d2", 0], strict=True))
+    assert not torch.equal(seen["k3", 0][0], seen["k3", 1][0])
+
+
+def test_a_seed_fixes_the_initialisation_stream_for_all_variants(monkeypatch):
+    whole, states = model.build, []
+
+    def noted(*args, **more):
+        states.append(torch.get_rng_state())
+        return whole(*args, **more)
+
+    monkeypatch.setattr(model, "build", noted)
+    for seed in (0, 1):
+        for block, setting in (("k3", PLAIN), ("k3+k3d2", Setting(gate="se"))):
+            prepare(spec_of(block, setting, seed), "cpu")
+    assert torch.equal(states[0], states[1])
+    assert torch.equal(states[2], states[3])
+    assert not torch.equal(states[0], states[2])
+    # a BatchNorm draws nothing, so that without it every weight that is left is the same
+    one, other = (
+        prepare(spec_of("k3+k3d2", setting, 0), "cpu")[0].state_dict()
+        for setting in (PLAIN, Setting(fuse_norm=False))
+    )
+    assert all(torch.equal(one[name], tensor) for name, tensor in other.items())
+
+
+def test_training_needs_nothing_more_for_a_gate_or_without_the_batchnorm():
+    for setting in SETTINGS:
+        network, optimizer = prepare(spec_of("k3+k3d2", setting, 0), "cpu")
+        loss = network(torch.zeros(2, 3, 32, 32)).square().mean()
+        loss.backward()
+        optimizer.step()
+        assert all(p.grad is not None for p in network.parameters())
+    assert build("k3+k3d2", PROXY, fuse_norm=False).stages[0][0].sk.fc[1].__class__ is nn.Identity
+
+
+def test_a_setting_without_its_default_travels():
+    spec = spec_of("k3+k3d2", Setting(gate="se"), 3)
+    assert replace(spec, setting=Setting(backbone="16x4d-1111")).body.name == "16x4d-1111"
+    assert spec.body.name == PROXY
