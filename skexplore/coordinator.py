@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skexplore.backbone import REFERENCE
 from skexplore.block import Blocks
 from skexplore.decisions import Level
 from skexplore.errors import StudyError
 from skexplore.job import Job, Outcome, checkpoint_file
 from skexplore.ledger import Ledger
+from skexplore.recipe import PLAIN, Setting
 from skexplore.record import Epoch, Record
 from skexplore.runner import EpochEvent, Pool
 
@@ -45,11 +47,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """A training that is no trial of the search: ``chosen_by`` is ``none`` for an anchor, ``user`` else."""
+    """A training that is no trial of a search: ``chosen_by`` is ``none`` for an anchor, ``user`` else.
+
+    setting: what surrounds the block. reference: the backbone in which the paper's costs of this network hold.
+    """
 
     blocks: Blocks
     seed: int
     chosen_by: str = "none"
+    setting: Setting = PLAIN
+    reference: str = REFERENCE.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,8 @@ class Work:
 
     target: distinct architectures of the search to be trained over the study's life. beside: trainings to do
     first. wished: levels to be tried before the sampler's. time_limit: seconds after which the run ends. search:
-    whether the search itself goes on; without it only what stands beside it is trained.
+    whether the search itself goes on; without it only what stands beside it is trained. test: whether each
+    finished training is measured on the test set, once. known: finished records of other studies, by replay key.
     """
 
     target: int
@@ -67,6 +75,8 @@ class Work:
     wished: tuple[dict[str, Level], ...] = ()
     time_limit: float | None = None
     search: bool = True
+    test: bool = False
+    known: Mapping[str, Record] = field(default_factory=dict)
 
 
 class Coordinator:
@@ -98,7 +108,9 @@ class Coordinator:
         waiting = self.ledger.resume()
         self._queue.extend(r for r in waiting if self.work.search or r.origin == "anchor")
         for each in self.work.beside:
-            record = self.ledger.add_anchor(each.blocks, each.seed, each.chosen_by)
+            record = self.ledger.add_anchor(
+                each.blocks, each.seed, each.chosen_by, setting=each.setting, reference=each.reference
+            )
             if record is not None:
                 self._queue.append(record)
         if self._work_left():
@@ -158,7 +170,7 @@ class Coordinator:
                 if proposed is None:
                     return
                 record = proposed
-            source = self.ledger.measured.get(record.key)
+            source = self.ledger.measured.get(record.key) or self.work.known.get(record.key)
             if source is not None and self._serves(source, record):
                 self.ledger.share(record, source)
             else:
@@ -200,6 +212,7 @@ class Coordinator:
                 until=self.ledger.next_segment(record),
                 study_folder=str(self._folder.absolute()),
                 data_folder=str(self.work.data_folder),
+                test=self.work.test,
             )
         )
         self._in_hand[record.key] = record

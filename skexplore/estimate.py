@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.cost import arch_id, net_id
+from skexplore.coordinator import Beside
+from skexplore.cost import net_id
 from skexplore.database import check_storage
 from skexplore.launch import count_devices, is_study
 from skexplore.recipe import TrainSpec
@@ -13,6 +14,7 @@ from skexplore.request import Plan
 from skexplore.runner import default_devices
 from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
+from skexplore.whole import whole_net_id
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
@@ -40,9 +42,10 @@ def estimate(
     spec, devices = plan.spec, default_devices(workers)
     check_continues(study_folder(spec.name), spec, check_storage(storage))
     old = load_study(spec.name).records if is_study(spec.name) else ()
-    done = {(r.arch_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
-    anchors = sum((arch_id(each.blocks), each.seed) not in done for each in plan.beside)
-    trials = max(0, plan.target - trained(old))
+    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
+    done |= {(record.net_id, record.seed) for record in plan.known.values()}
+    anchors = sum((_network(plan, each), each.seed) not in done for each in plan.beside)
+    trials = max(0, plan.target - trained(old)) if plan.target else 0
     images = (trials + anchors) * spec.recipe.epochs * spec.split.train_images
     block = "k3+k3d2"
     example = TrainSpec(
@@ -64,3 +67,7 @@ def estimate(
         seconds=work / speed,
         devices=count_devices(devices),
     )
+
+
+def _network(plan: Plan, each: Beside) -> str:
+    return whole_net_id(each.blocks, plan.spec.body_of(each.setting), each.setting)

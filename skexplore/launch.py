@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import skexplore
@@ -219,7 +220,10 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
             raise KeyboardInterrupt
         run.on_progress(Fetch(what=what, done=done, total=total))
 
-    data = run.data_folder or cifar.prepare(spec.split.dataset, data_dir=run.data_dir, progress=fetching)
+    test = spec.ablation is not None and spec.ablation.test
+    data = run.data_folder or cifar.prepare(
+        spec.split.dataset, data_dir=run.data_dir, progress=fetching, whole=test
+    )
     try:
         with Store(folder, spec, storage) as store:
             ledger = Ledger(store, plan.space)
@@ -231,6 +235,8 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
                 wished=tuple(wished),
                 time_limit=run.time_limit,
                 search=search,
+                test=test,
+                known=plan.known,
             )
             if search:
                 store.annotate(target=plan.target, command=run.command, environment=environment(devices))
@@ -246,11 +252,33 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     return load_study(str(folder.absolute()))
 
 
+def run_plans(plans: Sequence[Plan], run: Run) -> list[Study]:
+    """Do one plan after another and return their studies, without those that the time limit, of them all, left out."""
+    for plan in plans[1:]:  # what will be refused is refused before hours are spent on the first
+        check_continues(study_folder(plan.spec.name), plan.spec, check_storage(run.storage))
+    started, studies = time.monotonic(), list[Study]()
+    for number, plan in enumerate(plans, start=1):
+        left = None if run.time_limit is None else run.time_limit - (time.monotonic() - started)
+        if run.interrupts():  # in the last epochs of the study before, which is whole
+            raise KeyboardInterrupt
+        if left is not None and left <= 0:
+            break
+        if len(plans) > 1:
+            run.on_progress(Note(text=f"\n{number} of {len(plans)}: seed {plan.spec.seed}"))
+        studies.append(run_plan(plan, replace(run, time_limit=left)))
+    return studies
+
+
 def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search: bool) -> str:
     """Say in advance what will be trained, and by what."""
     spec = plan.spec
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
-    if not search or not plan.target:
+    if search and spec.ablation:
+        text = (
+            f"study {spec.name}: {len(spec.ablation.variants)} variants x {spec.ablation.seeds} seeds, "
+            f"{len(plan.beside)} trainings in all; {by}"
+        )
+    elif not search or not plan.target:
         count = len(plan.beside)
         text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
         size = cost(plan.beside[0].blocks)  # own trainings differ in their seeds alone

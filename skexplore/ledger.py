@@ -7,17 +7,19 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
+from skexplore.backbone import REFERENCE, get_backbone
 from skexplore.block import Blocks, format_blocks
-from skexplore.cost import arch_id, cost, net_id
+from skexplore.cost import arch_id
 from skexplore.decisions import Level
 from skexplore.job import Outcome, checkpoint_file
-from skexplore.recipe import TrainSpec
+from skexplore.recipe import PLAIN, Setting, TrainSpec
 from skexplore.record import Record, pareto_front, trained
 from skexplore.rungs import ALIVE, RungValue, goes_on
 from skexplore.sampling import Proposer, constraints
 from skexplore.space import Space
 from skexplore.store import Store
 from skexplore.weights import weights_file
+from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
 
 
 class Ledger:
@@ -91,12 +93,29 @@ class Ledger:
         self._sweep({checkpoint_file(self.store.folder, record.key).name for record in waiting})
         return waiting
 
-    def add_anchor(self, blocks: Blocks, seed: int, chosen_by: str) -> Record | None:
+    def add_anchor(
+        self,
+        blocks: Blocks,
+        seed: int,
+        chosen_by: str,
+        *,
+        setting: Setting = PLAIN,
+        reference: str = REFERENCE.name,
+    ) -> Record | None:
         """Return a new record of an anchor to train, or None if it has been trained (or is about to be).
 
-        chosen_by: ``none`` for a published block, ``user`` for one of the user's own.
+        chosen_by: ``none`` for a published block, ``user`` for one of the user's own or of an ablation. setting,
+        reference: as in ``coordinator.Beside``.
         """
-        record = self._record(len(self.anchors), blocks, seed=seed, origin="anchor", sampler=chosen_by)
+        record = self._record(
+            len(self.anchors),
+            blocks,
+            seed=seed,
+            origin="anchor",
+            sampler=chosen_by,
+            setting=setting,
+            reference=reference,
+        )
         if any(old.key == record.key and old.status not in ("failed", "stopped") for old in self.anchors):
             return None
         self.store.add(record, state=TrialState.RUNNING)
@@ -164,22 +183,34 @@ class Ledger:
         ]
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 
-    def _record(self, number: int, blocks: Blocks, *, seed: int, origin: str, sampler: str) -> Record:
-        reference, proxy = cost(blocks), cost(blocks, self.spec.body)
+    def _record(
+        self,
+        number: int,
+        blocks: Blocks,
+        *,
+        seed: int,
+        origin: str,
+        sampler: str,
+        setting: Setting = PLAIN,
+        reference: str = REFERENCE.name,
+    ) -> Record:
+        body = self.spec.body_of(setting)
+        there, proxy = whole_cost(blocks, get_backbone(reference), setting), whole_cost(blocks, body, setting)
         record = Record(
             number=number,
-            arch_id=arch_id(blocks),
-            net_id=net_id(blocks, self.spec.body),
+            arch_id=whole_arch_id(blocks, reference, setting),
+            net_id=whole_net_id(blocks, body, setting),
             block=format_blocks(blocks),
             status="running",
             origin=origin,
             sampler=sampler,
             seed=seed,
-            ref_params=reference.params,
-            ref_macs=reference.macs,
+            ref_params=there.params,
+            ref_macs=there.macs,
             proxy_params=proxy.params,
             proxy_macs=proxy.macs,
             key="",
+            setting=setting,
         )
         return replace(record, key=self.train_spec(record).key)
 
@@ -192,6 +223,7 @@ class Ledger:
             recipe=self.spec.recipe,
             split=self.spec.split,
             seed=record.seed,
+            setting=record.setting,
         )
 
     # -- results ------------------------------------------------------------------------------------------
@@ -215,6 +247,7 @@ class Ledger:
             epochs=len(curve),
             images=len(curve) * self.spec.split.train_images,
             val_error=curve[-1].val_error if outcome.status == "complete" else None,
+            test_error=outcome.test_error,
             seconds=sum(epoch.seconds for epoch in curve),
         )
         if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:  # never so of an anchor
@@ -251,6 +284,7 @@ class Ledger:
                 record,
                 status=source.status,
                 val_error=source.val_error,
+                test_error=source.test_error,
                 curve=source.curve,
                 replay_of=source.key,
                 reason=f"measured as {_name(source)}",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
 from skexplore.block import Blocks, Branch, SKBlock, parse_blocks
@@ -14,7 +14,7 @@ from skexplore.encode import encode
 from skexplore.errors import UserError
 from skexplore.published import anchor_blocks
 from skexplore.recipe import Profile, get_profile, rung_epochs
-from skexplore.record import StudySpec
+from skexplore.record import Record, StudySpec
 from skexplore.sampling import SAMPLERS
 from skexplore.space import Space
 from skexplore.store import check_name
@@ -24,6 +24,8 @@ MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
 KEEP_WEIGHTS = ("front", "all", "none")
 MAX_SEED = 2**31 - 1
+# of studies that search nothing
+NO_SPACE = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})
 _PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default
 _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
 
@@ -55,19 +57,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A checked request: what the study is, and what one run of it is to do."""
+    """A checked request: what the study is, and what one run of it is to do.
+
+    known: finished records of other studies that need not be trained again, by replay key.
+    """
 
     spec: StudySpec
     space: Space
     target: int
     beside: tuple[Beside, ...]
     wished: tuple[dict[str, Level], ...]
+    known: Mapping[str, Record] = field(default_factory=dict)
 
 
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     space = request.space if isinstance(request.space, Space) else Space.load(request.space)
-    profile = _profile(request.profile, request.dataset, request.backbone)
+    profile = profile_of(request.profile, request.dataset, request.backbone)
     for option, value, allowed in (
         ("--sampler", request.sampler, SAMPLERS),
         ("--mode", request.mode, MODES),
@@ -92,7 +98,7 @@ def plan_search(request: Request) -> Plan:
     )
     spec = StudySpec(
         name=name,
-        **_of_space(space),  # type: ignore[arg-type]
+        **space_fields(space),  # type: ignore[arg-type]
         budget_gflops=request.budget_gflops,
         budget_params_m=request.budget_params_m,
         profile=profile.name,
@@ -124,14 +130,13 @@ def plan_training(
     study: str | None,
 ) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
-    settings = _profile(profile, dataset, backbone)
+    settings = profile_of(profile, dataset, backbone)
     get_backbone(settings.backbone).place(blocks)
-    space = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})
     suffix = f"-{backbone}" if backbone else ""
     name = f"{settings.split.dataset}-own-{settings.name}{suffix}-s{seed}"
     spec = StudySpec(
         name=name if study is None else check_name(study),
-        **_of_space(space),  # type: ignore[arg-type]
+        **space_fields(NO_SPACE),  # type: ignore[arg-type]
         budget_gflops=None,
         profile=settings.name,
         backbone=settings.backbone,
@@ -143,7 +148,7 @@ def plan_training(
         anchor_seeds=0,
         seed=seed,
     )
-    return Plan(spec=spec, space=space, target=0, beside=own_trainings(blocks, seeds, seed), wished=())
+    return Plan(spec=spec, space=NO_SPACE, target=0, beside=own_trainings(blocks, seeds, seed), wished=())
 
 
 def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Beside, ...]:
@@ -171,7 +176,8 @@ def seconds_of(text: str) -> float:
     return float(total)
 
 
-def _profile(name: str, dataset: str | None, backbone: str | None) -> Profile:
+def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
+    """Return the profile called ``name`` on another data set or backbone, if they are given; raises ``UserError``."""
     profile = get_profile(name)
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
@@ -209,7 +215,8 @@ def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Blocks, 
     return [(blocks, each) for blocks in found for each in seeds]
 
 
-def _of_space(space: Space) -> dict[str, object]:
+def space_fields(space: Space) -> dict[str, object]:
+    """Return the fields of a ``StudySpec`` that keep ``space``."""
     return {
         "space": space.name,
         "space_hash": space.hash,

@@ -30,7 +30,7 @@ from skexplore.database import (
 )
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
-from skexplore.record import THEN, Record, Study, StudySpec, trained
+from skexplore.record import THEN, Record, Study, StudySpec, cells, trained
 
 RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
@@ -299,20 +299,23 @@ def _load_live(folder: Path) -> Study:
     if "spec" not in attrs:
         raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
     records = tuple(_record(trial) for trial in trials)
+    spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
     return Study(
-        spec=parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec"),
+        spec=spec,
         records=records,
         target=int(attrs.get("target", 0)),
         environment=attrs.get("environment", {}),
         command=attrs.get("command", ""),
-        state=_state(folder, attrs, records),
+        state=_state(folder, spec, attrs, records),
     )
 
 
-def _state(folder: Path, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
+def _state(folder: Path, spec: StudySpec, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
     if _is_live(folder):
         return "running"
     waiting = any(record.status == "running" for record in records)
+    if spec.ablation and len(cells(spec, records)) < spec.ablation.trainings:
+        return "interrupted"
     if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
         return "finished"
     return "exhausted" if attrs.get("exhausted") else "interrupted"

@@ -1,0 +1,177 @@
+"""From a checked study file to its variants: rows, factors one at a time, components taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from skexplore.backbone import REFERENCE, canonical_at_reference
+from skexplore.block import format_blocks, parse_blocks
+from skexplore.decisions import NONE, is_path
+from skexplore.design import Design, Printed, Variant
+from skexplore.errors import UserError
+from skexplore.gate import format_gate
+from skexplore.published import printed_rows
+from skexplore.recipe import PLAIN, Setting
+from skexplore.space import Space
+from skexplore.study_file import Change, Definition, Row
+from skexplore.systems import SYSTEMS, get_system
+from skexplore.whole import whole_arch_id
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """A network as a baseline: a block at the reference, what surrounds it, and the backbone its costs hold in."""
+
+    block: str
+    setting: Setting = PLAIN
+    reference: str = REFERENCE.name
+
+
+def base_of(text: str) -> Base:
+    """Return the network that a block's notation or a system's name means; raises ``UserError``."""
+    if text in SYSTEMS:
+        system = get_system(text)
+        return Base(
+            block=system.block, setting=Setting(gate=format_gate(system.gate)), reference=system.backbone
+        )
+    return Base(block=format_blocks(canonical_at_reference(parse_blocks(text))))
+
+
+def expand(definition: Definition, base: Base | None) -> Design:
+    """Return the design of ``definition``; ``base`` is its baseline unless that is one of its rows.
+
+    Raises ``UserError`` for factors without a baseline, or a component whose removal changes nothing.
+    """
+    variants = [_of_row(row) for row in definition.rows]
+    kinds = ["rows"] if variants else []
+    factors, components = definition.one_at_a_time, definition.leave_one_out
+    baseline = definition.baseline
+    if base is None:
+        own = next(variant for variant in variants if variant.name == baseline)
+        base = Base(block=own.block, setting=own.setting, reference=own.reference)
+    else:
+        baseline = f"{BASELINE} {definition.baseline}" if factors or components else definition.baseline
+        variants.append(
+            Variant(name=baseline, block=base.block, setting=base.setting, reference=base.reference)
+        )
+    if factors:
+        kinds.append("one_at_a_time")
+        variants += _one_at_a_time(definition, base)
+    if components:
+        kinds.append("leave_one_out")
+        variants += _leave_one_out(definition, base)
+    names = [variant.name for variant in variants]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"ablation {definition.name}: two variants are called {name!r}; rename one")
+    return Design(
+        description=definition.description,
+        kinds=tuple(kinds),
+        baseline=baseline,
+        variants=tuple(printed_beside(variant, definition.table, definition.column) for variant in variants),
+        seeds=definition.seeds,
+        table=definition.table,
+        column=definition.column,
+    )
+
+
+def _of_row(row: Row) -> Variant:
+    base = base_of(row.system or row.block)
+    setting = replace(base.setting, backbone=row.backbone, fuse_norm=row.fuse_norm)
+    if row.gate:
+        setting = replace(setting, gate="" if row.gate == NONE else row.gate)
+    return Variant(name=row.name, block=base.block, setting=setting, reference=base.reference)
+
+
+def _one_at_a_time(definition: Definition, base: Base) -> Iterator[Variant]:
+    """Yield a variant for each level that is not the baseline's own."""
+    own = _identity(_changed(base, {}, "", ""))
+    for factor, levels in definition.one_at_a_time.items():
+        for level in levels:
+            variant = _changed(base, {factor: level}, factor, _level(level))
+            if _identity(variant) != own:
+                yield replace(variant, name=f"{factor} {_level(level)}")
+
+
+def _leave_one_out(definition: Definition, base: Base) -> Iterator[Variant]:
+    own = _identity(_changed(base, {}, "", ""))
+    changes: dict[str, Change] = dict(definition.leave_one_out)
+    for name, parts in definition.together.items():
+        merged: dict[str, object] = {}
+        for part in parts:
+            for factor, level in definition.leave_one_out[part].items():
+                if merged.setdefault(factor, level) != level:
+                    raise UserError(
+                        f"ablation {definition.name}: together.{name}: {part} sets {factor} to {_level(level)}, "
+                        f"another of its components to {_level(merged[factor])}; they cannot be taken away together"
+                    )
+        changes[name] = merged  # type: ignore[assignment]
+    for name, change in changes.items():
+        variant = replace(_changed(base, change, name, "away"), name=f"without {name}")
+        if _identity(variant) == own:
+            raise UserError(
+                f"ablation {definition.name}: leave_one_out.{name}: {base.block} is the same network without it"
+            )
+        yield variant
+
+
+def _changed(base: Base, change: Change, factor: str, level: str) -> Variant:
+    decided = {path: value for path, value in change.items() if is_path(path)}
+    around = {path: value for path, value in change.items() if path not in decided}
+    if around.get("gate") == NONE:
+        around["gate"] = ""
+    block = base.block
+    if decided:
+        blocks = parse_blocks(base.block)
+        if len(blocks) > 1:
+            raise UserError(
+                f"baseline {base.block}: factors change one block for all stages; give such a block"
+            )
+        space = Space(
+            name="none", description="", base=blocks[0], decisions={p: (v,) for p, v in decided.items()}
+        )
+        block = format_blocks(space.decode(decided))
+    return Variant(
+        name=factor,
+        block=block,
+        setting=replace(base.setting, **around),  # type: ignore[arg-type]
+        reference=base.reference,
+        factor=factor,
+        level=level,
+    )
+
+
+def _level(level: object) -> str:
+    return {True: "on", False: "off"}[level] if isinstance(level, bool) else str(level)
+
+
+def _identity(variant: Variant) -> tuple[str, str]:
+    blocks = parse_blocks(variant.block)
+    return whole_arch_id(blocks, variant.reference, variant.setting), variant.setting.backbone
+
+
+def printed_beside(variant: Variant, table: str, column: str) -> Variant:
+    """Return ``variant`` with the row of the paper's ``table`` that it is, if it is one."""
+    own = _identity(variant)[0]
+    for row in printed_rows():
+        if row.table != table or not row.definition:
+            continue
+        base = base_of(row.definition)
+        if whole_arch_id(parse_blocks(base.block), base.reference, base.setting) == own:
+            printed = Printed(
+                table=table,
+                row=row.row,
+                system=row.system,
+                error_pct=_number(getattr(row, column)),
+                params_m=_number(row.params_m),
+                gflops=_number(row.gflops),
+            )
+            return replace(variant, printed=printed)
+    return variant
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
