@@ -1,0 +1,162 @@
+"""What is asked of a confirmation: a search's finalists, trained longer with fresh seeds beside what they must beat."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from skexplore.ablate import check_seeds, keep_seeds, plan_design
+from skexplore.backbone import canonical_at_reference
+from skexplore.block import Blocks, format_blocks
+from skexplore.census import TooManyError
+from skexplore.cost import arch_id, cost
+from skexplore.design import PAPER, PLAIN_BLOCK, Design, Variant
+from skexplore.encode import UniformDraws, stored_space
+from skexplore.errors import UserError
+from skexplore.recipe import Profile, get_profile
+from skexplore.record import Record, Study
+from skexplore.request import Plan, profile_of
+from skexplore.store import check_name, load_study
+
+RANDOM = 2  # feasible blocks that nobody chose
+LONGER = 2  # times the epochs of the search
+ATTEMPTS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmRequest:
+    """A confirmation as it is asked for: ``top`` finalists of ``study``; profile: None for the search's, longer."""
+
+    study: str
+    top: int = 3
+    seeds: int = 3
+    profile: str | None = None
+    name: str | None = None
+
+
+def plan_confirmation(request: ConfirmRequest) -> Plan:
+    """Check ``request`` and return what it means; raises ``UserError``.
+
+    The finalists are frozen by the first call: a search that has gone on since is refused under the same name, because
+    the test set is read once for each.
+    """
+    if not 1 <= request.top <= 50:
+        raise UserError(f"--top {request.top}: must be between 1 and 50")
+    check_seeds(request.seeds)
+    search = load_study(request.study)
+    if search.spec.ablation is not None or search.spec.sampler == "none":
+        raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
+    profile = _scale(search, request.profile)
+    name = request.name or "-".join(
+        [search.spec.name, "confirm", *([request.profile] if request.profile else [])]
+    )
+    design = Design(
+        description=f"Finalists of {search.spec.name}, trained anew with fresh seeds",
+        kinds=("confirm",),
+        baseline=PAPER,
+        variants=tuple(_variants(search, request.top)),
+        seeds=request.seeds,
+        of=search.spec.name,
+        test=True,
+    )
+    seed = 1 + max(record.seed for record in search.records)
+    frozen = _frozen(check_name(name))
+    if frozen is not None:
+        design, seed = _same_finalists(frozen, design, name), frozen.spec.seed
+    return plan_design(keep_seeds(design, name), profile, name=name, seed=seed)
+
+
+def _scale(search: Study, profile: str | None) -> Profile:
+    """Return the search's own scale with ``LONGER`` times its epochs, or that of ``profile`` on its data set."""
+    spec = search.spec
+    if profile is not None:
+        return profile_of(profile, spec.split.dataset, None)
+    recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs)
+    return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
+
+
+def finalists(search: Study, top: int) -> list[Record]:
+    """Return the ``top`` of lowest error among the front of a search, the best first; raises ``UserError``."""
+    front = sorted(search.front(), key=lambda record: (record.val_error or 0.0, record.ref_macs))
+    distinct = list({record.arch_id: record for record in front}.values())
+    if not distinct:
+        raise UserError(
+            f"{search.spec.name}: no trial is complete within its budget, so there is nothing to confirm yet"
+        )
+    return distinct[:top]
+
+
+def _variants(search: Study, top: int) -> Iterator[Variant]:
+    chosen = finalists(search, top)
+    taken = {arch_id(PAPER), arch_id(PLAIN_BLOCK)}
+    for record in chosen:
+        if record.arch_id not in taken:
+            yield Variant(
+                name=record.block, block=record.block, role="finalist", searched_error=record.val_error
+            )
+    found = {record.arch_id for record in chosen}
+    for block in (PAPER, PLAIN_BLOCK):
+        own = arch_id(block)
+        role = "finalist" if own in found else "anchor"  # a search may find the paper's block itself
+        yield Variant(name=block, block=block, role=role, searched_error=_searched(search, own))
+    for blocks in _random_blocks(search, taken | found):
+        own = arch_id(blocks)
+        yield Variant(
+            name=format_blocks(blocks),
+            block=format_blocks(blocks),
+            role="random",
+            searched_error=_searched(search, own),
+        )
+
+
+def _searched(search: Study, own: str) -> float | None:
+    """Return the mean validation error that an architecture had in the search, anchors' seeds included."""
+    errors = [
+        record.val_error
+        for record in search.records
+        if record.arch_id == own and record.status == "complete" and record.val_error is not None
+    ]
+    return sum(errors) / len(errors) if errors else None
+
+
+def _random_blocks(search: Study, taken: set[str]) -> Iterator[Blocks]:
+    """Yield distinct blocks within the budget that the space's seed draws, each architecture equally likely."""
+    space, generator = stored_space(search.spec), random.Random(f"confirm {search.spec.seed}")
+    try:
+        draws: UniformDraws | None = UniformDraws(space)
+    except TooManyError:
+        draws = None
+    left = RANDOM
+    for _ in range(ATTEMPTS):
+        levels = draws.draw(generator) if draws else space.sample(generator)
+        blocks = canonical_at_reference(space.decode(levels))
+        own, size = arch_id(blocks), cost(blocks)
+        if own in taken or not all(bound.keeps(size.macs, size.params) for bound in search.spec.bounds):
+            continue
+        taken.add(own)
+        yield blocks
+        left -= 1
+        if not left:
+            return
+
+
+def _frozen(name: str) -> Study | None:
+    try:
+        return load_study(name)
+    except UserError:
+        return None
+
+
+def _same_finalists(frozen: Study, design: Design, name: str) -> Design:
+    """Return the design that was confirmed before; raises ``UserError`` if it was of other blocks."""
+    old = frozen.spec.ablation
+    if old is None or old.of != design.of:
+        raise UserError(f"study {name} exists and confirms something else; choose another --study name")
+    was, now = ([v.block for v in each.variants if v.role == "finalist"] for each in (old, design))
+    if was != now:
+        raise UserError(
+            f"study {name} confirms {', '.join(was)}; the finalists are now {', '.join(now)}. The test set is read "
+            "once for a choice: give --study NAME to confirm the new ones by themselves"
+        )
+    return replace(old, seeds=design.seeds)
