@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skexplore.cli_ablate import ablate_app
 from skexplore.cli_bench import bench_app
 from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app
+from skexplore.cli_compare import compare_app
 from skexplore.cli_data import data_app
 from skexplore.cli_search import search_app
 from skexplore.cli_space import space_app
@@ -30,6 +32,8 @@ app = typer.Typer(
     help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
 )
 app.add_typer(search_app)
+app.add_typer(compare_app)
+app.add_typer(ablate_app)
 app.add_typer(blocks_app)
 app.add_typer(systems_app)
 app.add_typer(space_app, name="space")

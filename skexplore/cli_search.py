@@ -5,26 +5,35 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from skexplore.cli_blocks import GFLOPS, JsonOption
+from skexplore.cli_run import (
+    DataOption,
+    DatasetOption,
+    TimeOption,
+    WorkersOption,
+    interruptible,
+    run_settings,
+    said_time,
+    watched,
+)
+from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.launch import Run
+    from skexplore.estimate import Estimate
     from skexplore.record import Record, Study
-    from skexplore.request import Plan
+    from skexplore.request import Plan, Request
 
-KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
+MOST_REPEATS = 1000
 
 search_app = typer.Typer(rich_markup_mode=None)
 
 SpaceOption = Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")]
-DatasetOption = Annotated[str | None, typer.Option(help="cifar10 or cifar100.  [default: cifar10]")]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
@@ -36,17 +45,10 @@ BackboneOption = Annotated[
     str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the profile's]")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the sampler and first seed of the trainings.")]
-WorkersOption = Annotated[
-    int | None, typer.Option(help="Processes.  [default: one per GPU, else one single-threaded per core]")
-]
-TimeOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="End after so long (90s, 10m, 1h30m); repeat to go on.")
-]
 StorageOption = Annotated[
     str | None,
     typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
 ]
-DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
 
 
 @search_app.command()
@@ -96,6 +98,12 @@ def search(
     workers: WorkersOption = None,
     storage: StorageOption = None,
     seed: SeedOption = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            help="Searches that differ in their seed alone, from --seed on, each a study of its own."
+        ),
+    ] = 1,
     keep_weights: Annotated[str, typer.Option(help="Of which trials: front, all or none.")] = "front",
     data_dir: DataOption = None,
     plan: Annotated[
@@ -108,7 +116,7 @@ def search(
 ) -> None:
     """Search a space of SK blocks under a budget, trained on real CIFAR; repeat the command to continue."""
     from skexplore.blockfile import read_block
-    from skexplore.launch import default_profile, run_plan
+    from skexplore.launch import default_profile, run_plans
     from skexplore.request import Request, plan_search
 
     request = Request(
@@ -128,16 +136,38 @@ def search(
         keep_weights=keep_weights,
         seed=seed,
     )
-    planned = plan_search(request)
-    settings = _settings(workers, time_limit, storage, data_dir)
+    plans = [plan_search(each) for each in _repeated(request, repeats)]
+    settings = run_settings(workers, time_limit, storage, data_dir)
     if plan:
-        _print_plan(planned, workers, storage, as_json=as_json)
+        _print_plan(plans, workers, storage, as_json=as_json)
         return
-    result = _watched(lambda run: run_plan(planned, run), settings)
-    if as_json:
-        _print_json(result)
+    results = watched(lambda run: run_plans(plans, run), settings)
+    if repeats > 1:
+        _print_repeats(results, plans, as_json=as_json)
+    elif as_json:
+        _print_json(results[0])
     else:
-        _print_result(result)
+        _print_result(results[0])
+
+
+def _repeated(request: Request, repeats: int) -> list[Request]:
+    """Return the requests of as many searches, each with a seed and a study of its own; raises ``UserError``."""
+    from skexplore.space import Space
+
+    if not 1 <= repeats <= MOST_REPEATS:
+        raise UserError(f"--repeats {repeats}: must be between 1 and {MOST_REPEATS}")
+    if repeats == 1:
+        return [request]
+    space = Space.load(request.space) if isinstance(request.space, str) else request.space
+    return [
+        replace(
+            request,
+            space=space,
+            seed=seed,
+            study=None if request.study is None else f"{request.study}-s{seed}",
+        )
+        for seed in range(request.seed, request.seed + repeats)
+    ]
 
 
 @search_app.command()
@@ -167,8 +197,8 @@ def train(
     from skexplore.launch import train as run_training
 
     blocks = read_block(block)
-    settings = _settings(workers, time_limit, None, data_dir)
-    result = _watched(
+    settings = run_settings(workers, time_limit, None, data_dir)
+    result = watched(
         lambda run: run_training(
             blocks,
             profile=profile,
@@ -196,87 +226,48 @@ def train(
         raise typer.Exit(1)
 
 
-def _settings(
-    workers: int | None, time_limit: str | None, storage: str | None, data_dir: Path | None
-) -> dict[str, object]:
-    from skexplore.request import seconds_of
-
-    return {
-        "workers": workers,
-        "time_limit": None if time_limit is None else seconds_of(time_limit),
-        "storage": storage,
-        "data_dir": data_dir,
-    }
-
-
-def _watched(work: Callable[[Run], Study], settings: dict[str, object]) -> Study:
-    """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
-    from skexplore.display import Reporter, counted_interrupts, error_console
-    from skexplore.launch import Run
-
-    console = error_console()
-    with (
-        _interruptible(console.print, KEPT),
-        counted_interrupts() as interrupts,
-        Reporter(console) as on_progress,
-    ):
-        return work(
-            Run(command=_command(), on_progress=on_progress, interrupts=interrupts, **settings)  # type: ignore[arg-type]
-        )
-    raise AssertionError  # the context managers let nothing pass
-
-
-@contextmanager
-def _interruptible(say: Callable[[str], object], message: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        say(message)
-        raise typer.Exit(130) from None
-
-
-def _command() -> str:
-    """Return the command as typed, without a password that a storage URL may hold."""
-    from skexplore.database import hide_password
-
-    words = list(sys.argv[1:])
-    for number, word in enumerate(words):
-        if number and words[number - 1] == "--storage":
-            words[number] = hide_password(word)
-        elif word.startswith("--storage="):
-            words[number] = f"--storage={hide_password(word.removeprefix('--storage='))}"
-    return shlex.join(["skexplore", *words])
-
-
-def _print_plan(planned: Plan, workers: int | None, storage: str | None, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _print_plan(plans: Sequence[Plan], workers: int | None, storage: str | None, *, as_json: bool) -> None:
     from skexplore.display import error_console
-    from skexplore.estimate import estimate
     from skexplore.survey import summarise
 
-    spec = planned.spec
-    with _interruptible(
-        error_console().print, "interrupted while measuring; nothing was trained or written."
-    ):
-        found = estimate(planned, workers, storage=storage)
-    summary = summarise(planned.space, spec.bounds)
+    spec, names = plans[0].spec, [plan.spec.name for plan in plans]
+    with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
+        found = _estimate(plans, workers, storage)
+    summary = summarise(plans[0].space, spec.bounds)
     if as_json:
-        print(json.dumps(asdict(summary) | asdict(found)))
+        print(json.dumps(asdict(summary) | asdict(found) | ({"studies": names} if len(names) > 1 else {})))
         return
     about = "at most" if spec.rungs else "about"
+    which = f"study {names[0]}" if len(names) == 1 else f"{len(names)} studies, {names[0]} to {names[-1]}"
     print(
-        f"study {spec.name}: {found.trials} search trials and {found.anchors} anchor trainings to go\n"
+        f"{which}: {found.trials} search trials and {found.anchors} anchor trainings to go\n"
         f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
-        f"{about} {_time(found.seconds)}"
+        f"{about} {said_time(found.seconds)}"
     )
 
 
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+def _estimate(plans: Sequence[Plan], workers: int | None, storage: str | None) -> Estimate:
+    """Return what all ``plans`` together would train; those that are not begun differ in nothing, and count alike."""
+    from skexplore.estimate import estimate
+    from skexplore.launch import is_study
+
+    begun = [is_study(plan.spec.name) for plan in plans]
+    found = [estimate(plan, workers, storage=storage) for plan, old in zip(plans, begun, strict=True) if old]
+    if not all(begun):
+        fresh = plans[begun.index(False)]
+        found += [estimate(fresh, workers, storage=storage)] * begun.count(False)
+    last = found[-1]
+    if len(found) == 1:
+        return last
+    work = sum(each.seconds * each.images_per_second for each in found)
+    return replace(
+        last,
+        trials=sum(each.trials for each in found),
+        anchors=sum(each.anchors for each in found),
+        images=sum(each.images for each in found),
+        seconds=work / last.images_per_second,
+    )
 
 
 def _print_result(study: Study) -> None:
@@ -285,6 +276,30 @@ def _print_result(study: Study) -> None:
     name = study.spec.name
     print_front(study)
     print(f"\nNext:\n  skexplore report {name}\n  skexplore export {name} --trial best")
+
+
+def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: bool) -> None:
+    """Print how far repeats of a search are, and how to compare them."""
+    from skexplore.display import print_table
+    from skexplore.record import status_row
+
+    rows = [status_row(study) for study in results]
+    if as_json:
+        print(json.dumps(rows))
+    else:
+        shown = ("study", "state", "trained", "target", "best_block")
+        table = [
+            {name: "none yet" if row[name] is None else str(row[name]) for name in shown} for row in rows
+        ]
+        errors = [
+            "" if row["best_val_error"] is None else f"{100 * row['best_val_error']:.2f} %" for row in rows
+        ]
+        print_table([each | {"val error": error} for each, error in zip(table, errors, strict=True)])
+        if len(rows) > 1:
+            print(f"\nNext:\n  {shlex.join(['skexplore', 'compare', *(row['study'] for row in rows)])}")
+    if len(results) < len(plans):
+        left = f"{len(plans) - len(results)} of {len(plans)} searches are not begun"
+        print(f"the time limit is reached, {left}; the same command goes on", file=sys.stderr)
 
 
 def _print_json(study: Study) -> None:

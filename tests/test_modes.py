@@ -101,12 +101,12 @@ def test_a_database_that_cannot_be_is_refused_before_anything_is_written(run, ur
 
 
 def test_a_password_is_not_kept_in_the_command(command, monkeypatch):
-    from skexplore import cli_search
+    from skexplore import cli_run
 
     monkeypatch.setattr("sys.argv", ["skexplore", "search", "--storage", "postgresql://me:secret@host/db"])
-    assert "secret" not in cli_search._command()
+    assert "secret" not in cli_run.typed_command()
     monkeypatch.setattr("sys.argv", ["skexplore", "search", "--storage=postgresql://me:secret@host/db"])
-    assert "secret" not in cli_search._command()
+    assert "secret" not in cli_run.typed_command()
 
 
 def test_a_time_limit_ends_the_run_and_the_same_call_goes_on(run):

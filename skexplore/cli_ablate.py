@@ -1,0 +1,201 @@
+"""The commands that train a design instead of a search: ablations, and the confirmation of finalists."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skexplore.cli_blocks import JsonOption
+from skexplore.cli_run import (
+    DataOption,
+    DatasetOption,
+    TimeOption,
+    WorkersOption,
+    interruptible,
+    run_settings,
+    said_time,
+    watched,
+)
+
+if TYPE_CHECKING:
+    from skexplore.record import Study
+    from skexplore.request import Plan
+
+ablate_app = typer.Typer(rich_markup_mode=None)
+
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(help="Seeds of every variant; more than before extend it.  [default: the file's]"),
+]
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Say what would be trained and how long it takes; train nothing.")
+]
+
+
+@ablate_app.command()
+def ablate(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY|FILE",
+            help="table3, table5, table6, table7, kernel-cifar, sk-parts, fidelity, or a .yaml file.",
+        ),
+    ],
+    seeds: SeedsOption = None,
+    seed: Annotated[int, typer.Option(help="First seed.")] = 0,
+    profile: Annotated[
+        str | None, typer.Option(help="smoke, quick, standard or paper.  [default: the file's]")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the file's]")
+    ] = None,
+    dataset: DatasetOption = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study.  [default: the file's name]")] = None,
+    reuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STUDY", help="A study or archive whose same trainings are taken over (repeatable)."
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    time_limit: TimeOption = None,
+    data_dir: DataOption = None,
+    plan: PlanOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train every variant of an ablation with the same seeds, and say which differences stand; repeat to continue."""
+    from skexplore.ablate import AblationRequest, plan_ablation
+
+    planned = plan_ablation(
+        AblationRequest(
+            source=source,
+            seeds=seeds,
+            seed=seed,
+            profile=profile,
+            backbone=backbone,
+            dataset=dataset,
+            study=study,
+            reuse=tuple(reuse or ()),
+        )
+    )
+    settings = run_settings(workers, time_limit, None, data_dir)
+    carry_out(planned, workers, settings, plan=plan, as_json=as_json)
+
+
+@ablate_app.command()
+def confirm(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A search, or its archive.")],
+    top: Annotated[int, typer.Option(help="Finalists: the best trial, then the front's next best.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Fresh seeds of each; more than before extend it.")] = 3,
+    profile: Annotated[
+        str | None, typer.Option(help="Train at this scale.  [default: the search's, twice as long]")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--study", help="Name of the confirmation.  [default: STUDY-confirm]")
+    ] = None,
+    workers: WorkersOption = None,
+    time_limit: TimeOption = None,
+    data_dir: DataOption = None,
+    plan: PlanOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a search's finalists longer with fresh seeds beside anchors and random blocks, and read the test set."""
+    from skexplore.confirm import ConfirmRequest, plan_confirmation
+
+    planned = plan_confirmation(ConfirmRequest(study=study, top=top, seeds=seeds, profile=profile, name=name))
+    settings = run_settings(workers, time_limit, None, data_dir)
+    carry_out(planned, workers, settings, plan=plan, as_json=as_json)
+
+
+def carry_out(
+    planned: Plan, workers: int | None, settings: dict[str, object], *, plan: bool, as_json: bool
+) -> None:
+    """Show what ``planned`` would do, or do it and print what came of it."""
+    from skexplore.launch import run_plan
+
+    if plan:
+        _print_plan(planned, workers, as_json=as_json)
+        return
+    _print_result(watched(lambda run: run_plan(planned, run), settings), as_json=as_json)
+
+
+def _print_result(study: Study, *, as_json: bool) -> None:
+    from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
+    from skexplore.display import print_table
+    from skexplore.effects import effects, effects_table, findings, records_of, statements
+
+    confirms = is_confirmation(study)
+    if as_json:
+        more = {"finalists": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
+        print(json.dumps(findings(study) | (more if confirms else {})))
+        return
+    found = effects(study)
+    table = records_of(confirmation_table(study) if confirms else effects_table(study, found))
+    rows = [_finalist_row(row) if confirms else _variant_row(row) for row in table]
+    print_table(
+        rows, right=("n", "mean, %", "sd", "search, %", "val, %", "test, %"), title=f"Study {study.spec.name}"
+    )
+    for sentence in finalists_words(study) if confirms else statements(study, found):
+        print(sentence)
+    print(f"\nNext:\n  skexplore report {study.spec.name}")
+
+
+def _variant_row(row: dict[str, Any]) -> dict[str, str]:
+    same = f"same network as {row['same_as']}" if row["same_as"] else ""
+    return {
+        "variant": row["variant"],
+        "n": str(row["n"]),
+        "mean, %": _percent(row["mean"]),
+        "sd": _percent(row["sd"]),
+        "95 %": "" if row["low"] is None else f"{_percent(row['low'])} to {_percent(row['high'])}",
+        "GFLOPs": f"{row['ref_macs'] / 1e9:.3f}",
+        "against the baseline": same or (row["status"] if row["status"] != "complete" else row["verdict"]),
+    }
+
+
+def _finalist_row(row: dict[str, Any]) -> dict[str, str]:
+    low, high = row["test_low"], row["test_high"]
+    return {
+        "block": row["variant"],
+        "role": row["role"],
+        "n": str(row["n"]),
+        "search, %": _percent(row["searched_error"]),
+        "val, %": _percent(row["val_mean"]),
+        "test, %": _percent(row["test_mean"]),
+        "95 %": "" if low is None else f"{_percent(low)} to {_percent(high)}",
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.2f}"
+
+
+def _print_plan(planned: Plan, workers: int | None, *, as_json: bool) -> None:
+    from skexplore.display import error_console, print_table
+    from skexplore.estimate import estimate
+
+    spec, design = planned.spec, planned.spec.ablation
+    assert design is not None
+    with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
+        found = estimate(planned, workers)
+    rows = [
+        {
+            "variant": variant.name,
+            "network": variant.network,
+            "in the paper": variant.printed.system if variant.printed else "",
+        }
+        for variant in design.variants
+    ]
+    if as_json:
+        print(json.dumps({"study": spec.name, "seeds": design.seeds, "variants": rows} | asdict(found)))
+        return
+    print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
+    print(
+        f"{len(rows)} variants x {design.seeds} seeds, {found.anchors} of {len(planned.beside)} trainings to go\n"
+        f"{spec.recipe.epochs} epochs of {spec.split.train_images:,} images in {spec.backbone}\n"
+        f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
+        f"about {said_time(found.seconds)}"
+    )

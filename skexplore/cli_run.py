@@ -1,0 +1,88 @@
+"""What the commands that train have in common: how a run is set up, watched and interrupted."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from skexplore.launch import Run
+
+T = TypeVar("T")
+KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
+
+DatasetOption = Annotated[str | None, typer.Option(help="cifar10 or cifar100.  [default: cifar10]")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes.  [default: one per GPU, else one single-threaded per core]")
+]
+TimeOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="End after so long (90s, 10m, 1h30m); repeat to go on.")
+]
+DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
+
+
+def run_settings(
+    workers: int | None, time_limit: str | None, storage: str | None, data_dir: Path | None
+) -> dict[str, object]:
+    """Return the options as arguments of ``launch.Run``; raises ``UserError`` for a time that is none."""
+    from skexplore.request import seconds_of
+
+    return {
+        "workers": workers,
+        "time_limit": None if time_limit is None else seconds_of(time_limit),
+        "storage": storage,
+        "data_dir": data_dir,
+    }
+
+
+def watched(work: Callable[[Run], T], settings: dict[str, object]) -> T:
+    """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
+    from skexplore.display import Reporter, counted_interrupts, error_console
+    from skexplore.launch import Run
+
+    console = error_console()
+    with (
+        interruptible(console.print, KEPT),
+        counted_interrupts() as interrupts,
+        Reporter(console) as on_progress,
+    ):
+        return work(
+            Run(command=typed_command(), on_progress=on_progress, interrupts=interrupts, **settings)  # type: ignore[arg-type]
+        )
+    raise AssertionError  # the context managers let nothing pass
+
+
+@contextmanager
+def interruptible(say: Callable[[str], object], message: str) -> Iterator[None]:
+    """Say ``message`` and exit 130 when the user interrupts."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(message)
+        raise typer.Exit(130) from None
+
+
+def typed_command() -> str:
+    """Return the command as typed, without a password that a storage URL may hold."""
+    from skexplore.database import hide_password
+
+    words = list(sys.argv[1:])
+    for number, word in enumerate(words):
+        if number and words[number - 1] == "--storage":
+            words[number] = hide_password(word)
+        elif word.startswith("--storage="):
+            words[number] = f"--storage={hide_password(word.removeprefix('--storage='))}"
+    return shlex.join(["skexplore", *words])
+
+
+def said_time(seconds: float) -> str:
+    """Return a time in the unit that reads best."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

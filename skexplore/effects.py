@@ -1,0 +1,283 @@
+"""From the records of an ablation to its tables: what each variant reached, and which differences stand."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from skexplore.backbone import get_backbone
+from skexplore.block import parse_blocks
+from skexplore.design import Design, Variant
+from skexplore.inference import Difference, Layout, Order, Summary, VariantStats, describe, order, summarise
+from skexplore.record import Record, Study, cells
+from skexplore.stats import kendall
+from skexplore.whole import whole_cost, whole_net_id
+
+COLUMNS = (
+    "variant", "network", "role", "factor", "level", "same_as", "status", "n", "mean", "sd", "low", "high",
+    "difference", "difference_low", "difference_high", "p", "n_needed", "verdict", "per_gflop",
+    "ref_params", "ref_macs", "proxy_params", "proxy_macs",
+    "printed_row", "printed_error_pct", "printed_params_m", "printed_gflops",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """The statistics of an ablation. order: between our means and the paper's errors, None without a table."""
+
+    summary: Summary
+    order: Order | None
+
+
+def design_of(study: Study) -> Design:
+    """Return the design of an ablation; ``study`` must be one."""
+    design = study.spec.ablation
+    assert design is not None
+    return design
+
+
+def layout(study: Study, *, error: str = "val_error") -> Layout:
+    """Return variants x seeds of ``val_error`` or ``test_error``, None where there is no complete training.
+
+    Of variants that are one network in this proxy the first stands for all: they are no independent evidence.
+    """
+    design, found = design_of(study), cells(study.spec, study.records)
+    seeds = range(study.spec.seed, study.spec.seed + design.seeds)
+    names = [name for name, same in same_networks(study).items() if not same]
+    rows = [[_error(found.get((name, seed)), error) for seed in seeds] for name in names]
+    baseline = same_networks(study)[design.baseline] or design.baseline
+    return Layout(names=tuple(names), seeds=tuple(seeds), errors=tuple(map(tuple, rows)), baseline=baseline)
+
+
+def _error(record: Record | None, name: str) -> float | None:
+    if record is None or record.status != "complete":
+        return None
+    value: float | None = getattr(record, name)
+    return value
+
+
+def same_networks(study: Study) -> dict[str, str]:
+    """Return for each variant the first one that is the same network in this proxy, empty for that one itself."""
+    first: dict[str, str] = {}
+    found = {}
+    for variant in design_of(study).variants:
+        body = study.spec.body_of(variant.setting)
+        own = whole_net_id(parse_blocks(variant.block), body, variant.setting)
+        known = first.setdefault(own, variant.name)
+        found[variant.name] = "" if known == variant.name else known
+    return found
+
+
+def effects(study: Study) -> Effects:
+    """Return the statistics of an ablation's validation errors."""
+    own = layout(study)
+    printed = {
+        variant.name: variant.printed.error_pct
+        for variant in design_of(study).variants
+        if variant.printed is not None and variant.printed.error_pct is not None
+    }
+    return Effects(summary=summarise(own), order=order(own, printed))
+
+
+def effects_table(study: Study, found: Effects) -> pd.DataFrame:
+    """Return one row for each variant, in the order of the design, with ``COLUMNS``; errors are fractions.
+
+    per_gflop: the difference in points of error for each 10^9 multiply-adds that the variant has more than the baseline
+    at the reference.
+    """
+    same, design = same_networks(study), design_of(study)
+    means = {each.name: each for each in found.summary.variants}
+    differences = {each.name: each for each in found.summary.differences}
+    base = next(variant for variant in design.variants if variant.name == design.baseline)
+    base_macs = whole_cost(parse_blocks(base.block), get_backbone(base.reference), base.setting).macs
+    rows = []
+    for variant in design.variants:
+        name = same[variant.name] or variant.name
+        row = _of_variant(study, variant) | {"same_as": same[variant.name]}
+        row |= _of_means(means.get(name)) | _of_difference(
+            differences.get(name), found.summary.n, design.baseline
+        )
+        more = (row["ref_macs"] - base_macs) / 1e9
+        if row["difference"] is not None and more:
+            row["per_gflop"] = 100 * row["difference"] / more
+        rows.append({column: row.get(column) for column in COLUMNS})
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_needed": "Int64"})
+
+
+def _of_variant(study: Study, variant: Variant) -> dict[str, Any]:
+    spec, blocks = study.spec, parse_blocks(variant.block)
+    there = whole_cost(blocks, get_backbone(variant.reference), variant.setting)
+    here = whole_cost(blocks, spec.body_of(variant.setting), variant.setting)
+    printed = variant.printed
+    return {
+        "variant": variant.name,
+        "network": variant.network,
+        "role": variant.role,
+        "factor": variant.factor,
+        "level": variant.level,
+        "status": _status(study, variant.name),
+        "per_gflop": None,
+        "ref_params": there.params,
+        "ref_macs": there.macs,
+        "proxy_params": here.params,
+        "proxy_macs": here.macs,
+        "printed_row": printed.system if printed else "",
+        "printed_error_pct": printed.error_pct if printed else None,
+        "printed_params_m": printed.params_m if printed else None,
+        "printed_gflops": printed.gflops if printed else None,
+    }
+
+
+def _status(study: Study, name: str) -> str:
+    """Return ``complete``, or how many seeds ended otherwise."""
+    found = cells(study.spec, study.records)
+    seeds = design_of(study).seeds
+    of_name = [found[key].status if key in found else "missing" for key in _keys(study, name)]
+    counts = Counter(of_name)
+    if counts["complete"] == seeds:
+        return "complete"
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _keys(study: Study, name: str) -> list[tuple[str, int]]:
+    seeds = range(study.spec.seed, study.spec.seed + design_of(study).seeds)
+    return [(name, seed) for seed in seeds]
+
+
+def _of_means(stats: VariantStats | None) -> dict[str, Any]:
+    if stats is None:
+        return {"n": 0, "mean": None, "sd": None, "low": None, "high": None}
+    return {"n": stats.n, "mean": stats.mean, "sd": stats.sd, "low": stats.low, "high": stats.high}
+
+
+def _of_difference(found: Difference | None, n: int, baseline: str) -> dict[str, Any]:
+    if found is None:
+        return {"difference": None, "verdict": ""}
+    return {
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p": found.p,
+        "n_needed": found.n_needed,
+        "verdict": describe(found, n, baseline),
+    }
+
+
+def course_table(study: Study) -> pd.DataFrame:
+    """Return, epoch by epoch, how far the order of the variants is the last epoch's.
+
+    Columns: epoch, images, tau (Kendall's tau-b between the mean errors then and at the end), swapped (pairs of
+    variants in the other order), pairs, best (the variant of lowest mean). Complete seeds alone.
+    """
+    own, found = layout(study), cells(study.spec, study.records)
+    seeds = [s for i, s in enumerate(own.seeds) if all(row[i] is not None for row in own.errors)]
+    rows: list[dict[str, Any]] = []
+    if not seeds or len(own.names) < 2:
+        return pd.DataFrame(rows, columns=["epoch", "images", "tau", "swapped", "pairs", "best"])
+    curves = {
+        name: [math.fsum(e) / len(seeds) for e in zip(*(_curve(found[name, s]) for s in seeds), strict=True)]
+        for name in own.names
+    }
+    last = [curves[name][-1] for name in own.names]
+    for epoch in range(1, study.spec.recipe.epochs + 1):
+        now = [curves[name][epoch - 1] for name in own.names]
+        swapped, pairs = _swapped(now, last)
+        rows.append(
+            {
+                "epoch": epoch,
+                "images": epoch * study.spec.split.train_images,
+                "tau": kendall(now, last),
+                "swapped": swapped,
+                "pairs": pairs,
+                "best": own.names[now.index(min(now))],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _curve(record: Record) -> list[float]:
+    return [epoch.val_error for epoch in record.curve]
+
+
+def _swapped(now: Sequence[float], last: Sequence[float]) -> tuple[int, int]:
+    """Return how many pairs stand in the other order than at the end, and how many pairs the end tells apart."""
+    pairs = [(a, b) for a in range(len(last)) for b in range(a) if last[a] != last[b]]
+    return sum((now[a] - now[b]) * (last[a] - last[b]) < 0 for a, b in pairs), len(pairs)
+
+
+def statements(study: Study, found: Effects) -> list[str]:
+    """Return, in sentences, what the records allow to be said and what not."""
+    summary, design = found.summary, design_of(study)
+    said = list(summary.left_out)
+    if summary.n < 2:
+        return [*said, "One seed: numbers, no claims. Give --seeds 3 or more."]
+    clear = [each for each in summary.differences if each.distinguishable]
+    said.append(
+        f"{len(clear)} of {len(summary.differences)} variants are told from {design.baseline} at n = {summary.n} "
+        "(Dunnett's test, 95 % for all together)."
+    )
+    if summary.seed_correlation is not None and summary.pairing is not None:
+        effect = (
+            "helped" if summary.pairing > 1.05 else "hurt" if summary.pairing < 0.95 else "made no difference"
+        )
+        said.append(
+            f"Seeds have a correlation of {summary.seed_correlation:.2f} across variants: giving all variants the same "
+            f"seeds {effect} (an unpaired difference would have {summary.pairing:.2f} times the standard error)."
+        )
+    if found.order is not None:
+        said.append(_order_words(found.order, design))
+    return said
+
+
+def _order_words(found: Order, design: Design) -> str:
+    interval = "" if found.low is None else f" (95 % {found.low:.2f} to {found.high:.2f})"
+    ties = f", {found.ties_published} tied in print" if found.ties_published else ""
+    undecided = f"; {found.undecided} of {found.pairs} pairs are not decided here" if found.undecided else ""
+    tau = f"{found.tau:.2f}{interval}{ties}{undecided}"
+    return f"Kendall's tau between our order and that of Table {design.table}: {tau}."
+
+
+def findings(study: Study) -> dict[str, Any]:
+    """Return what an ablation found, as plain data: the content of ``findings.json``."""
+    found, spec = effects(study), study.spec
+    table = effects_table(study, found)
+    course = course_table(study)
+    return {
+        "study": spec.name,
+        "state": study.state,
+        "description": design_of(study).description,
+        "kinds": list(design_of(study).kinds),
+        "baseline": design_of(study).baseline,
+        "seeds": design_of(study).seeds,
+        "first_seed": spec.seed,
+        "table": design_of(study).table,
+        "variants": records_of(table),
+        "statistics": {
+            name: value
+            for name, value in asdict(found.summary).items()
+            if name not in ("variants", "differences")
+        },
+        "order": asdict(found.order) if found.order else None,
+        "course": records_of(course),
+        "statements": statements(study, found),
+        "images": sum(record.images for record in study.records),
+        "seconds": sum(record.seconds for record in study.records),
+        "environment": study.environment,
+        "command": study.command,
+    }
+
+
+def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows as plain data, None where a value is missing."""
+    return [
+        {
+            str(name): None if pd.isna(value) else value.item() if hasattr(value, "item") else value
+            for name, value in row.items()
+        }
+        for row in table.to_dict("records")
+    ]
