@@ -40,6 +40,13 @@ class AblationRequest:
 def plan_ablation(request: AblationRequest) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     definition = load_definition(request.source)
+    own = [row.name for row in definition.rows if row.backbone]
+    own += ["the factor backbone"] if "backbone" in definition.one_at_a_time else []
+    if request.backbone is not None and own:
+        raise UserError(
+            f"--backbone {request.backbone}: {', '.join(own)} of {definition.name} would keep a backbone of another "
+            "scale; write a study file with backbones that belong together"
+        )
     profile = _scale(definition, request)
     design = expand(definition, _baseline(definition))
     if request.seeds is not None:

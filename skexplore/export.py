@@ -46,6 +46,10 @@ def chosen(study: Study, which: str) -> list[Record]:
     ``best`` and ``front`` are complete and within the budget; a trial by number may also be stopped or over
     the budget. Raises ``UserError`` that says which are allowed.
     """
+    if study.spec.ablation is not None:
+        other = study.spec.ablation.of
+        where = f"`skexplore export {other}`" if other else "the study of a search"
+        raise UserError(f"study {study.spec.name} compares variants and has no trials; export from {where}")
     if which in ("best", "front"):
         best = study.best()
         if best is None:

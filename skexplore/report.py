@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from markupsafe import Markup, escape
-
-from skexplore import analysis, figure_files
+from skexplore import analysis
+from skexplore.ablation_report import write_ablation_report
 from skexplore.checklist import checklist
 from skexplore.comparable import compare_specs
 from skexplore.errors import UserError
@@ -24,10 +20,9 @@ from skexplore.importance import Importances, importances
 from skexplore.page import CURVES, compact, figures_json, packed, page_data, rows_of
 from skexplore.published import TABLES
 from skexplore.record import Study
-from skexplore.render import Environment, environment, template_source
+from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
-STATUS_WORDS = {"over_budget": "over budget"}
 
 
 def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[Path]:
@@ -35,9 +30,14 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
 
     ``index.html`` (self-contained), ``report.md``, ``trials.csv``, ``pareto.csv``, ``placement.csv`` and
     ``findings.json``. Numbers in the data files are not rounded; errors are fractions there and % on the
-    page. beside: studies whose fronts and incumbents are drawn with it. The same studies give the same bytes.
+    page. beside: studies whose fronts and incumbents are drawn with it. The same studies give the same bytes. An
+    ablation has files of its own, see ``write_ablation_report``.
     Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
+    if beside and any(each.spec.ablation is not None for each in (study, *beside)):
+        raise UserError("an ablation is reported by itself; skexplore compare lays searches over each other")
+    if study.spec.ablation is not None:
+        return write_ablation_report(study, out)
     names = Counter(other.spec.name for other in beside)
     if twice := [name for name, count in names.items() if count > 1]:
         raise UserError(f"{', '.join(twice)}: given twice; give each study once")
@@ -46,12 +46,14 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     found = _findings(study, beside, others, weights)
     content = _content(study, found, beside, weights)
     texts = {
-        "trials.csv": _csv(analysis.trials_table(study)),
-        "pareto.csv": _csv(analysis.pareto_table(study)),
-        "placement.csv": _csv(analysis.placement_table(study)),
-        "findings.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": _markdown().get_template("report.md.j2").render(content),
-        "index.html": _page().get_template("report.html.j2").render(content),  # last: it links the others
+        "trials.csv": csv_text(analysis.trials_table(study)),
+        "pareto.csv": csv_text(analysis.pareto_table(study)),
+        "placement.csv": csv_text(analysis.placement_table(study)),
+        "findings.json": json_text(found),
+        "report.md": markdown_environment().get_template("report.md.j2").render(content),
+        "index.html": page_environment()
+        .get_template("report.html.j2")
+        .render(content),  # last: it links the others
     }
     for name, text in texts.items():
         write_atomic(out / name, text)
@@ -113,70 +115,3 @@ def _content(
             "figures": packed(compact(figures_json(study, weights, beside))),
         },
     }
-
-
-def _csv(table: pd.DataFrame) -> str:
-    return str(table.to_csv(index=False, lineterminator="\n"))
-
-
-def _number(pattern: str, unit: float = 1.0) -> Callable[[float | None], str]:
-    def show(value: float | None) -> str:
-        return "–" if value is None else format(value / unit, pattern).replace("-", "−")
-
-    return show
-
-
-def _duration(seconds: float) -> str:
-    """Return seconds, minutes or hours, whichever reads best."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-FILTERS: dict[str, Callable[..., Any]] = {
-    "pct": _number(".2f", 0.01),
-    "share": _number(".0f", 0.01),
-    "giga": _number(".3f", 1e9),
-    "mega": _number(".2f", 1e6),
-    "kilo": _number(".1f", 1e3),
-    "plain2": _number(".2f"),
-    "signed": _number("+.1f"),
-    "whole": _number(",.0f"),
-    "duration": _duration,
-    "status": lambda status: STATUS_WORDS.get(status, status),
-    "breakable": lambda block: Markup(str(escape(block)).replace(";", ";<wbr>")),
-}
-
-
-def _page() -> Environment:
-    env = environment()
-    env.filters |= FILTERS
-    env.globals["plotly_js"] = packed(figure_files.plotly_js())
-    env.globals["source"] = lambda name: Markup(template_source(name))
-    return env
-
-
-def _markdown() -> Environment:
-    env = environment(finalize=_md_text)  # HTML's escapes are not Markdown's
-    env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
-    return env
-
-
-def _md_text(value: Any) -> Any:
-    """Return text on one line in which no character is markup of Markdown or HTML."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    line = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", " ".join(value.split()))
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _md_code(value: str) -> Markup:
-    """Return a code span for a table cell."""
-    line = " ".join(str(value).split()).replace("|", "\\|").replace("`", "'")
-    return Markup(f"`{line}`")  # not HTML: the mark says that Markdown's escapes are done
-
-
-def _md_fenced(value: str) -> Markup:
-    """Return a fenced block that ``value`` cannot close."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", value)), default=0))
-    return Markup(f"{fence}text\n{value}\n{fence}")

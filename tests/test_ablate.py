@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,43 @@ def test_a_training_that_fails_twice_leaves_its_reason(instant):
     assert found["SK", 0].status == "complete"
 
 
+def test_the_best_of_a_search_can_be_a_baseline(instant, run):
+    best = run().best()
+    text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
+    design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
+    assert design.variants[0].block == best.block
+    assert design.baseline == "baseline best:s"
+    with pytest.raises(UserError, match="no study at studies/other"):
+        plan_ablation(AblationRequest(source=write(text.replace("best:s", "best:other"))))
+
+
+def test_an_ablation_has_no_trials_to_export(instant, command):
+    instant(write(ROWS, "rows.yaml"))
+    code, _, err = command("export", "rows")
+    assert (code, "compares variants and has no trials" in err) == (2, True), err
+
+
+def test_status_counts_the_cells_of_the_design(instant, command):
+    with pytest.raises(KeyboardInterrupt):
+        instant(write(SMALL), interrupts=pressed_after(9))
+    _, out, _ = command("status", "small", "--json")
+    begun = json.loads(out)
+    assert (begun["state"], begun["target"]) == ("interrupted", 14)
+    assert 0 < begun["trained"] < 14
+    instant("small.yaml")
+    _, out, _ = command("status", "small", "--json")
+    done = json.loads(out)
+    assert (done["state"], done["trained"], done["failed"], done["running"]) == ("finished", 14, 0, 0)
+
+
+def test_every_shipped_study_is_in_the_wheel():
+    root = Path(__file__).parent.parent
+    told = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    files = {str(path.relative_to(root)) for path in root.glob("studies/*.yaml")}
+    assert {f for f in told["force-include"] if f.startswith("studies/")} == files
+    assert all(told["force-include"][name] == f"skexplore/{name}" for name in files)
+
+
 # -- wrong input
 
 
@@ -302,6 +340,10 @@ def test_taking_away_what_is_not_there_is_refused(command, tiny):
         (("table7", "--seeds", "0"), "--seeds 0: must be between 1 and 1000"),
         (("table7", "--profile", "fast"), "unknown profile 'fast'"),
         (("sk-parts", "--backbone", "7x4d-1111"), "variant min_dim 16: floor L16 cannot be built"),
+        (
+            ("table3", "--backbone", "8x4d-1111-s2"),
+            "--backbone 8x4d-1111-s2: wider, deeper, more cardinality",
+        ),
         (("table7", "--reuse", "nothing"), "no study at studies/nothing"),
         (("table7", "--study", "a/b"), "study name 'a/b'"),
     ],

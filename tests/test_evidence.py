@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from skexplore.block import parse_block
+from skexplore.backbone import get_backbone
+from skexplore.block import parse_block, parse_blocks
 from skexplore.cost import arch_id, cost, net_id
-from skexplore.record import trained
+from skexplore.record import cells, trained
 from skexplore.report import write_report
 from skexplore.space import Space
 from skexplore.store import load_study
+from skexplore.whole import whole_cost
 
 ROOT = Path(__file__).parent.parent
-ARCHIVES = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))
+FOLDERS = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))
+ABLATIONS = [path for path in FOLDERS if load_study(str(path)).spec.ablation is not None]
+ARCHIVES = [path for path in FOLDERS if path not in ABLATIONS]
 DATA = ("trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md")
 
 
@@ -67,3 +72,41 @@ def test_the_readmes_figures_are_in_the_report():
         block, error, gflops, params, _ = (cell.strip() for cell in row.split("|")[1:6])
         figures = [block.removeprefix("anchor "), error.removesuffix(" %"), gflops, params.removesuffix(" M")]
         assert any(all(figure in line for figure in figures) for line in report.splitlines()), row
+
+
+@pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
+def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
+    study = load_study(str(folder))
+    design, found = study.spec.ablation, cells(study.spec, study.records)
+    assert len(found) == design.trainings
+    assert len(study.records) == len({record.key for record in study.records})
+    for variant in design.variants:
+        blocks, setting = parse_blocks(variant.block), variant.setting
+        there = whole_cost(blocks, get_backbone(variant.reference), setting)
+        here = whole_cost(blocks, study.spec.body_of(setting), setting)
+        for seed in range(study.spec.seed, study.spec.seed + design.seeds):
+            record = found[variant.name, seed]
+            assert (record.ref_macs, record.ref_params) == (there.macs, there.params)
+            assert (record.proxy_macs, record.proxy_params) == (here.macs, here.params)
+            assert record.status == "complete"
+            assert record.val_error == record.curve[-1].val_error
+            assert len(record.curve) == study.spec.recipe.epochs
+            assert (record.test_error is not None) == design.test
+
+
+@pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
+def test_the_committed_report_of_an_ablation_is_what_the_records_give(folder, tmp_path):
+    written = write_report(load_study(str(folder)), tmp_path / "report")
+    for path in written:
+        if path.suffix != ".html":
+            assert path.read_bytes() == (ROOT / "reports" / folder.name / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
+def test_what_an_ablations_readme_quotes_is_in_its_report(folder):
+    """Every percentage and tau of the README in its folder stands in report.md or effects.csv."""
+    readme = (folder / "README.md").read_text()
+    report = (ROOT / "reports" / folder.name / "report.md").read_text().replace("−", "-")
+    numbers = re.findall(r"-?\d+\.\d\d(?= (?:%|points))", readme.replace("−", "-"))
+    assert numbers
+    assert not [number for number in numbers if number.lstrip("-") not in report]

@@ -1,0 +1,277 @@
+"""The report of an ablation: one HTML page that needs no network, Markdown, CSV tables and findings as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from skexplore import figure_files, figures_ablation
+from skexplore.block import parse_blocks
+from skexplore.design import Design
+from skexplore.effects import (
+    Effects,
+    course_table,
+    design_of,
+    effects,
+    effects_table,
+    findings,
+    layout,
+    records_of,
+    same_networks,
+)
+from skexplore.files import write_atomic
+from skexplore.inference import DRAWS, MOST_SEEDS, POWER
+from skexplore.page import compact, packed
+from skexplore.published import MATCH_PCT
+from skexplore.record import Study, cells
+from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
+from skexplore.whole import whole_net_id
+
+TRAINING_COLUMNS = (
+    "variant", "seed", "status", "val_error", "test_error", "epochs", "images", "seconds", "key", "replay_of", "reason",
+)  # fmt: skip
+MANY_SEEDS = 12  # more do not fit beside each other on a page
+PICTURE_WIDTH = 860  # pixels; the width of a README's column
+TOP_AND_FOOT, ROW = 8.5, 2.1  # height of a plot with a row for each variant, in rem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What figures and templates show of a study.
+
+    table: the variants in the order of the page. own: those of them that are networks of their own. baseline: the
+    variant whose network the baseline is. n: seeds that all rests on.
+    """
+
+    study: Study
+    found: Effects
+    table: pd.DataFrame
+    own: pd.DataFrame
+    baseline: str
+    n: int
+
+
+def write_ablation_report(study: Study, out: Path) -> list[Path]:
+    """Write the report of an ablation into the folder ``out`` and return the paths written.
+
+    ``effects.csv``, ``trainings.csv``, ``course.csv``, ``findings.json``, ``report.md`` and ``index.html``
+    (self-contained). Numbers in the data files are not rounded; errors are fractions there and % on the page. The same
+    study gives the same bytes. Raises ``OSError`` if the folder cannot be written.
+    """
+    shown = _shown(study)
+    content = _content(shown)
+    texts = {
+        "effects.csv": csv_text(effects_table(study, shown.found)),
+        "trainings.csv": csv_text(trainings_table(study)),
+        "course.csv": csv_text(course_table(study)),
+        "findings.json": json_text(content["f"]),
+        "report.md": markdown_environment().get_template("ablation.md.j2").render(content),
+        "index.html": page_environment()
+        .get_template("ablation.html.j2")
+        .render(content),  # it links the others
+    }
+    for name, text in texts.items():
+        write_atomic(out / name, text)
+    return [out / name for name in texts]
+
+
+def picture(study: Study, kind: str) -> bytes:
+    """Return the means of an ablation with their intervals as a picture for READMEs; kind: ``svg`` or ``png``.
+
+    Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
+    """
+    shown = _shown(study)
+    height = round(16 * (TOP_AND_FOOT + ROW * len(shown.own)))
+    return figure_files.to_picture(_means_figure(shown), kind, width=PICTURE_WIDTH, height=height)
+
+
+def trainings_table(study: Study) -> pd.DataFrame:
+    """Return one row for each training, with ``TRAINING_COLUMNS``; errors are fractions.
+
+    variant: the first of those that are this network; empty if the design has none any more.
+    """
+    names = _names(study)
+    rows = [
+        {name: getattr(record, name, None) for name in TRAINING_COLUMNS}
+        | {"variant": names.get(record.net_id, "")}
+        for record in study.records
+    ]
+    return pd.DataFrame(rows, columns=list(TRAINING_COLUMNS))
+
+
+def _names(study: Study) -> dict[str, str]:
+    """Return the first variant of each network by its identity."""
+    found: dict[str, str] = {}
+    for variant in design_of(study).variants:
+        body = study.spec.body_of(variant.setting)
+        found.setdefault(whole_net_id(parse_blocks(variant.block), body, variant.setting), variant.name)
+    return found
+
+
+def _shown(study: Study) -> _Shown:
+    found, design = effects(study), design_of(study)
+    told = {each.name: each.distinguishable for each in found.summary.differences}
+    table = effects_table(study, found)
+    table["told"] = [
+        told.get(same or name) for name, same in zip(table["variant"], table["same_as"], strict=True)
+    ]
+    table = table.set_index("variant", drop=False).loc[_order(design)].reset_index(drop=True)
+    return _Shown(
+        study=study,
+        found=found,
+        table=table,
+        own=table[table["same_as"] == ""],
+        baseline=same_networks(study)[design.baseline] or design.baseline,
+        n=found.summary.n,
+    )
+
+
+def _order(design: Design) -> list[str]:
+    """Return the variants in the paper's order where they are rows of a table, and as they are designed else."""
+    if design.kinds != ("rows",):
+        return [variant.name for variant in design.variants]
+    rows = sorted(design.variants, key=lambda v: (v.printed is None, v.printed.row if v.printed else 0))
+    return [variant.name for variant in rows]
+
+
+def _seeds_table(shown: _Shown) -> pd.DataFrame:
+    """Return one row for each variant of its own and seed: status, error, and whether the seed counts in the means."""
+    study = shown.study
+    own, found = layout(study), cells(study.spec, study.records)
+    rows = [
+        {"variant": name, "seed": seed, "val_error": error, "counted": seed in shown.found.summary.blocks}
+        | {"status": found[name, seed].status if (name, seed) in found else "missing"}
+        for name, errors in zip(own.names, own.errors, strict=True)
+        for seed, error in zip(own.seeds, errors, strict=True)
+    ]
+    columns = ["variant", "seed", "status", "val_error", "counted"]
+    return pd.DataFrame(rows, columns=columns).astype({"val_error": float, "counted": bool})
+
+
+def _curves_table(shown: _Shown) -> pd.DataFrame:
+    """Return the mean validation error of each variant after each epoch, over the complete seeds."""
+    study = shown.study
+    found, blocks = cells(study.spec, study.records), shown.found.summary.blocks
+    rows = [
+        {"variant": name, "epoch": epoch.epoch, "val_error": epoch.val_error}
+        for name in shown.own["variant"]
+        for seed in blocks
+        if (name, seed) in found and found[name, seed].status == "complete"
+        for epoch in found[name, seed].curve
+    ]
+    table = pd.DataFrame(rows, columns=["variant", "epoch", "val_error"])
+    means = table.groupby(["variant", "epoch"], sort=False)["val_error"].mean()
+    return means.reset_index()
+
+
+def _means_figure(shown: _Shown) -> Any:
+    return figures_ablation.means_figure(shown.own, _seeds_table(shown), baseline=shown.baseline, n=shown.n)
+
+
+def _protocol(design: Design) -> str:
+    """Return under which protocol the printed errors stand: never that of this study."""
+    return "CIFAR, other recipe" if design.column.startswith("cifar") else "ImageNet, other protocol"
+
+
+def _figures(shown: _Shown) -> dict[str, str]:
+    """Return the figures of the page as JSON text by the id of their element: those that have something to show."""
+    own, drawn = shown.own, {}
+    measured, printed = own["mean"].notna(), own["printed_error_pct"].notna()
+    if measured.any():
+        drawn["means"] = _means_figure(shown)
+        drawn["cost"] = figures_ablation.cost_figure(shown.table, baseline=shown.baseline, n=shown.n)
+    if own["difference"].notna().any():
+        drawn["differences"] = figures_ablation.differences_figure(own, baseline=shown.baseline, n=shown.n)
+    if (measured & printed).sum() > 1:
+        there = _protocol(design_of(shown.study))
+        drawn["order"] = figures_ablation.order_figure(own, there=there)
+    if shown.study.spec.recipe.epochs > 1 and not course_table(shown.study).empty:
+        drawn["curves"] = figures_ablation.mean_curves_figure(
+            _curves_table(shown), baseline=shown.baseline, n=shown.n
+        )
+    return {name: str(figure.to_json()) for name, figure in drawn.items()}
+
+
+def _content(shown: _Shown) -> dict[str, Any]:
+    """Return everything the templates name."""
+    study, design = shown.study, design_of(shown.study)
+    own = layout(study)
+    figures = _figures(shown)
+    rows = _rows(shown)
+    return {
+        "f": findings(study),
+        "spec": study.spec,
+        "design": design,
+        "rows": rows,
+        "n": shown.n,
+        "told": sum(row["told"] is True and not row["same_as"] for row in rows),
+        "compared": len(shown.found.summary.differences),
+        "done": sum(error is not None for errors in own.errors for error in errors),
+        "trainings": len(own.names) * len(own.seeds),
+        "seed_words": _range(own.seeds),
+        "counted_words": _range(shown.found.summary.blocks),
+        "seeds": own.seeds,
+        "singles": _singles(shown) if len(own.seeds) <= MANY_SEEDS else {},
+        "lost": [r for r in records_of(trainings_table(study)) if r["status"] in ("failed", "diverged")],
+        "protocol": _protocol(design),
+        "has_printed": any(row["printed_row"] for row in rows),
+        "course": _course_words(course_table(study)),
+        "power": POWER,
+        "draws": DRAWS,
+        "most_seeds": MOST_SEEDS,
+        "figures": list(figures),
+        "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
+        "data": {"figures": packed(compact(figures))},
+    }
+
+
+def _rows(shown: _Shown) -> list[dict[str, Any]]:
+    """Return the variants as the page shows them.
+
+    Points for each GFLOP stand there only where the difference does, and where the costs differ beyond what counts as
+    matched: a share of hardly any GFLOPs would be an enormous number.
+    """
+    rows = records_of(shown.table)
+    base = next(row["ref_macs"] for row in rows if row["variant"] == shown.baseline)
+    for row in rows:
+        matched = abs(row["ref_macs"] / base - 1) <= MATCH_PCT / 100
+        row["per_gflop"] = row["per_gflop"] if row["told"] and not matched else None
+    return rows
+
+
+def _singles(shown: _Shown) -> dict[str, list[dict[str, Any]]]:
+    """Return for each variant of its own what became of it under each seed."""
+    rows = records_of(_seeds_table(shown))
+    return {name: [row for row in rows if row["variant"] == name] for name in shown.own["variant"]}
+
+
+def _range(seeds: tuple[int, ...]) -> str:
+    """Return whole numbers as words, those in a row by their ends."""
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return " and ".join(filter(None, [", ".join(map(str, seeds[:-1])), str(seeds[-1])])) if seeds else "none"
+
+
+def _course_words(course: pd.DataFrame) -> str:
+    """Return from which epoch on the best variant is that of the end, and the order of all; empty without a course."""
+    if len(course) < 2:
+        return ""
+    last = course.iloc[-1]
+    best = _held_from(course, course["best"] == last["best"])
+    order = _held_from(course, course["swapped"] == 0)
+    return (
+        f"The variant of lowest error at the end, {last['best']}, is the lowest {best}; the order of all variants "
+        f"is that of the end {order}."
+    )
+
+
+def _held_from(course: pd.DataFrame, held: pd.Series) -> str:
+    """Return the first epoch from which on ``held`` is true until the end, in words."""
+    first = course[~held]["epoch"].max() + 1 if not held.all() else course["epoch"].iloc[0]
+    row = course[course["epoch"] == first].iloc[0]
+    if row["epoch"] == len(course):
+        return "after the last epoch alone"
+    return f"from epoch {row['epoch']} of {len(course)} on ({row['images']:,} images)"
