@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore import figure_files, figures_ablation
+from skexplore import figure_files, figures_ablation, figures_finalists
 from skexplore.block import parse_blocks
+from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
 from skexplore.design import Design
 from skexplore.effects import (
     Effects,
@@ -58,8 +59,9 @@ def write_ablation_report(study: Study, out: Path) -> list[Path]:
     """Write the report of an ablation into the folder ``out`` and return the paths written.
 
     ``effects.csv``, ``trainings.csv``, ``course.csv``, ``findings.json``, ``report.md`` and ``index.html``
-    (self-contained). Numbers in the data files are not rounded; errors are fractions there and % on the page. The same
-    study gives the same bytes. Raises ``OSError`` if the folder cannot be written.
+    (self-contained), of a confirmation ``finalists.csv`` too. Numbers in the data files are not rounded; errors are
+    fractions there and % on the page. The same study gives the same bytes. Raises ``OSError`` if the folder cannot be
+    written.
     """
     shown = _shown(study)
     content = _content(shown)
@@ -73,6 +75,8 @@ def write_ablation_report(study: Study, out: Path) -> list[Path]:
         .get_template("ablation.html.j2")
         .render(content),  # it links the others
     }
+    if is_confirmation(study):
+        texts = {"finalists.csv": csv_text(confirmation_table(study)), **texts}
     for name, text in texts.items():
         write_atomic(out / name, text)
     return [out / name for name in texts]
@@ -192,17 +196,20 @@ def _figures(shown: _Shown) -> dict[str, str]:
         drawn["curves"] = figures_ablation.mean_curves_figure(
             _curves_table(shown), baseline=shown.baseline, n=shown.n
         )
+    if is_confirmation(shown.study) and measured.any():
+        drawn["finalists"] = figures_finalists.finalists_figure(confirmation_table(shown.study))
     return {name: str(figure.to_json()) for name, figure in drawn.items()}
 
 
 def _content(shown: _Shown) -> dict[str, Any]:
     """Return everything the templates name."""
     study, design = shown.study, design_of(shown.study)
-    own = layout(study)
+    own, finalists = layout(study), _finalists(study)
     figures = _figures(shown)
     rows = _rows(shown)
     return {
-        "f": findings(study),
+        "f": findings(study) | ({"finalists": finalists["rows"]} if finalists else {}),
+        "finalists": finalists,
         "spec": study.spec,
         "design": design,
         "rows": rows,
@@ -226,6 +233,13 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
         "data": {"figures": packed(compact(figures))},
     }
+
+
+def _finalists(study: Study) -> dict[str, Any]:
+    """Return what a confirmation says of a search's finalists, nothing for another ablation."""
+    if not is_confirmation(study):
+        return {}
+    return {"rows": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
 
 
 def _rows(shown: _Shown) -> list[dict[str, Any]]:

@@ -288,7 +288,7 @@ def findings(study: Study) -> dict[str, Any]:
         "study": study.spec.name,
         "state": study.state,
         "command": study.command,
-        "spec": json.loads(json.dumps(asdict(study.spec))),  # tuples become lists, as they are read back
+        "spec": _spec(study),
         "counters": counters(study),
         "front": [
             record.row()
@@ -366,3 +366,10 @@ def _noise_note(found: Noise | None) -> str:
         f"trainings that differ by less than {100 * found.least_difference:.2f} points of error are not "
         "distinguishable."
     )
+
+
+def _spec(study: Study) -> dict[str, Any]:
+    """Return what was asked for as plain data: tuples become lists, as they are read back."""
+    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec)))
+    del spec["ablation"]  # a search has none
+    return spec

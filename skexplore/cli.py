@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,7 @@ from skexplore.cli_bench import bench_app
 from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app
 from skexplore.cli_compare import compare_app
 from skexplore.cli_data import data_app
+from skexplore.cli_run import pictures, writable
 from skexplore.cli_search import search_app
 from skexplore.cli_space import space_app
 from skexplore.cli_systems import systems_app
@@ -72,15 +72,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write under ``folder`` into a message."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
 
 
 @app.command()
@@ -152,7 +143,8 @@ def report(
     picture: Annotated[
         bool | None,
         typer.Option(
-            help="Write pareto.svg and pareto.png.  [default: where a Chromium and skexplore[picture] are installed]",
+            help="Write pareto.svg and pareto.png (of an ablation effects.svg and effects.png).  [default: where a "
+            "Chromium and skexplore[picture] are installed]",
             show_default=False,
         ),
     ] = None,
@@ -163,29 +155,21 @@ def report(
 
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
-    with _writable(folder):
+    with writable(folder):
         for path in write_report(loaded, folder, others):
             print(path)
-        for path in _pictures(loaded, others, folder, asked=picture):
+        name, draw = _picture(loaded, others)
+        for path in pictures(folder / name, draw, asked=picture):
             print(path)
 
 
-def _pictures(study: Study, beside: list[Study], folder: Path, *, asked: bool | None) -> Iterator[Path]:
-    """Write the Pareto plot as pictures; if nobody ``asked``, what hinders it is a remark, not an error."""
-    from skexplore import figure_files, page
-    from skexplore.files import write_atomic
+def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:
+    """Return the name of a report's picture, and what draws it as ``svg`` or ``png``."""
+    from skexplore import ablation_report, page
 
-    if asked is None and not figure_files.can_draw():
-        print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
-    elif asked is not False:
-        try:
-            for kind in ("svg", "png"):
-                write_atomic(folder / f"pareto.{kind}", page.picture(study, kind, beside))
-                yield folder / f"pareto.{kind}"
-        except UserError as error:
-            if asked:
-                raise
-            print(f"no pictures: {error}", file=sys.stderr)
+    if study.spec.ablation is not None:
+        return "effects", lambda kind: ablation_report.picture(study, kind)
+    return "pareto", lambda kind: page.picture(study, kind, beside)
 
 
 @app.command()
@@ -210,7 +194,7 @@ def export(
     for record in records:
         default = Path("exports") / loaded.spec.name / f"trial-{record.number}"
         folder = default if out is None else out / f"trial-{record.number}" if trial == "front" else out
-        with _writable(folder):
+        with writable(folder):
             paths = export_block(loaded, record, study_folder(study), folder, scale=scale, onnx=onnx)
         for path in paths:
             print(path)

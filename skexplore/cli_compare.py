@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skexplore.cli_blocks import GFLOPS, JsonOption
+from skexplore.cli_run import pictures, writable
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,34 +78,6 @@ def _point(text: str) -> tuple[float, float]:
             "joined by a comma: 0.9,4.5"
         )
     return error, gflops
-
-
-@contextmanager
-def writable(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write under ``folder`` into a message."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
-
-
-def pictures(stem: Path, draw: Callable[[str], bytes], *, asked: bool | None) -> Iterator[Path]:
-    """Write pictures beside ``stem``; if nobody ``asked``, what hinders them is a remark, not an error."""
-    from skexplore import figure_files
-    from skexplore.files import write_atomic
-
-    if asked is None and not figure_files.can_draw():
-        print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
-    elif asked is not False:
-        try:
-            for kind in ("svg", "png"):
-                path = stem.with_name(f"{stem.name}.{kind}")
-                write_atomic(path, draw(kind))
-                yield path
-        except UserError as error:
-            if asked:
-                raise
-            print(f"no pictures: {error}", file=sys.stderr)
 
 
 def _print(found: Compared) -> None:

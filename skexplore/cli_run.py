@@ -1,4 +1,4 @@
-"""What the commands that train have in common: how a run is set up, watched and interrupted."""
+"""What commands have in common: how a run is set up, watched and interrupted, and how files are written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from skexplore.errors import UserError
 
 if TYPE_CHECKING:
     from skexplore.launch import Run
@@ -86,3 +88,31 @@ def said_time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write under ``folder`` into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+
+
+def pictures(stem: Path, draw: Callable[[str], bytes], *, asked: bool | None) -> Iterator[Path]:
+    """Write pictures beside ``stem``; if nobody ``asked``, what hinders them is a remark, not an error."""
+    from skexplore import figure_files
+    from skexplore.files import write_atomic
+
+    if asked is None and not figure_files.can_draw():
+        print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
+    elif asked is not False:
+        try:
+            for kind in ("svg", "png"):
+                path = stem.with_name(f"{stem.name}.{kind}")
+                write_atomic(path, draw(kind))
+                yield path
+        except UserError as error:
+            if asked:
+                raise
+            print(f"no pictures: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,11 +46,11 @@ def layout(study: Study, *, error: str = "val_error") -> Layout:
 
     Of variants that are one network in this proxy the first stands for all: they are no independent evidence.
     """
-    design, found = design_of(study), cells(study.spec, study.records)
+    design, found, same = design_of(study), cells(study.spec, study.records), same_networks(study)
     seeds = range(study.spec.seed, study.spec.seed + design.seeds)
-    names = [name for name, same in same_networks(study).items() if not same]
+    names = [name for name, first in same.items() if not first]
     rows = [[_error(found.get((name, seed)), error) for seed in seeds] for name in names]
-    baseline = same_networks(study)[design.baseline] or design.baseline
+    baseline = same[design.baseline] or design.baseline
     return Layout(names=tuple(names), seeds=tuple(seeds), errors=tuple(map(tuple, rows)), baseline=baseline)
 
 
@@ -75,12 +75,11 @@ def same_networks(study: Study) -> dict[str, str]:
 
 def effects(study: Study) -> Effects:
     """Return the statistics of an ablation's validation errors."""
-    own = layout(study)
-    printed = {
-        variant.name: variant.printed.error_pct
-        for variant in design_of(study).variants
-        if variant.printed is not None and variant.printed.error_pct is not None
-    }
+    own, same = layout(study), same_networks(study)
+    printed: dict[str, float] = {}  # by the first of equal networks, whichever of them the paper prints
+    for variant in design_of(study).variants:
+        if variant.printed is not None and variant.printed.error_pct is not None:
+            printed.setdefault(same[variant.name] or variant.name, variant.printed.error_pct)
     return Effects(summary=summarise(own), order=order(own, printed))
 
 
@@ -90,7 +89,7 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
     per_gflop: the difference in points of error for each 10^9 multiply-adds that the variant has more than the baseline
     at the reference.
     """
-    same, design = same_networks(study), design_of(study)
+    same, design, records = same_networks(study), design_of(study), cells(study.spec, study.records)
     means = {each.name: each for each in found.summary.variants}
     differences = {each.name: each for each in found.summary.differences}
     base = next(variant for variant in design.variants if variant.name == design.baseline)
@@ -98,7 +97,8 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
     rows = []
     for variant in design.variants:
         name = same[variant.name] or variant.name
-        row = _of_variant(study, variant) | {"same_as": same[variant.name]}
+        row = _of_variant(study, variant)
+        row |= {"same_as": same[variant.name], "status": _status(study, records, variant.name)}
         row |= _of_means(means.get(name)) | _of_difference(
             differences.get(name), found.summary.n, design.baseline
         )
@@ -120,7 +120,6 @@ def _of_variant(study: Study, variant: Variant) -> dict[str, Any]:
         "role": variant.role,
         "factor": variant.factor,
         "level": variant.level,
-        "status": _status(study, variant.name),
         "per_gflop": None,
         "ref_params": there.params,
         "ref_macs": there.macs,
@@ -133,20 +132,17 @@ def _of_variant(study: Study, variant: Variant) -> dict[str, Any]:
     }
 
 
-def _status(study: Study, name: str) -> str:
+def _status(study: Study, found: Mapping[tuple[str, int], Record], name: str) -> str:
     """Return ``complete``, or how many seeds ended otherwise."""
-    found = cells(study.spec, study.records)
-    seeds = design_of(study).seeds
-    of_name = [found[key].status if key in found else "missing" for key in _keys(study, name)]
-    counts = Counter(of_name)
-    if counts["complete"] == seeds:
+    first, count = study.spec.seed, design_of(study).seeds
+    ends = [
+        found[name, seed].status if (name, seed) in found else "missing"
+        for seed in range(first, first + count)
+    ]
+    counts = Counter(ends)
+    if counts["complete"] == count:
         return "complete"
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
-
-
-def _keys(study: Study, name: str) -> list[tuple[str, int]]:
-    seeds = range(study.spec.seed, study.spec.seed + design_of(study).seeds)
-    return [(name, seed) for seed in seeds]
+    return ", ".join(f"{number} {status}" for status, number in counts.items())
 
 
 def _of_means(stats: VariantStats | None) -> dict[str, Any]:
@@ -174,18 +170,18 @@ def course_table(study: Study) -> pd.DataFrame:
     Columns: epoch, images, tau (Kendall's tau-b between the mean errors then and at the end), swapped (pairs of
     variants in the other order), pairs, best (the variant of lowest mean). Complete seeds alone.
     """
-    own, found = layout(study), cells(study.spec, study.records)
-    seeds = [s for i, s in enumerate(own.seeds) if all(row[i] is not None for row in own.errors)]
+    summary, found = summarise(layout(study)), cells(study.spec, study.records)
+    names, seeds = [variant.name for variant in summary.variants], summary.blocks
     rows: list[dict[str, Any]] = []
-    if not seeds or len(own.names) < 2:
+    if not seeds or len(names) < 2:
         return pd.DataFrame(rows, columns=["epoch", "images", "tau", "swapped", "pairs", "best"])
     curves = {
         name: [math.fsum(e) / len(seeds) for e in zip(*(_curve(found[name, s]) for s in seeds), strict=True)]
-        for name in own.names
+        for name in names
     }
-    last = [curves[name][-1] for name in own.names]
+    last = [curves[name][-1] for name in names]
     for epoch in range(1, study.spec.recipe.epochs + 1):
-        now = [curves[name][epoch - 1] for name in own.names]
+        now = [curves[name][epoch - 1] for name in names]
         swapped, pairs = _swapped(now, last)
         rows.append(
             {
@@ -194,7 +190,7 @@ def course_table(study: Study) -> pd.DataFrame:
                 "tau": kendall(now, last),
                 "swapped": swapped,
                 "pairs": pairs,
-                "best": own.names[now.index(min(now))],
+                "best": names[now.index(min(now))],
             }
         )
     return pd.DataFrame(rows)
@@ -213,14 +209,23 @@ def _swapped(now: Sequence[float], last: Sequence[float]) -> tuple[int, int]:
 def statements(study: Study, found: Effects) -> list[str]:
     """Return, in sentences, what the records allow to be said and what not."""
     summary, design = found.summary, design_of(study)
+    if not summary.variants:
+        return ["No training is complete yet."]
     said = list(summary.left_out)
     if summary.n < 2:
-        return [*said, "One seed: numbers, no claims. Give --seeds 3 or more."]
+        one = "One seed: numbers, no claims." if summary.n else "No seed is complete: no claims."
+        rest = (
+            "Give --seeds 3 or more."
+            if design.seeds < 2
+            else "Repeat the command for the seeds that are left."
+        )
+        return [*said, f"{one} {rest}"]
     clear = [each for each in summary.differences if each.distinguishable]
-    said.append(
-        f"{len(clear)} of {len(summary.differences)} variants are told from {design.baseline} at n = {summary.n} "
-        "(Dunnett's test, 95 % for all together)."
-    )
+    if summary.differences:
+        said.append(
+            f"{len(clear)} of {len(summary.differences)} variants are told from {design.baseline} at n = {summary.n} "
+            "(Dunnett's test, 95 % for all together)."
+        )
     if summary.seed_correlation is not None and summary.pairing is not None:
         effect = (
             "helped" if summary.pairing > 1.05 else "hurt" if summary.pairing < 0.95 else "made no difference"
@@ -238,8 +243,8 @@ def _order_words(found: Order, design: Design) -> str:
     interval = "" if found.low is None else f" (95 % {found.low:.2f} to {found.high:.2f})"
     ties = f", {found.ties_published} tied in print" if found.ties_published else ""
     undecided = f"; {found.undecided} of {found.pairs} pairs are not decided here" if found.undecided else ""
-    tau = f"{found.tau:.2f}{interval}{ties}{undecided}"
-    return f"Kendall's tau between our order and that of Table {design.table}: {tau}."
+    tau = f"{found.tau:.2f}{interval}".replace("-", "−")
+    return f"Kendall's tau between our order and that of Table {design.table}: {tau}{ties}{undecided}."
 
 
 def findings(study: Study) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: 
     seeds: a row for each training: variant, seed, status, val_error and ``counted``, whether its seed is complete. n:
     seeds that the means rest on.
     """
-    figure, place = _rows_figure(table, "Validation error, %")
+    figure, place = rows_figure(table, "Validation error, %")
     own = table[table["mean"].notna()]
     ends = [*own["mean"], *own["low"].dropna(), *own["high"].dropna(), *seeds["val_error"].dropna()]
     figure.update_xaxes(range=span([100 * error for error in ends], least=0.5))
@@ -56,7 +56,7 @@ def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: 
 
 def differences_figure(table: pd.DataFrame, *, baseline: str, n: int) -> go.Figure:
     """Return each variant's difference to the baseline with simultaneous intervals; filled where it is told apart."""
-    figure, place = _rows_figure(table, "Difference, points of error")
+    figure, place = rows_figure(table, "Difference, points of error")
     own = table[table["difference"].notna()]
     ends = [0.0, *own["difference"], *own["difference_low"].dropna(), *own["difference_high"].dropna()]
     figure.update_xaxes(range=span([100 * end for end in ends], least=0.5))
@@ -137,7 +137,7 @@ def _order_axes(
     figure: go.Figure, rows: pd.DataFrame, ours: Sequence[float], printed: Sequence[float], there: str
 ) -> None:
     """Give ranks two axes: names by rank here on the left, names and errors by rank in print, in grey, on the right."""
-    names = [_label(name, 18) for name in rows["variant"]]
+    names = [short_label(name, 18) for name in rows["variant"]]
     left = [f"{name}  <b>{rank:g}</b>" for name, rank in zip(names, ours, strict=True)]
     right = [
         f"<b>{rank:g}</b>  {name}, {error:.2f} %"
@@ -180,10 +180,10 @@ def mean_curves_figure(curves: pd.DataFrame, *, baseline: str, n: int) -> go.Fig
             x=[int(epoch) for epoch in rows["epoch"]],
             y=percent(rows["val_error"]),
             mode="lines+markers",
-            name=_label(name, 30) + (", baseline" if name == baseline else ""),
+            name=short_label(name, 30) + (", baseline" if name == baseline else ""),
             line={"color": color, "dash": dash, "width": 2.6 if name == baseline else 1.8},
             marker={"size": 5},
-            hovertemplate=f"{_label(name, 40)}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
+            hovertemplate=f"{short_label(name, 40)}<br>epoch %{{x}}: %{{y:.2f}} %<extra></extra>",
         )
     figure.update_xaxes(dtick=1 if curves["epoch"].max() <= 12 else None)
     return figure
@@ -192,14 +192,14 @@ def mean_curves_figure(curves: pd.DataFrame, *, baseline: str, n: int) -> go.Fig
 _BASELINE: Mapping[str, Any] = {"symbol": "diamond", "size": 11, "color": VERMILION}
 
 
-def _rows_figure(table: pd.DataFrame, x_title: str) -> tuple[go.Figure, dict[str, int]]:
+def rows_figure(table: pd.DataFrame, x_title: str) -> tuple[go.Figure, dict[str, int]]:
     """Return a figure with one row for each variant, the first on top, and the height at which each stands."""
     figure = empty(x_title, "")
     place = {name: row for row, name in enumerate(table["variant"])}
     figure.update_yaxes(
         range=[len(place) - 0.4, -0.6],
         tickvals=[*place.values()],
-        ticktext=[_label(name, 22) for name in place],
+        ticktext=[short_label(name, 22) for name in place],
         ticks="",
         showline=False,
     )
@@ -263,7 +263,7 @@ def _add_seeds(figure: go.Figure, seeds: pd.DataFrame, place: Mapping[str, int],
                 name=name,
                 marker={"size": 5, "color": GREY, "symbol": symbol},
                 text=[
-                    f"{_label(v, 40)}<br>seed {seed}"
+                    f"{short_label(v, 40)}<br>seed {seed}"
                     for v, seed in zip(rows["variant"], rows["seed"], strict=True)
                 ],
                 hovertemplate="%{text}: %{x:.2f} %<extra></extra>",
@@ -283,7 +283,7 @@ def _add_lost(figure: go.Figure, seeds: pd.DataFrame, place: Mapping[str, int]) 
         name="no result",
         marker={"symbol": "x", "size": 8, "color": PURPLE},
         text=[
-            f"{_label(variant, 40)}<br>seed {seed}: {status}"
+            f"{short_label(variant, 40)}<br>seed {seed}: {status}"
             for variant, seed, status in zip(rows["variant"], rows["seed"], rows["status"], strict=True)
         ],
         hovertemplate="%{text}<extra></extra>",
@@ -309,7 +309,7 @@ def _add_names(figure: go.Figure, rows: pd.DataFrame) -> None:
             figure.add_annotation(
                 x=cost,
                 y=error,
-                text=_label(name, 24, lines=1),
+                text=short_label(name, 24, lines=1),
                 name="crowded" if crowded else None,
                 ax=-20 if on_right else 20,
                 ay=at - drawn,
@@ -347,7 +347,7 @@ def _ticks(ranks: Sequence[float], texts: Sequence[str]) -> dict[str, list[Any]]
 
 def _hover(row: Mapping[Any, Any]) -> str:
     """Return what a pointer says of a variant."""
-    lines = [f"<b>{_label(row['variant'], 40)}</b>", _label(row["network"], 40)]
+    lines = [f"<b>{short_label(row['variant'], 40)}</b>", short_label(row["network"], 40)]
     if pd.notna(row["mean"]):
         lines.append(f"{100 * row['mean']:.2f} %, n = {row['n']}")
     if pd.notna(row["low"]):
@@ -363,7 +363,7 @@ def _hover(row: Mapping[Any, Any]) -> str:
     return "<br>".join(lines)
 
 
-def _label(name: object, width: int, *, lines: int = 2) -> str:
+def short_label(name: object, width: int, *, lines: int = 2) -> str:
     """Return a name on few short lines, so that a long one leaves room for the plot."""
     found = textwrap.wrap(str(name), width)
     if len(found) > lines:

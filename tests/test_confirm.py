@@ -19,6 +19,7 @@ from skexplore.errors import UserError
 from skexplore.job import Outcome
 from skexplore.launch import Run, run_plan, search
 from skexplore.record import Epoch, cells
+from skexplore.report import write_report
 from skexplore.store import archive, load_study
 
 
@@ -139,6 +140,19 @@ def test_what_is_printed_says_then_and_now(confirm, command):
     row = json.loads(out)["finalists"][0]
     assert row["variant"] == best.block
     assert row["test_mean"] == pytest.approx(row["val_mean"] + 0.01)
+
+
+def test_the_report_has_the_finalists(confirm, tmp_path):
+    study = confirm(top=1)
+    paths = {path.name: path for path in write_report(study, tmp_path / "report")}
+    said = finalists_words(study)[0]
+    assert said in paths["report.md"].read_text()
+    assert len(paths["finalists.csv"].read_text().splitlines()) == 1 + len(study.spec.ablation.variants)
+    page = paths["index.html"].read_text()
+    assert "Finalists of s, then and now" in page
+    assert "Finalists trained again" in page
+    found = json.loads(paths["findings.json"].read_text())
+    assert [row["role"] for row in found["finalists"]] == ["finalist", "anchor", "anchor", "random", "random"]
 
 
 def test_shrinkage_is_the_part_of_the_lead_that_is_gone(confirm):
