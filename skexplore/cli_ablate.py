@@ -12,6 +12,7 @@ from skexplore.cli_blocks import JsonOption
 from skexplore.cli_run import (
     DataOption,
     DatasetOption,
+    StorageOption,
     TimeOption,
     WorkersOption,
     interruptible,
@@ -62,6 +63,7 @@ def ablate(
     ] = None,
     workers: WorkersOption = None,
     time_limit: TimeOption = None,
+    storage: StorageOption = None,
     data_dir: DataOption = None,
     plan: PlanOption = False,
     as_json: JsonOption = False,
@@ -81,8 +83,8 @@ def ablate(
             reuse=tuple(reuse or ()),
         )
     )
-    settings = run_settings(workers, time_limit, None, data_dir)
-    carry_out(planned, workers, settings, plan=plan, as_json=as_json)
+    settings = run_settings(workers, time_limit, storage, data_dir)
+    _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
 @ablate_app.command()
@@ -98,6 +100,7 @@ def confirm(
     ] = None,
     workers: WorkersOption = None,
     time_limit: TimeOption = None,
+    storage: StorageOption = None,
     data_dir: DataOption = None,
     plan: PlanOption = False,
     as_json: JsonOption = False,
@@ -106,18 +109,16 @@ def confirm(
     from skexplore.confirm import ConfirmRequest, plan_confirmation
 
     planned = plan_confirmation(ConfirmRequest(study=study, top=top, seeds=seeds, profile=profile, name=name))
-    settings = run_settings(workers, time_limit, None, data_dir)
-    carry_out(planned, workers, settings, plan=plan, as_json=as_json)
+    settings = run_settings(workers, time_limit, storage, data_dir)
+    _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
-def carry_out(
-    planned: Plan, workers: int | None, settings: dict[str, object], *, plan: bool, as_json: bool
-) -> None:
+def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: bool) -> None:
     """Show what ``planned`` would do, or do it and print what came of it."""
     from skexplore.launch import run_plan
 
     if plan:
-        _print_plan(planned, workers, as_json=as_json)
+        _print_plan(planned, settings, as_json=as_json)
         return
     _print_result(watched(lambda run: run_plan(planned, run), settings), as_json=as_json)
 
@@ -173,14 +174,14 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
 
-def _print_plan(planned: Plan, workers: int | None, *, as_json: bool) -> None:
+def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> None:
     from skexplore.display import error_console, print_table
     from skexplore.estimate import estimate
 
     spec, design = planned.spec, planned.spec.ablation
     assert design is not None
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
-        found = estimate(planned, workers)
+        found = estimate(planned, settings["workers"], storage=settings["storage"])
     rows = [
         {
             "variant": variant.name,

@@ -26,6 +26,10 @@ WorkersOption = Annotated[
 TimeOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="End after so long (90s, 10m, 1h30m); repeat to go on.")
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
+]
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
 
 

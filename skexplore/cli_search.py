@@ -15,6 +15,7 @@ from skexplore.cli_blocks import GFLOPS, JsonOption
 from skexplore.cli_run import (
     DataOption,
     DatasetOption,
+    StorageOption,
     TimeOption,
     WorkersOption,
     interruptible,
@@ -45,10 +46,6 @@ BackboneOption = Annotated[
     str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the profile's]")
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of the sampler and first seed of the trainings.")]
-StorageOption = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
-]
 
 
 @search_app.command()
