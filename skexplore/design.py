@@ -48,12 +48,7 @@ class Variant:
     @property
     def network(self) -> str:
         """The network in one line: its block, and what surrounds it."""
-        setting = self.setting
-        parts = [self.block]
-        parts += [f"in {setting.backbone}"] if setting.backbone else []
-        parts += [f"+ {setting.gate}"] if setting.gate else []
-        parts += ["without BN in fuse"] if not setting.fuse_norm else []
-        return " ".join(parts)
+        return f"{self.block} {self.setting.words}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,8 @@ def _line(event: Progress) -> str:
         return event.text
     anchor = record.origin == "anchor"
     name = f"{'own   ' if record.sampler == 'user' else 'anchor' if anchor else 'trial '} {record.number:>3}"
-    what = f"{name}  {record.block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
+    block = f"{record.block} {record.setting.words}".rstrip()
+    what = f"{name}  {block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
         f"  seed {record.seed}" if anchor else ""
     )
     if event.kind == "start":
@@ -112,9 +113,12 @@ def _line(event: Progress) -> str:
 def _status(event: Progress) -> str:
     counters = ", ".join(f"{event.counters[name]} {name}" for name in STATUSES if event.counters.get(name))
     best = f"best {100 * event.best:.2f} %" if event.best is not None else ""
-    anchors = f"{event.anchors_left} anchor trainings to go" if event.anchors_left else ""
+    beside = (
+        "anchor trainings" if event.target else "trainings"
+    )  # without a search there is nothing to anchor
+    anchors = f"{event.anchors_left} {beside} to go" if event.anchors_left else ""
     parts = [
-        f"{event.trained} of {event.target} trained",
+        f"{event.trained} of {event.target} trained" if event.target else "",
         best,
         _place(event),
         _time_left(event),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.coordinator import Beside
 from skexplore.cost import net_id
 from skexplore.database import check_storage
 from skexplore.launch import count_devices, is_study
@@ -14,7 +13,6 @@ from skexplore.request import Plan
 from skexplore.runner import default_devices
 from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
-from skexplore.whole import whole_net_id
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
@@ -44,7 +42,7 @@ def estimate(
     old = load_study(spec.name).records if is_study(spec.name) else ()
     done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
-    anchors = sum((_network(plan, each), each.seed) not in done for each in plan.beside)
+    anchors = sum((each.network_in(spec), each.seed) not in done for each in plan.beside)
     trials = max(0, plan.target - trained(old)) if plan.target else 0
     images = (trials + anchors) * spec.recipe.epochs * spec.split.train_images
     block = "k3+k3d2"
@@ -67,7 +65,3 @@ def estimate(
         seconds=work / speed,
         devices=count_devices(devices),
     )
-
-
-def _network(plan: Plan, each: Beside) -> str:
-    return whole_net_id(each.blocks, plan.spec.body_of(each.setting), each.setting)

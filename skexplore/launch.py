@@ -274,9 +274,11 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     spec = plan.spec
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if search and spec.ablation:
+        known = {(record.net_id, record.seed) for record in plan.known.values()}
+        shared = sum((each.network_in(spec), each.seed) in known for each in plan.beside)
         text = (
             f"study {spec.name}: {len(spec.ablation.variants)} variants x {spec.ablation.seeds} seeds, "
-            f"{len(plan.beside)} trainings in all; {by}"
+            f"{len(plan.beside)} trainings in all{f', {shared} measured elsewhere' if shared else ''}; {by}"
         )
     elif not search or not plan.target:
         count = len(plan.beside)

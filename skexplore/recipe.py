@@ -70,6 +70,14 @@ class Setting:
     gate: str = ""
     fuse_norm: bool = True
 
+    @property
+    def words(self) -> str:
+        """What is not plain, in words; empty if all is."""
+        parts = [f"in {self.backbone}"] if self.backbone else []
+        parts += [f"+ {self.gate}"] if self.gate else []
+        parts += ["without BN in fuse"] if not self.fuse_norm else []
+        return " ".join(parts)
+
 
 PLAIN = Setting()  # the study's backbone and nothing beside the block
 
