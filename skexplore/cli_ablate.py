@@ -135,7 +135,8 @@ def _print_result(study: Study, *, as_json: bool) -> None:
         return
     found = effects(study)
     table = records_of(confirmation_table(study) if confirms else effects_table(study, found))
-    rows = [_finalist_row(row) if confirms else _variant_row(row) for row in table]
+    baseline = study.spec.ablation.baseline if study.spec.ablation else ""
+    rows = [_finalist_row(row) if confirms else _variant_row(row, baseline) for row in table]
     print_table(
         rows, right=("n", "mean, %", "sd", "search, %", "val, %", "test, %"), title=f"Study {study.spec.name}"
     )
@@ -144,8 +145,9 @@ def _print_result(study: Study, *, as_json: bool) -> None:
     print(f"\nNext:\n  skexplore report {study.spec.name}")
 
 
-def _variant_row(row: dict[str, Any]) -> dict[str, str]:
+def _variant_row(row: dict[str, Any], baseline: str) -> dict[str, str]:
     same = f"same network as {row['same_as']}" if row["same_as"] else ""
+    verdict = "baseline" if row["variant"] == baseline else row["verdict"]
     return {
         "variant": row["variant"],
         "n": str(row["n"]),
@@ -153,7 +155,7 @@ def _variant_row(row: dict[str, Any]) -> dict[str, str]:
         "sd": _percent(row["sd"]),
         "95 %": "" if row["low"] is None else f"{_percent(row['low'])} to {_percent(row['high'])}",
         "GFLOPs": f"{row['ref_macs'] / 1e9:.3f}",
-        "against the baseline": same or (row["status"] if row["status"] != "complete" else row["verdict"]),
+        "against the baseline": same or (row["status"] if row["status"] != "complete" else verdict),
     }
 
 

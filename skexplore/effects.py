@@ -227,12 +227,11 @@ def statements(study: Study, found: Effects) -> list[str]:
             "(Dunnett's test, 95 % for all together)."
         )
     if summary.seed_correlation is not None and summary.pairing is not None:
-        effect = (
-            "helped" if summary.pairing > 1.05 else "hurt" if summary.pairing < 0.95 else "made no difference"
-        )
+        effect = "paid" if summary.pairing > 1 else "did not pay"
+        correlation = f"{summary.seed_correlation:.2f}".replace("-", "−")
         said.append(
-            f"Seeds have a correlation of {summary.seed_correlation:.2f} across variants: giving all variants the same "
-            f"seeds {effect} (an unpaired difference would have {summary.pairing:.2f} times the standard error)."
+            f"Seeds have a correlation of {correlation} across variants: giving all variants the same seeds {effect} "
+            f"here (an unpaired difference would have {summary.pairing:.2f} times the standard error)."
         )
     if found.order is not None:
         said.append(_order_words(found.order, design))
