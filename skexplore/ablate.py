@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
 from skexplore.coordinator import Beside
+from skexplore.database import is_begun
 from skexplore.design import Design
 from skexplore.errors import UserError
-from skexplore.gate import parse_gate
-from skexplore.recipe import CLASSES, Profile
+from skexplore.recipe import CLASSES, Profile, get_profile
 from skexplore.record import Record, Study, StudySpec
 from skexplore.request import NO_SPACE, Plan, check_seed, profile_of, space_fields
-from skexplore.store import check_name, load_study
+from skexplore.store import UnbegunError, check_name, load_study, study_folder
 from skexplore.study_file import BEST, MAX_SEEDS, Definition, load_definition
 from skexplore.variants import Base, base_of, expand
-from skexplore.whole import whole_cost, whole_net_id
+from skexplore.whole import whole_cost
+
+DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,43 +42,60 @@ class AblationRequest:
 def plan_ablation(request: AblationRequest) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     definition = load_definition(request.source)
-    own = [row.name for row in definition.rows if row.backbone]
-    own += ["the factor backbone"] if "backbone" in definition.one_at_a_time else []
-    if request.backbone is not None and own:
-        raise UserError(
-            f"--backbone {request.backbone}: {', '.join(own)} of {definition.name} would keep a backbone of another "
-            "scale; write a study file with backbones that belong together"
-        )
+    _check_backbone(definition, request)
     profile = _scale(definition, request)
-    design = expand(definition, _baseline(definition))
-    if request.seeds is not None:
-        design = replace(design, seeds=check_seeds(request.seeds))
-    name = request.study or "-".join(
-        [definition.name]
-        + [
-            each
-            for each, own in (
-                (request.dataset, ""),
-                (request.profile, definition.profile),
-                (request.backbone, definition.backbone),
-            )
-            if each is not None and each != own
-        ]
-        + ([f"s{request.seed}"] if request.seed else [])
-    )
+    design = expand(_on_data_set(definition, profile), _baseline(definition))
+    name = check_name(request.study or _name(definition, request))
+    design = _continued(replace(design, seeds=seeds_of(request.seeds, definition.seeds, name)), name)
     reused = [load_study(study) for study in request.reuse]
-    return plan_design(
-        keep_seeds(design, name), profile, name=check_name(name), seed=request.seed, reused=reused
+    return plan_design(design, profile, name=name, seed=request.seed, reused=reused)
+
+
+def _name(definition: Definition, request: AblationRequest) -> str:
+    """Return the definition's name, with what is not as it says after it."""
+    own = get_profile(definition.profile or DEFAULT_PROFILE)
+    pairs = (
+        (request.dataset, definition.split.get("dataset", own.split.dataset)),
+        (request.profile, own.name),
+        (request.backbone, definition.backbone or own.backbone),
+        (f"s{request.seed}", "s0"),
     )
+    return "-".join([definition.name, *(given for given, usual in pairs if given not in (None, usual))])
 
 
-def keep_seeds(design: Design, study: str) -> Design:
-    """Return ``design`` with at least the seeds that the ablation of that name has been asked for before."""
+def seeds_of(asked: int | None, usual: int, study: str) -> int:
+    """Return how many seeds there shall be: those ``asked`` for, else ``usual`` or as many as there were before."""
+    if asked is not None:
+        if not 1 <= asked <= MAX_SEEDS:
+            raise UserError(f"--seeds {asked}: must be between 1 and {MAX_SEEDS}")
+        return asked
+    old = ablation_of(study)
+    return usual if old is None else max(usual, old.seeds)
+
+
+def ablation_of(study: str) -> Design | None:
+    """Return the design of the study of that name, None if there is none."""
+    if not is_begun(study_folder(study)):
+        return None
     try:
-        old = load_study(study).spec.ablation
-    except UserError:
-        return design
-    return design if old is None else replace(design, seeds=max(design.seeds, old.seeds))
+        return load_study(study).spec.ablation
+    except UnbegunError:
+        return None
+
+
+def _continued(design: Design, study: str) -> Design:
+    """Return ``design``; raises ``UserError`` if its baseline is another block than that of the study it continues."""
+    old = ablation_of(study)
+    if old is not None and old.baseline == design.baseline:
+        was, now = (
+            next(variant.block for variant in each.variants if variant.name == design.baseline)
+            for each in (old, design)
+        )
+        if was != now:
+            raise UserError(
+                f"study {study} has the baseline {was}, which is now {now}; choose another --study name for it"
+            )
+    return design
 
 
 def plan_design(
@@ -86,6 +105,7 @@ def plan_design(
 
     Every network is checked first: all that cannot be built are named at once.
     """
+    check_seed(seed)
     check_seed(seed + design.seeds - 1)
     spec = StudySpec(
         name=name,
@@ -123,39 +143,46 @@ def trainings(spec: StudySpec) -> tuple[Beside, ...]:
     found: dict[tuple[str, int], Beside] = {}
     for seed in range(spec.seed, spec.seed + design.seeds):
         for variant in design.variants:
-            blocks = parse_blocks(variant.block)
-            network = whole_net_id(blocks, spec.body_of(variant.setting), variant.setting)
-            found.setdefault(
-                (network, seed),
-                Beside(
-                    blocks=blocks,
-                    seed=seed,
-                    chosen_by="user",
-                    setting=variant.setting,
-                    reference=variant.reference,
-                ),
+            each = Beside(
+                blocks=parse_blocks(variant.block),
+                seed=seed,
+                chosen_by="user",
+                setting=variant.setting,
+                reference=variant.reference,
             )
+            found.setdefault((each.network_in(spec), seed), each)
     return tuple(found.values())
 
 
-def check_seeds(seeds: int) -> int:
-    """Return ``seeds`` if it is a number of seeds; raises ``UserError``."""
-    if not 1 <= seeds <= MAX_SEEDS:
-        raise UserError(f"--seeds {seeds}: must be between 1 and {MAX_SEEDS}")
-    return seeds
+def _check_backbone(definition: Definition, request: AblationRequest) -> None:
+    own = [row.name for row in definition.rows if row.backbone]
+    own += ["the factor backbone"] if "backbone" in definition.one_at_a_time else []
+    own += [name for name, change in definition.leave_one_out.items() if "backbone" in change]
+    if request.backbone is not None and own:
+        raise UserError(
+            f"--backbone {request.backbone}: {', '.join(own)} of {definition.name} would keep a backbone of another "
+            "scale; write a study file with backbones that belong together"
+        )
 
 
 def _scale(definition: Definition, request: AblationRequest) -> Profile:
     """Return the definition's profile with its own changes; those belong to that profile, and go with it."""
-    own = definition.profile or "quick"
+    own = definition.profile or DEFAULT_PROFILE
+    changes = dict(definition.split)
+    dataset = changes.pop("dataset", None)
     name = request.profile or own
-    profile = profile_of(name, request.dataset, request.backbone or definition.backbone or None)
+    profile = profile_of(name, request.dataset or dataset, request.backbone or definition.backbone or None)
     if name != own:
         return profile
-    split = replace(profile.split, **definition.split)
-    if split.dataset not in CLASSES and split.dataset != profile.split.dataset:
-        raise UserError(f"unknown dataset {split.dataset!r}; known: {', '.join(CLASSES)}")
-    return replace(profile, recipe=replace(profile.recipe, **definition.recipe), split=split)
+    recipe, split = replace(profile.recipe, **definition.recipe), replace(profile.split, **changes)
+    return replace(profile, recipe=recipe, split=split)
+
+
+def _on_data_set(definition: Definition, profile: Profile) -> Definition:
+    """Return ``definition`` with the paper's column of the data set that is trained on, where it is a CIFAR column."""
+    if not definition.column.startswith("cifar") or profile.split.dataset not in CLASSES:
+        return definition
+    return replace(definition, column=f"{profile.split.dataset}_error_pct")
 
 
 def _baseline(definition: Definition) -> Base | None:
@@ -178,7 +205,6 @@ def _check_buildable(spec: StudySpec) -> None:
             blocks = parse_blocks(variant.block)
             for body in (get_backbone(variant.reference), spec.body_of(variant.setting)):
                 whole_cost(blocks, body, variant.setting)
-            parse_gate(variant.setting.gate)
         except UserError as error:
             problems.append(f"variant {variant.name}: {error}")
     if problems:
@@ -186,7 +212,10 @@ def _check_buildable(spec: StudySpec) -> None:
 
 
 def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]:
-    """Return the complete records of other studies by replay key; refuse a study of which none could ever serve."""
+    """Return the complete records of other studies by replay key; refuse a study of which none could ever serve.
+
+    Their test errors stay behind: an ablation does not read the test set, whoever did.
+    """
     found: dict[str, Record] = {}
     for study in studies:
         for what, own, other in (
@@ -198,12 +227,14 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
                     f"--reuse {study.spec.name}: it has another {what} ({other}; here {own}); its results do not stand "
                     "for ours"
                 )
-        if spec.backbone != study.spec.backbone and not any(r.setting.backbone for r in study.records):
+        done = [record for record in study.records if record.status == "complete" and record.curve]
+        wanted = {each.network_in(spec) for each in trainings(spec)}
+        if spec.backbone != study.spec.backbone and not any(record.net_id in wanted for record in done):
             raise UserError(
                 f"--reuse {study.spec.name}: it has another backbone ({study.spec.backbone}, here {spec.backbone}); "
                 "its results do not stand for ours"
             )
-        found |= {
-            record.key: record for record in study.records if record.status == "complete" and record.curve
-        }
+        for record in done:
+            where = f"measured as training {record.number} of {study.spec.name}"
+            found[record.key] = replace(record, test_error=None, reason=where)
     return found

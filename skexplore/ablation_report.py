@@ -20,6 +20,7 @@ from skexplore.effects import (
     effects_table,
     findings,
     layout,
+    measured,
     records_of,
     same_networks,
 )
@@ -144,15 +145,15 @@ def _order(design: Design) -> list[str]:
 def _seeds_table(shown: _Shown) -> pd.DataFrame:
     """Return one row for each variant of its own and seed: status, error, and whether the seed counts in the means."""
     study = shown.study
-    own, found = layout(study), cells(study.spec, study.records)
+    own, found = layout(study, error=measured(study)), cells(study.spec, study.records)
     rows = [
-        {"variant": name, "seed": seed, "val_error": error, "counted": seed in shown.found.summary.blocks}
+        {"variant": name, "seed": seed, "error": error, "counted": seed in shown.found.summary.blocks}
         | {"status": found[name, seed].status if (name, seed) in found else "missing"}
         for name, errors in zip(own.names, own.errors, strict=True)
         for seed, error in zip(own.seeds, errors, strict=True)
     ]
-    columns = ["variant", "seed", "status", "val_error", "counted"]
-    return pd.DataFrame(rows, columns=columns).astype({"val_error": float, "counted": bool})
+    columns = ["variant", "seed", "status", "error", "counted"]
+    return pd.DataFrame(rows, columns=columns).astype({"error": float, "counted": bool})
 
 
 def _curves_table(shown: _Shown) -> pd.DataFrame:
@@ -172,7 +173,13 @@ def _curves_table(shown: _Shown) -> pd.DataFrame:
 
 
 def _means_figure(shown: _Shown) -> Any:
-    return figures_ablation.means_figure(shown.own, _seeds_table(shown), baseline=shown.baseline, n=shown.n)
+    return figures_ablation.means_figure(
+        shown.own, _seeds_table(shown), baseline=shown.baseline, n=shown.n, part=_part(shown)
+    )
+
+
+def _part(shown: _Shown) -> str:
+    return "Test" if design_of(shown.study).test else "Validation"
 
 
 def _protocol(design: Design) -> str:
@@ -186,7 +193,9 @@ def _figures(shown: _Shown) -> dict[str, str]:
     measured, printed = own["mean"].notna(), own["printed_error_pct"].notna()
     if measured.any():
         drawn["means"] = _means_figure(shown)
-        drawn["cost"] = figures_ablation.cost_figure(shown.table, baseline=shown.baseline, n=shown.n)
+        drawn["cost"] = figures_ablation.cost_figure(
+            shown.table, baseline=shown.baseline, n=shown.n, part=_part(shown)
+        )
     if own["difference"].notna().any():
         drawn["differences"] = figures_ablation.differences_figure(own, baseline=shown.baseline, n=shown.n)
     if (measured & printed).sum() > 1:
@@ -222,10 +231,11 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "counted_words": _range(shown.found.summary.blocks),
         "seeds": own.seeds,
         "singles": _singles(shown) if len(own.seeds) <= MANY_SEEDS else {},
-        "lost": [r for r in records_of(trainings_table(study)) if r["status"] in ("failed", "diverged")],
+        "lost": _lost(study),
         "protocol": _protocol(design),
         "has_printed": any(row["printed_row"] for row in rows),
         "course": _course_words(course_table(study)),
+        "part": _part(shown),
         "power": POWER,
         "draws": DRAWS,
         "most_seeds": MOST_SEEDS,
@@ -233,6 +243,18 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
         "data": {"figures": packed(compact(figures))},
     }
+
+
+def _lost(study: Study) -> list[dict[str, Any]]:
+    """Return the trainings that have no result in the end, with their reasons; equal networks are one."""
+    found = {
+        record.key: (name, record) for (name, _), record in reversed(cells(study.spec, study.records).items())
+    }
+    return [
+        {"variant": name, "seed": record.seed, "status": record.status, "reason": record.reason}
+        for name, record in reversed(found.values())
+        if record.status != "complete"
+    ]
 
 
 def _finalists(study: Study) -> dict[str, Any]:
@@ -277,8 +299,8 @@ def _course_words(course: pd.DataFrame) -> str:
     best = _held_from(course, course["best"] == last["best"])
     order = _held_from(course, course["swapped"] == 0)
     return (
-        f"The variant of lowest error at the end, {last['best']}, is the lowest {best}; the order of all variants "
-        f"is that of the end {order}."
+        f"By the means, without a claim: the variant of lowest error at the end, {last['best']}, is the lowest "
+        f"{best}; the order of all variants is that of the end {order}."
     )
 
 

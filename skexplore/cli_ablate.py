@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,9 @@ def ablate(
 def confirm(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A search, or its archive.")],
     top: Annotated[int, typer.Option(help="Finalists: the best trial, then the front's next best.")] = 3,
-    seeds: Annotated[int, typer.Option(help="Fresh seeds of each; more than before extend it.")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(help="Fresh seeds of each; more than before extend it.  [default: 3]")
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(help="Train at this scale.  [default: the search's, twice as long]")
     ] = None,
@@ -116,11 +119,17 @@ def confirm(
 def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: bool) -> None:
     """Show what ``planned`` would do, or do it and print what came of it."""
     from skexplore.launch import run_plan
+    from skexplore.record import cells
 
     if plan:
         _print_plan(planned, settings, as_json=as_json)
         return
-    _print_result(watched(lambda run: run_plan(planned, run), settings), as_json=as_json)
+    result = watched(lambda run: run_plan(planned, run), settings)
+    _print_result(result, as_json=as_json)
+    failed = sum(record.status == "failed" for record in cells(result.spec, result.records).values())
+    if failed:
+        print(f"{failed} trainings failed; repeat the command to try them again", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _print_result(study: Study, *, as_json: bool) -> None:

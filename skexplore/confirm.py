@@ -6,20 +6,22 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from skexplore.ablate import check_seeds, keep_seeds, plan_design
+from skexplore.ablate import plan_design, seeds_of
 from skexplore.backbone import canonical_at_reference
 from skexplore.block import Blocks, format_blocks
 from skexplore.census import TooManyError
 from skexplore.cost import arch_id, cost
+from skexplore.database import is_begun
 from skexplore.design import PAPER, PLAIN_BLOCK, Design, Variant
 from skexplore.encode import UniformDraws, stored_space
 from skexplore.errors import UserError
 from skexplore.recipe import Profile, get_profile
 from skexplore.record import Record, Study
 from skexplore.request import Plan, profile_of
-from skexplore.store import check_name, load_study
+from skexplore.store import UnbegunError, check_name, load_study, study_folder
 
 RANDOM = 2  # feasible blocks that nobody chose
+SEEDS = 3
 LONGER = 2  # times the epochs of the search
 ATTEMPTS = 10_000
 
@@ -30,7 +32,7 @@ class ConfirmRequest:
 
     study: str
     top: int = 3
-    seeds: int = 3
+    seeds: int | None = None
     profile: str | None = None
     name: str | None = None
 
@@ -43,7 +45,6 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     """
     if not 1 <= request.top <= 50:
         raise UserError(f"--top {request.top}: must be between 1 and 50")
-    check_seeds(request.seeds)
     search = load_study(request.study)
     if search.spec.ablation is not None or search.spec.sampler == "none":
         raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
@@ -56,15 +57,15 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
         kinds=("confirm",),
         baseline=PAPER,
         variants=tuple(_variants(search, request.top)),
-        seeds=request.seeds,
+        seeds=seeds_of(request.seeds, SEEDS, check_name(name)),
         of=search.spec.name,
         test=True,
     )
     seed = 1 + max(record.seed for record in search.records)
-    frozen = _frozen(check_name(name))
+    frozen = _frozen(name)
     if frozen is not None:
         design, seed = _same_finalists(frozen, design, name), frozen.spec.seed
-    return plan_design(keep_seeds(design, name), profile, name=name, seed=seed)
+    return plan_design(design, profile, name=name, seed=seed)
 
 
 def _scale(search: Study, profile: str | None) -> Profile:
@@ -142,9 +143,12 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Blocks]:
 
 
 def _frozen(name: str) -> Study | None:
+    """Return the confirmation of that name, None if there is none."""
+    if not is_begun(study_folder(name)):
+        return None
     try:
         return load_study(name)
-    except UserError:
+    except UnbegunError:
         return None
 
 

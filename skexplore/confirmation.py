@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from skexplore.design import PAPER, PLAIN_BLOCK
+from skexplore.design import PAPER, PLAIN_BLOCK, Variant
 from skexplore.effects import design_of, layout, same_networks
 from skexplore.inference import Difference, Summary, VariantStats, describe, summarise
 from skexplore.record import Study
 
 COLUMNS = (
-    "variant", "role", "n", "searched_error", "val_mean", "test_mean", "test_sd", "test_low", "test_high", "shrinkage",
-    "lead_searched", "to_paper", "to_paper_low", "to_paper_high", "to_paper_verdict",
+    "variant", "role", "n", "searched_error", "val_mean", "test_mean", "test_sd", "test_low", "test_high",
+    "lead_searched", "lead_val", "lead_test", "shrinkage",
+    "to_paper", "to_paper_low", "to_paper_high", "to_paper_verdict",
     "to_plain", "to_plain_low", "to_plain_high", "to_plain_verdict",
 )  # fmt: skip
 
@@ -38,8 +40,9 @@ def summaries(study: Study) -> dict[str, Summary]:
 def confirmation_table(study: Study) -> pd.DataFrame:
     """Return one row for each block with ``COLUMNS``; errors are fractions, differences below 0 are lower errors.
 
-    searched_error: validation error of the search (of anchors the mean over their seeds). shrinkage: how much of the
-    lead over the paper's block that a finalist had in the search is gone on the test set.
+    searched_error: validation error of the search (of anchors the mean over their seeds). lead_*: how much lower than
+    the paper's block, in the search, on validation now and on test now. shrinkage: the lead of the search less that on
+    test; K3's tells what longer training and other images do to a lead that nobody selected.
     """
     found, design, same = summaries(study), design_of(study), same_networks(study)
     val, test = _by_name(found["val"]), _by_name(found[PAPER])
@@ -56,13 +59,33 @@ def confirmation_table(study: Study) -> pd.DataFrame:
             row |= {"test_mean": own.mean, "test_sd": own.sd, "test_low": own.low, "test_high": own.high}
         row |= _gap("to_paper", gaps[PAPER].get(name), found[PAPER].n, "the paper's block")
         row |= _gap("to_plain", gaps[PLAIN_BLOCK].get(name), found[PLAIN_BLOCK].n, "K3")
-        then, paper = variant.searched_error, searched[PAPER]
-        if then is not None and paper is not None and variant.name != PAPER:
-            row["lead_searched"] = paper - then
-            if variant.role == "finalist" and row.get("to_paper") is not None:
-                row["shrinkage"] = row["lead_searched"] + row["to_paper"]
+        row |= _leads(
+            variant, searched[PAPER], val.get(name), val.get(same[PAPER] or PAPER), row.get("to_paper")
+        )
         rows.append({column: row.get(column) for column in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _leads(
+    variant: Variant,
+    paper: float | None,
+    own: VariantStats | None,
+    papers: VariantStats | None,
+    to_paper: float | None,
+) -> dict[str, Any]:
+    """Return a block's leads over the paper's block then and now, where they are known."""
+    found: dict[str, Any] = {}
+    if variant.name == PAPER:
+        return found
+    if own is not None and papers is not None:
+        found["lead_val"] = papers.mean - own.mean
+    if to_paper is not None:
+        found["lead_test"] = -to_paper
+    if variant.searched_error is not None and paper is not None:
+        found["lead_searched"] = paper - variant.searched_error
+        if to_paper is not None:
+            found["shrinkage"] = found["lead_searched"] - found["lead_test"]
+    return found
 
 
 def _by_name(summary: Summary) -> dict[str, VariantStats]:
@@ -82,23 +105,29 @@ def _gap(name: str, found: Difference | None, n: int, baseline: str) -> dict[str
 
 def finalists_words(study: Study) -> list[str]:
     """Return one sentence for each finalist: what the statistics of the test errors allow to be said."""
-    said = []
-    table = confirmation_table(study)
-    for row in table[table["role"] == "finalist"].to_dict("records"):
-        name = row["variant"]
-        if pd.isna(row["test_mean"]):
-            said.append(f"{name}: not trained with every seed yet.")
-            continue
-        then = (
-            "" if pd.isna(row["searched_error"]) else f"{100 * row['searched_error']:.2f} % in the search, "
+    table, same = confirmation_table(study), same_networks(study)
+    return [
+        _words(row, same[str(row["variant"])])
+        for row in table[table["role"] == "finalist"].to_dict("records")
+    ]
+
+
+def _words(row: Mapping[Hashable, Any], same: str) -> str:
+    """Return what can be said of one finalist; ``same``: the block of which it is the very network here."""
+    name = row["variant"]
+    if pd.isna(row["test_mean"]):
+        return f"{name}: no result with every seed."
+    then = "" if pd.isna(row["searched_error"]) else f"{100 * row['searched_error']:.2f} % in the search, "
+    parts = [
+        f"{name}: {then}{100 * row['val_mean']:.2f} % on validation and {100 * row['test_mean']:.2f} % on test now"
+    ]
+    if same:
+        parts.append(f"in this proxy it is the same network as {same}")
+    if not pd.isna(row["shrinkage"]):
+        then, val, test = (100 * row[f"lead_{when}"] for when in ("searched", "val", "test"))
+        parts.append(
+            f"its lead over the paper's block was {then:.2f} points in the search and is {val:.2f} on validation and "
+            f"{test:.2f} on test now"
         )
-        val, test = 100 * row["val_mean"], 100 * row["test_mean"]
-        parts = [f"{name}: {then}{val:.2f} % on validation and {test:.2f} % on test now"]
-        if not pd.isna(row["shrinkage"]):
-            lead, now = 100 * row["lead_searched"], -100 * row["to_paper"]
-            parts.append(
-                f"its lead over the paper's block was {lead:.2f} points in the search and is {now:.2f} now"
-            )
-        parts += [row[key] for key in ("to_paper_verdict", "to_plain_verdict") if isinstance(row[key], str)]
-        said.append("; ".join(parts) + ".")
-    return said
+    parts += [row[key] for key in ("to_paper_verdict", "to_plain_verdict") if isinstance(row[key], str)]
+    return "; ".join(parts).replace("-", "−") + "."

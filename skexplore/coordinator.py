@@ -98,6 +98,9 @@ class Coordinator:
         self._folder = ledger.store.folder
         self._report, self._interrupts = on_progress, interrupts
         self._queue: deque[Record] = deque()
+        self._beside: deque[Record] = (
+            deque()
+        )  # written when its turn comes: what was never begun can be taken back
         self._wished = deque(work.wished)
         self._in_hand: dict[str, Record] = {}  # what each key is trained for
         self._retried: set[str] = set()
@@ -113,13 +116,14 @@ class Coordinator:
         waiting = self.ledger.resume()
         self._queue.extend(r for r in waiting if self.work.search or r.origin == "anchor")
         for each in self.work.beside:
-            record = self.ledger.add_anchor(
+            record = self.ledger.new_anchor(
                 each.blocks, each.seed, each.chosen_by, setting=each.setting, reference=each.reference
             )
-            if record is not None:
-                self._queue.append(record)
+            if record is not None and all(record.key != other.key for other in self._beside):
+                self._beside.append(record)
         if self._work_left():
-            self._work(devices[: len(self._queue) + max(0, self.target - self.ledger.trained)])
+            jobs = len(self._queue) + len(self._beside) + max(0, self.target - self.ledger.trained)
+            self._work(devices[:jobs])
         if self._out_of_time() and self._work_left():
             self._tell_user("note", text="the time limit is reached; the same command goes on")
             return True
@@ -151,7 +155,11 @@ class Coordinator:
         """Whether anything is to be trained or proposed still."""
         more = self.ledger.trained < self.target and self._idle_proposals < PATIENCE
         searching = self.work.search and (more or self.ledger.in_flight)
-        return bool(searching or self.ledger.anchors_left)
+        return bool(searching or self._anchors_left)
+
+    @property
+    def _anchors_left(self) -> int:
+        return self.ledger.anchors_left + len(self._beside)
 
     def _out_of_time(self) -> bool:
         limit = self.work.time_limit
@@ -166,6 +174,8 @@ class Coordinator:
     def _fill(self, pool: Pool) -> None:
         """Give every idle worker something to do, as long as there is something."""
         while pool.idle:
+            if not self._queue and self._beside:
+                self._queue.append(self.ledger.add_anchor(self._beside.popleft()))
             if self._queue:
                 record = self._next_in_queue(pool)
                 if record is None:  # all that waits is being measured at this moment
@@ -175,9 +185,11 @@ class Coordinator:
                 if proposed is None:
                     return
                 record = proposed
-            source = self.ledger.measured.get(record.key) or self.work.known.get(record.key)
-            if source is not None and self._serves(source, record):
-                self.ledger.share(record, source)
+            own, foreign = self.ledger.measured.get(record.key), self.work.known.get(record.key)
+            if own is not None and self._serves(own, record):
+                self.ledger.share(record, own)
+            elif foreign is not None:
+                self.ledger.share(record, foreign, foreign=True)
             else:
                 self._start(pool, record)
 
@@ -265,13 +277,13 @@ class Coordinator:
 
     def _tell_user(self, kind: str, **content: Any) -> None:
         ledger = self.ledger
-        left = (max(0, self.target - ledger.trained) + ledger.anchors_left) * self.spec.recipe.epochs
+        left = (max(0, self.target - ledger.trained) + self._anchors_left) * self.spec.recipe.epochs
         self._report(
             Progress(
                 kind=kind,
                 trained=ledger.trained,
                 target=self.target,
-                anchors_left=ledger.anchors_left,
+                anchors_left=self._anchors_left,
                 best=ledger.best,
                 counters=dict(Counter(record.status for record in ledger.searched)),
                 images=self._images,

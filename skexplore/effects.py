@@ -54,6 +54,11 @@ def layout(study: Study, *, error: str = "val_error") -> Layout:
     return Layout(names=tuple(names), seeds=tuple(seeds), errors=tuple(map(tuple, rows)), baseline=baseline)
 
 
+def measured(study: Study) -> str:
+    """Return the column of records that an ablation is judged by."""
+    return "test_error" if design_of(study).test else "val_error"
+
+
 def _error(record: Record | None, name: str) -> float | None:
     if record is None or record.status != "complete":
         return None
@@ -74,8 +79,11 @@ def same_networks(study: Study) -> dict[str, str]:
 
 
 def effects(study: Study) -> Effects:
-    """Return the statistics of an ablation's validation errors."""
-    own, same = layout(study), same_networks(study)
+    """Return the statistics of an ablation's validation errors, of a confirmation's test errors.
+
+    On the validation images the finalists were chosen: their errors there are too low by selection still.
+    """
+    own, same = layout(study, error=measured(study)), same_networks(study)
     printed: dict[str, float] = {}  # by the first of equal networks, whichever of them the paper prints
     for variant in design_of(study).variants:
         if variant.printed is not None and variant.printed.error_pct is not None:
@@ -226,24 +234,40 @@ def statements(study: Study, found: Effects) -> list[str]:
             f"{len(clear)} of {len(summary.differences)} variants are told from {design.baseline} at n = {summary.n} "
             "(Dunnett's test, 95 % for all together)."
         )
-    if summary.seed_correlation is not None and summary.pairing is not None:
-        effect = "paid" if summary.pairing > 1 else "did not pay"
-        correlation = f"{summary.seed_correlation:.2f}".replace("-", "−")
-        said.append(
-            f"Seeds have a correlation of {correlation} across variants: giving all variants the same seeds {effect} "
-            f"here (an unpaired difference would have {summary.pairing:.2f} times the standard error)."
-        )
+    if summary.pairing is not None:
+        said.append(_pairing_words(summary))
     if found.order is not None:
         said.append(_order_words(found.order, design))
+    part = "test" if design.test else "validation"
+    said.append(
+        f"Intervals are over seeds, given these training and {part} images: other images are not in them."
+    )
     return said
 
 
+def _pairing_words(summary: Summary) -> str:
+    """Return whether giving all variants the same seeds paid, as far as that can be told."""
+    low, high = summary.pairing_low or 0.0, summary.pairing_high or math.inf
+    verdict = f"whether this paid cannot be told at n = {summary.n}"
+    if low > 1 or high < 1:
+        verdict = "this paid" if low > 1 else "this did not pay"
+    correlation = f"{summary.seed_correlation:.2f}".replace("-", "−")
+    return (
+        f"All variants have the same seeds, and {verdict}: an unpaired difference would have {summary.pairing:.2f} "
+        f"times the standard error (95 % {low:.2f} to {high:.2f}; correlation of seeds across variants {correlation})."
+    )
+
+
 def _order_words(found: Order, design: Design) -> str:
-    interval = "" if found.low is None else f" (95 % {found.low:.2f} to {found.high:.2f})"
-    ties = f", {found.ties_published} tied in print" if found.ties_published else ""
-    undecided = f"; {found.undecided} of {found.pairs} pairs are not decided here" if found.undecided else ""
-    tau = f"{found.tau:.2f}{interval}".replace("-", "−")
-    return f"Kendall's tau between our order and that of Table {design.table}: {tau}{ties}{undecided}."
+    tau = f"{found.tau:.2f}"
+    if found.low is not None:
+        tau += f" (95 % credible {found.low:.2f} to {found.high:.2f}, the printed errors taken as exact)"
+    ties = f"; {found.ties_published} tied in print" if found.ties_published else ""
+    undecided = f"; the order of {found.undecided} is not decided here" if found.undecided else ""
+    return (
+        f"Kendall's tau between our order and that of Table {design.table}: {tau.replace('-', '−')}, over "
+        f"{found.pairs} pairs{ties}{undecided}."
+    )
 
 
 def findings(study: Study) -> dict[str, Any]:

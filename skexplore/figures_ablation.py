@@ -33,15 +33,15 @@ DRAWN_HEIGHT = 380  # pixels of an axis of errors in a page, about
 LINES = [(color, dash) for dash in ("solid", "dash", "dot") for color in (BLUE, GREEN, ORANGE, PURPLE, GREY)]
 
 
-def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: int) -> go.Figure:
-    """Return each variant's mean validation error with its interval, and the single trainings.
+def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: int, part: str) -> go.Figure:
+    """Return each variant's mean error with its interval, and the single trainings.
 
-    seeds: a row for each training: variant, seed, status, val_error and ``counted``, whether its seed is complete. n:
-    seeds that the means rest on.
+    seeds: a row for each training: variant, seed, status, error and ``counted``, whether its seed is complete. n:
+    seeds that the means rest on. part: of the images, ``Validation`` or ``Test``.
     """
-    figure, place = rows_figure(table, "Validation error, %")
+    figure, place = rows_figure(table, f"{part} error, %")
     own = table[table["mean"].notna()]
-    ends = [*own["mean"], *own["low"].dropna(), *own["high"].dropna(), *seeds["val_error"].dropna()]
+    ends = [*own["mean"], *own["low"].dropna(), *own["high"].dropna(), *seeds["error"].dropna()]
     figure.update_xaxes(range=span([100 * error for error in ends], least=0.5))
     _add_seeds(figure, seeds, place, n)
     _add_lost(figure, seeds, place)
@@ -74,12 +74,14 @@ def differences_figure(table: pd.DataFrame, *, baseline: str, n: int) -> go.Figu
     return figure
 
 
-def cost_figure(table: pd.DataFrame, *, baseline: str, n: int) -> go.Figure:
-    """Return mean validation error against reference GFLOPs, a name at each point; the proxy's cost is on hover.
+def cost_figure(table: pd.DataFrame, *, baseline: str, n: int, part: str) -> go.Figure:
+    """Return mean error against reference GFLOPs, a name at each point; the proxy's cost is on hover.
 
     A variant that is the same network as another stands there only where it costs another amount at the reference.
     """
-    figure = empty("Reference cost, GFLOPs", "Validation error, %" if n == 1 else "Mean validation error, %")
+    figure = empty(
+        "Reference cost, GFLOPs", f"{part} error, %" if n == 1 else f"Mean {part.lower()} error, %"
+    )
     rows = table[table["mean"].notna()]
     network = rows["same_as"].where(rows["same_as"] != "", rows["variant"])
     rows = rows.assign(network_of=network).drop_duplicates(["network_of", "ref_macs"])
@@ -250,14 +252,14 @@ def _add_baseline(figure: go.Figure, x: float) -> None:
 
 def _add_seeds(figure: go.Figure, seeds: pd.DataFrame, place: Mapping[str, int], n: int) -> None:
     """Add single trainings below the mean of their variant; one complete seed alone would repeat the means."""
-    measured = seeds[seeds["val_error"].notna()]
+    measured = seeds[seeds["error"].notna()]
     for rows, name, symbol in (
         (measured[measured["counted"] & (n > 1)], "trainings", "circle"),
         (measured[~measured["counted"]], "in no mean" if n else "trainings", "circle-open"),
     ):
         if not rows.empty:
             figure.add_scatter(
-                x=percent(rows["val_error"]),
+                x=percent(rows["error"]),
                 y=[place[variant] + 0.24 for variant in rows["variant"]],
                 mode="markers",
                 name=name,

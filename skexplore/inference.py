@@ -96,7 +96,8 @@ class Summary:
     nothing is compared. left_out: sentences on variants without a result and incomplete seeds. residual_sd: of one
     training given variant and seed, with df = (variants - 1)(n - 1). seed_sd: of a seed's effect on all variants.
     seed_correlation: intraclass, of variants under one seed, ICC(3,1) of Shrout and Fleiss (1979); it can be below 0.
-    pairing: the standard error of a difference had variants seeds of their own, over that of now; above 1, it paid.
+    pairing: the standard error of a difference had variants seeds of their own, over that of now; above 1, it paid;
+    pairing_low, pairing_high: its 95 % interval, from the F distribution of the two mean squares.
     """
 
     variants: tuple[VariantStats, ...]
@@ -109,6 +110,8 @@ class Summary:
     df: int
     seed_correlation: float | None
     pairing: float | None
+    pairing_low: float | None
+    pairing_high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +222,13 @@ def _complete(layout: Layout) -> tuple[dict[str, tuple[float | None, ...]], list
     return kept, [i for i, names in enumerate(missing) if kept and not names], left_out
 
 
+def _pairing_interval(ratio: float, v: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of ``pairing``, from the ``ratio`` of the mean squares of seeds and residuals."""
+    quantiles = scipy_stats.f.ppf([1 - LEVEL / 2, LEVEL / 2], n - 1, (v - 1) * (n - 1))
+    low, high = (math.sqrt((ratio / float(quantile) + v - 1) / v) for quantile in quantiles)
+    return low, high
+
+
 def summarise(layout: Layout) -> Summary:
     """Return means, differences to the baseline and what seeds explain, as fractions 0..1, from complete blocks.
 
@@ -238,6 +248,7 @@ def summarise(layout: Layout) -> Summary:
     base = means.pop(layout.baseline, None) if n else None
     differences = [_difference(x, m - base, rest, n, v - 1) for x, m in means.items() if base is not None]
     known = v > 1 and n > 1
+    ends = _pairing_interval(seed / rest, v, n) if known and rest else (None, None)
     return Summary(
         variants=tuple(variants),
         differences=tuple(differences),
@@ -249,6 +260,8 @@ def summarise(layout: Layout) -> Summary:
         df=(v - 1) * (n - 1) if known else 0,
         seed_correlation=(seed - rest) / (v * one) if known and one else None,
         pairing=math.sqrt(one / rest) if rest else None,
+        pairing_low=ends[0],
+        pairing_high=ends[1],
     )
 
 
@@ -264,7 +277,7 @@ def order(layout: Layout, published: Mapping[str, float]) -> Order | None:
     summary = summarise(layout)
     ours = {variant.name: variant.mean for variant in summary.variants if variant.name in published}
     means, printed = np.round(list(ours.values()), 12), np.array([published[name] for name in ours])
-    if len(ours) < 3 or np.ptp(means) == 0 or np.ptp(printed) == 0:
+    if not summary.n or len(ours) < 3 or np.ptp(means) == 0 or np.ptp(printed) == 0:
         return None
     tau = float(scipy_stats.kendalltau(means, printed).statistic)
     first, second = np.triu_indices(len(ours), 1)
@@ -287,7 +300,7 @@ def describe(difference: Difference, n: int, baseline: str) -> str:
     sign, side = (100, "higher") if difference.difference > 0 else (-100, "lower")
     points = f"{abs(sign * difference.difference):.2f} points {side}"
     if n < 2:
-        return f"{points}; one seed, nothing can be claimed"
+        return f"{points} than {baseline}; one seed, nothing can be claimed"
     if difference.distinguishable is None or difference.low is None or difference.high is None:
         return f"{points} than {baseline}; no noise was measured at n = {n}, nothing can be claimed"
     if difference.distinguishable:

@@ -25,7 +25,7 @@ from skexplore.record import Study, StudySpec
 from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training
 from skexplore.runner import WorkerError, default_devices
 from skexplore.space import Space
-from skexplore.store import Store, check_continues, known_studies, load_study, study_folder
+from skexplore.store import STUDIES, Store, check_continues, known_studies, load_study, study_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +163,11 @@ def train(
         return run_plan(plan, run)
     old = load_study(study)
     spec = old.spec
+    if spec.ablation is not None:
+        raise UserError(
+            f"--study {study}: its design says what is trained there; put the block into a study file's rows and give "
+            "that to skexplore ablate, or leave --study out"
+        )
     if study_folder(study).resolve() != study_folder(spec.name).resolve():
         raise UserError(
             f"--study {study}: {spec.name} is kept in studies/{spec.name} of the folder where its search was begun; go "
@@ -210,7 +215,7 @@ def is_study(name: str) -> bool:
 def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
     spec, devices = plan.spec, default_devices(run.workers)
-    folder = study_folder(spec.name)
+    folder = STUDIES / spec.name  # a name is no path: a folder of that name here is somebody else's
     storage = check_storage(run.storage)
     before = check_continues(folder, spec, storage)
     run.on_progress(Note(text=_announcement(plan, len(devices), before, search=search)))

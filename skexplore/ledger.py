@@ -93,7 +93,7 @@ class Ledger:
         self._sweep({checkpoint_file(self.store.folder, record.key).name for record in waiting})
         return waiting
 
-    def add_anchor(
+    def new_anchor(
         self,
         blocks: Blocks,
         seed: int,
@@ -102,7 +102,7 @@ class Ledger:
         setting: Setting = PLAIN,
         reference: str = REFERENCE.name,
     ) -> Record | None:
-        """Return a new record of an anchor to train, or None if it has been trained (or is about to be).
+        """Return the record of an anchor to train, not written yet, or None if it was trained (or is about to be).
 
         chosen_by: ``none`` for a published block, ``user`` for one of the user's own or of an ablation. setting,
         reference: as in ``coordinator.Beside``.
@@ -116,8 +116,12 @@ class Ledger:
             setting=setting,
             reference=reference,
         )
-        if any(old.key == record.key and old.status not in ("failed", "stopped") for old in self.anchors):
-            return None
+        known = any(old.key == record.key and old.status not in ("failed", "stopped") for old in self.anchors)
+        return None if known else record
+
+    def add_anchor(self, record: Record) -> Record:
+        """Write a record that ``new_anchor`` made, with the number that it gets now, and return it."""
+        record = replace(record, number=len(self.anchors))
         self.store.add(record, state=TrialState.RUNNING)
         self.anchors.append(record)
         return record
@@ -277,8 +281,11 @@ class Ledger:
         reason = f"at rung {record.rung} ({epochs} epochs), neither in its best 1/{eta} nor on its front"
         return replace(record, status="stopped", reason=reason)
 
-    def share(self, record: Record, source: Record) -> None:
-        """Close ``record`` with the measurement that ``source`` made of the same network."""
+    def share(self, record: Record, source: Record, *, foreign: bool = False) -> None:
+        """Close ``record`` with the measurement that ``source`` made of the same network.
+
+        foreign: whether ``source`` stands in another study; its reason says where.
+        """
         self._close(
             replace(
                 record,
@@ -287,7 +294,7 @@ class Ledger:
                 test_error=source.test_error,
                 curve=source.curve,
                 replay_of=source.key,
-                reason=f"measured as {_name(source)}",
+                reason=source.reason if foreign else f"measured as {_name(source)}",
             )
         )
 

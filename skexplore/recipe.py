@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from skexplore.backbone import Backbone, get_backbone
 from skexplore.errors import UserError
 
+SCHEDULES = ("one_cycle", "steps")
 CLASSES = {"cifar10": 10, "cifar100": 100}  # of the data sets that can be trained on
 
 

@@ -32,6 +32,7 @@ from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
 from skexplore.record import THEN, Record, Study, StudySpec, cells, trained
 
+STUDIES = Path("studies")  # of the current folder
 RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"
 ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -60,8 +61,8 @@ def study_folder(study: str) -> Path:
     here = Path(study)
     if "/" in study or study in (".", ".."):
         return here
-    named = Path("studies") / study
-    return here if study and here.is_dir() and not named.exists() else Path("studies") / check_name(study)
+    named = STUDIES / study
+    return here if study and here.is_dir() and not named.exists() else STUDIES / check_name(study)
 
 
 class UnbegunError(UserError):
@@ -249,6 +250,12 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
             f"{folder / DATABASE}: holds the study {old.name}; give the folder that name again, or choose "
             "another --study name"
         )
+    if (old.ablation is None) != (spec.ablation is None):
+        holds = "no ablation" if old.ablation is None else "an ablation"
+        raise UserError(f"study {spec.name} exists and is {holds}; choose another --study name")
+    if old.ablation and spec.ablation and old.ablation.of != spec.ablation.of:
+        confirmed = old.ablation.of or "no search"
+        raise UserError(f"study {spec.name} exists and confirms {confirmed}; choose another --study name")
     for name in ("space_hash", "backbone", "recipe", "split", "mode", "sampler", "rungs", "seed"):
         was = getattr(old, name)
         if was != getattr(spec, name):
@@ -274,7 +281,7 @@ def load_study(study: str) -> Study:
 
 def known_studies() -> list[Path]:
     """Return the folders of the studies and archives under ``studies/``."""
-    return sorted(path for path in Path("studies").glob("*") if is_begun(path) or (path / RECORDS).exists())
+    return sorted(path for path in STUDIES.glob("*") if is_begun(path) or (path / RECORDS).exists())
 
 
 def _load_live(folder: Path) -> Study:
@@ -314,8 +321,9 @@ def _state(folder: Path, spec: StudySpec, attrs: Mapping[str, Any], records: Seq
     if _is_live(folder):
         return "running"
     waiting = any(record.status == "running" for record in records)
-    if spec.ablation and len(cells(spec, records)) < spec.ablation.trainings:
-        return "interrupted"
+    if spec.ablation:
+        done = [record for record in cells(spec, records).values() if record.status != "failed"]
+        return "interrupted" if waiting or len(done) < spec.ablation.trainings else "finished"
     if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
         return "finished"
     return "exhausted" if attrs.get("exhausted") else "interrupted"

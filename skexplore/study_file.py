@@ -7,6 +7,7 @@ else as in the baseline) and ``leave_one_out`` (components taken away from the b
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,14 +15,14 @@ from typing import Any
 
 import skexplore
 from skexplore.backbone import get_backbone
-from skexplore.block import parse_block, parse_blocks
+from skexplore.block import parse_blocks
 from skexplore.decisions import Level, Problem, decision_problems, is_path, shown
 from skexplore.design import COLUMNS_OF_ERRORS
 from skexplore.errors import UserError
 from skexplore.files import read_yaml
 from skexplore.gate import parse_gate
 from skexplore.published import printed_rows
-from skexplore.recipe import PROFILES, Recipe, Split, get_profile
+from skexplore.recipe import CLASSES, PROFILES, SCHEDULES, Recipe, Split, get_profile
 from skexplore.space import NAME
 from skexplore.systems import SYSTEMS, get_system
 
@@ -90,6 +91,8 @@ def load_definition(source: str) -> Definition:
     if problems:
         raise UserError("\n".join(f"{path}: {place}: {problem}" for place, problem in problems[:50]))
     plain = {key: value for key, value in raw.items() if key not in ("rows", "one_at_a_time", "together")}
+    if "recipe" in raw:  # 1 and 1.0 are one recipe
+        plain["recipe"] = {name: _kinds(Recipe)[name](value) for name, value in raw["recipe"].items()}
     return Definition(
         **plain,
         rows=tuple(_row(each) for each in raw.get("rows", ())),
@@ -115,9 +118,7 @@ def _find(source: str) -> Path:
 
 
 def _row(raw: Mapping[str, Any]) -> Row:
-    system = raw.get("system", "")
-    name = raw.get("name") or (SYSTEMS[system].title if system else raw["block"])
-    return Row(**{key: value for key, value in raw.items() if key != "name"}, name=name)
+    return Row(**{key: value for key, value in raw.items() if key != "name"}, name=_row_name(raw))
 
 
 # -- what is wrong with a file
@@ -152,15 +153,11 @@ def _problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
 def _scale_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what is wrong with profile, backbone, recipe and split."""
     profile = raw.get("profile", "quick")
-    if profile not in PROFILES:
+    if not isinstance(profile, str) or profile not in PROFILES:
         yield "profile", f"{shown(profile)}: must be one of {', '.join(PROFILES)}"
     yield from _named(raw, "backbone", get_backbone)
     for key, kind in (("recipe", Recipe), ("split", Split)):
-        given = raw.get(key, {})
-        allowed = {
-            each.name: type(getattr(getattr(get_profile("quick"), key), each.name)) for each in fields(kind)
-        }
-        allowed.pop("classes", None)  # the data set says them
+        given, allowed = raw.get(key, {}), _kinds(kind)
         if not isinstance(given, dict):
             yield key, "must be a mapping"
             continue
@@ -170,15 +167,45 @@ def _scale_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
                 yield place, f"unknown key; keys: {', '.join(allowed)}"
             elif not (type(value) is allowed[name] or (allowed[name] is float and type(value) is int)):
                 yield place, f"{shown(value)}: must be a {allowed[name].__name__}"
-            elif type(value) in (int, float) and (value < 0 or (value == 0 and allowed[name] is int)):
-                yield place, f"{shown(value)}: must be above 0"
+            elif problem := _value_problem(name, value):
+                yield place, f"{shown(value)}: must be {problem}"
+    recipe = raw.get("recipe")
+    if isinstance(recipe, dict) and recipe.get("momentum") == 0 and recipe.get("nesterov", True):
+        yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
+
+
+def _kinds(kind: type) -> dict[str, type]:
+    """Return the fields of a recipe or a split that a file may set, with their types."""
+    example = getattr(get_profile("quick"), kind.__name__.lower())
+    found = {each.name: type(getattr(example, each.name)) for each in fields(kind)}
+    found.pop("classes", None)  # the data set says them
+    return found
+
+
+_LIMITS = {"epochs": 10_000, "batch_size": 10_000, "train_images": 45_000, "val_images": 5_000}
+_CHOICES = {"schedule": SCHEDULES, "dataset": tuple(CLASSES)}
+_SHARES = ("momentum", "warmup", "label_smoothing")
+
+
+def _value_problem(name: str, value: Any) -> str:
+    """Return what a value of the right type must be, empty if it is that."""
+    if name in _CHOICES:
+        return "" if value in _CHOICES[name] else f"one of {', '.join(_CHOICES[name])}"
+    if name in _LIMITS:
+        least = 2 if name == "batch_size" else 1
+        return "" if least <= value <= _LIMITS[name] else f"from {least} to {_LIMITS[name]:,}"
+    if name in _SHARES:
+        return "" if 0 <= value < 1 else "at least 0 and below 1"
+    if isinstance(value, bool) or (math.isfinite(value) and value >= 0 and (value or name != "lr")):
+        return ""
+    return "a number above 0"
 
 
 def _table_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
     tables = dict.fromkeys(row.table for row in printed_rows())
-    if raw.get("table", "") not in ("", *tables):
+    if shown(raw.get("table", "")) not in ("", *tables) or not isinstance(raw.get("table", ""), str):
         yield "table", f"{shown(raw['table'])}: must be one of the texts {', '.join(tables)}"
-    if raw.get("column", COLUMNS_OF_ERRORS[0]) not in COLUMNS_OF_ERRORS:
+    if shown(raw.get("column", COLUMNS_OF_ERRORS[0])) not in COLUMNS_OF_ERRORS:
         yield "column", f"{shown(raw['column'])}: must be one of {', '.join(COLUMNS_OF_ERRORS)}"
 
 
@@ -222,12 +249,13 @@ def _row_problems(rows: object) -> Iterator[Problem]:
             yield from _named(row, key, read, f"{place}.")
         if not isinstance(row.get("fuse_norm", True), bool):
             yield f"{place}.fuse_norm", f"{shown(row['fuse_norm'])}: must be true or false"
-        name = row.get("name", row.get("system", row.get("block")))
-        if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 80:
-            yield f"{place}.name", f"{shown(name)}: must be a text of 1 to 80 characters"
+        given = row.get("name", "given")
+        name = _row_name(row)
+        if not isinstance(given, str) or not name.isprintable() or not 1 <= len(name) <= 80:
+            yield f"{place}.name", f"{shown(row.get('name'))}: must be a text of 1 to 80 characters"
         elif name in names:
             yield f"{place}.name", f"{name}: another row has that name"
-        names.add(str(name))
+        names.add(name)
 
 
 def _baseline_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -239,7 +267,7 @@ def _baseline_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
     if text in names or text in SYSTEMS or text.startswith(BEST):
         return
     try:
-        parse_block(text)
+        parse_blocks(text)
     except UserError:
         known = f"a row ({', '.join(map(shown, names))}), " if names else ""
         yield (
@@ -303,7 +331,7 @@ def _component_problems(components: object, together: object) -> Iterator[Proble
             yield place, "must be a list of two components or more"
             continue
         for part in parts:
-            if part not in components:
+            if not isinstance(part, str) or part not in components:
                 yield (
                     place,
                     f"{shown(part)}: no such component; components: {', '.join(map(shown, components))}",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from skexplore.data import load_split, load_test
 from skexplore.job import Job, Outcome
@@ -48,12 +50,21 @@ def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome
         return Outcome(key=spec.key, status="failed", reason=_reason(error))
     if len(curve) < job.until:
         return Outcome(key=spec.key, status="paused", curve=curve)
-    test_error = None
-    if len(curve) >= spec.recipe.epochs:
+    finished = len(curve) >= spec.recipe.epochs
+    if finished:
         save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
-        if job.test:
-            _, test_error = evaluate(network, *load_test(Path(job.data_folder), device))
-    return Outcome(key=spec.key, status="complete", curve=curve, test_error=test_error)
+    done = Outcome(key=spec.key, status="complete", curve=curve)
+    return _tested(done, network, job, device) if finished and job.test else done
+
+
+def _tested(done: Outcome, network: nn.Module, job: Job, device: str) -> Outcome:
+    """Return ``done`` with the error on the test set, which is opened here and nowhere else."""
+    images, labels = load_test(Path(job.data_folder), device)
+    try:
+        _, error = evaluate(network, images, labels)
+    except Exception as problem:
+        return Outcome(key=done.key, status="failed", reason=_reason(problem))
+    return replace(done, test_error=error)
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from skexplore.backbone import REFERENCE, canonical_at_reference
@@ -63,6 +63,10 @@ def expand(definition: Definition, base: Base | None) -> Design:
     if components:
         kinds.append("leave_one_out")
         variants += _leave_one_out(definition, base)
+    if len(variants) < 2:
+        raise UserError(
+            f"ablation {definition.name}: nothing differs from {definition.baseline}; give levels that change it"
+        )
     names = [variant.name for variant in variants]
     for name in names:
         if names.count(name) > 1:
@@ -71,11 +75,22 @@ def expand(definition: Definition, base: Base | None) -> Design:
         description=definition.description,
         kinds=tuple(kinds),
         baseline=baseline,
-        variants=tuple(printed_beside(variant, definition.table, definition.column) for variant in variants),
+        variants=tuple(_printed_once(variants, definition.table, definition.column)),
         seeds=definition.seeds,
         table=definition.table,
         column=definition.column,
     )
+
+
+def _printed_once(variants: Sequence[Variant], table: str, column: str) -> Iterator[Variant]:
+    """Yield the variants, each row of the paper beside the first that it is: a row is no evidence twice."""
+    taken: set[int] = set()
+    for variant in variants:
+        found = printed_beside(variant, table, column)
+        if found.printed is not None and found.printed.row in taken:
+            found = variant
+        taken |= {found.printed.row} if found.printed else set()
+        yield found
 
 
 def _of_row(row: Row) -> Variant:

@@ -13,14 +13,17 @@ from instant import InstantPool, die, error_of, pressed_after
 
 from skexplore import coordinator
 from skexplore.ablate import AblationRequest, plan_ablation
+from skexplore.block import parse_block
 from skexplore.errors import UserError
 from skexplore.job import Outcome
 from skexplore.launch import Run, run_plan
 from skexplore.recipe import PROFILES
 from skexplore.record import cells
+from skexplore.report import write_report
+from skexplore.request import plan_training
 from skexplore.store import Store, archive, load_study
 from skexplore.study_file import load_definition, shipped_studies
-from skexplore.variants import base_of, expand
+from skexplore.variants import Base, base_of, expand
 
 SMALL = """
 name: small
@@ -59,15 +62,18 @@ def write(text: str, name: str = "small.yaml") -> str:
 def instant(monkeypatch, tiny, synthetic_data):
     """Run an ablation with instant trainings."""
 
-    def go(source: str = "small.yaml", answer=None, interrupts=lambda: 0, **changes):
+    def begin(plan, answer=None, interrupts=lambda: 0):
         def pool(devices, log):
             go.pool = InstantPool(devices, log, answer)
             return go.pool
 
         monkeypatch.setattr(coordinator, "Pool", pool)
-        plan = plan_ablation(AblationRequest(source=source, **changes))
         return run_plan(plan, Run(workers=1, data_folder=synthetic_data, interrupts=interrupts))
 
+    def go(source: str = "small.yaml", answer=None, interrupts=lambda: 0, **changes):
+        return begin(plan_ablation(AblationRequest(source=source, **changes)), answer, interrupts)
+
+    go.begin = begin
     return go
 
 
@@ -93,8 +99,7 @@ def test_what_a_file_says_becomes_variants():
         "baseline k3+k3d2": 20.79,
         "without attention": 21.76,
         "without second branch": 22.23,
-        "without both": 21.76,  # a sum has no BN in fuse to lose
-    }
+    }  # "without both" is that sum again (it has no BN in fuse to lose): a row of the paper counts once
 
 
 @pytest.mark.parametrize("name", sorted(shipped_studies()))
@@ -150,6 +155,9 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
     assert more.records[: len(first.records)] == first.records
     assert Counter(r.seed for r in more.records) == {0: 6, 1: 6, 2: 6}
     assert instant("small.yaml").spec.ablation.seeds == 3  # what was asked for once stays in the report
+    fewer = instant("small.yaml", seeds=1)  # said so, it may be taken back; nothing is lost
+    assert (fewer.spec.ablation.seeds, fewer.records) == (1, more.records)
+    assert {seed for _, seed in cells(fewer.spec, fewer.records)} == {0}
 
 
 @pytest.mark.parametrize("after", [1, 5, 9, 14, 20])
@@ -194,6 +202,39 @@ def test_the_backbone_of_a_variant_is_trained_and_counted(instant):
     assert load_study("rows").records == study.records
 
 
+def test_what_a_mended_file_no_longer_names_is_not_trained(instant):
+    wrong = ROWS.replace("{name: SK, system: sknet50}", "{name: SK, block: k7}")
+    with pytest.raises(KeyboardInterrupt):
+        instant(write(wrong, "rows.yaml"), interrupts=pressed_after(1))
+    study = instant(write(ROWS, "rows.yaml"))
+    assert (study.state, len(cells(study.spec, study.records))) == ("finished", 6)
+    assert sum(record.block == "k7" for record in study.records) <= 1  # the one in hand, if it was
+
+
+def test_a_best_that_has_changed_is_no_longer_that_baseline(instant, run, monkeypatch):
+    run(trials=3)
+    text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
+    instant(write(text))
+    monkeypatch.setattr("skexplore.ablate._baseline", lambda _: Base(block="k3+k7"))
+    with pytest.raises(UserError, match=r"has the baseline .*, which is now"):
+        instant("small.yaml")
+
+
+@pytest.mark.parametrize("first", ["ablation", "own"])
+def test_an_ablation_and_own_trainings_keep_apart(instant, command, first):
+    if first == "ablation":
+        instant(write(ROWS, "rows.yaml"))
+        code, _, err = command("train", "k5", "--study", "rows")
+        assert (code, "its design says what is trained there" in err) == (2, True), err
+        return
+    plan = plan_training(
+        (parse_block("k3"),), profile="tiny", dataset=None, backbone=None, seeds=1, seed=0, study="rows"
+    )
+    instant.begin(plan)
+    with pytest.raises(UserError, match="study rows exists and is no ablation"):
+        instant(write(ROWS, "rows.yaml"))
+
+
 # -- measured before
 
 
@@ -201,6 +242,8 @@ def test_what_another_study_measured_is_not_trained_again(instant):
     first = instant(write(ROWS, "rows.yaml"))
     study = instant(write(SMALL), reuse=("rows",))
     shared = [record for record in study.records if record.replay_of]
+    numbers = {record.key: record.number for record in first.records}
+    assert all(r.reason == f"measured as training {numbers[r.key]} of rows" for r in shared)
     assert [(r.block, r.seed) for r in shared] == [("k3+k3d2", 0), ("k3", 0), ("k3+k3d2", 1), ("k3", 1)]
     assert [r.images for r in shared] == [0] * 4  # nothing was trained for them
     measured = {record.key: record.val_error for record in first.records}
@@ -222,14 +265,25 @@ def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"backbone": "16x4d-1111-s2", "study": "rows"}, "another backbone"),
-        ({"profile": "rungs", "study": "rows"}, "another recipe"),
+        ({"backbone": "16x4d-1111-s2", "study": "small"}, "another backbone"),
+        ({"profile": "rungs", "study": "small"}, "another recipe"),
     ],
 )
 def test_a_study_of_another_scale_is_not_continued(instant, change, says):
-    instant(write(ROWS.replace("8x4d", "8x4d"), "rows.yaml"))
+    instant(write(SMALL))
     with pytest.raises(UserError, match=says):
-        instant("rows.yaml", **change)
+        instant("small.yaml", **change)
+
+
+def test_a_backbone_of_a_row_takes_over_from_a_study_of_that_backbone(instant):
+    wide = "name: wide\nprofile: tiny\nbackbone: 9x4d-1111-c16-s2\nseeds: 2\nbaseline: K3\nrows:\n"
+    rows = "  - {name: K3, block: k3}\n  - {name: SK, block: k3+k3d2}\n"
+    instant(write(wide + rows, "wide.yaml"))
+    study = instant(write(ROWS, "rows.yaml"), reuse=("wide",))
+    assert cells(study.spec, study.records)["wider", 0].replay_of
+    narrow = ROWS.replace("  - {name: wider, system: resnext50-wider, backbone: 9x4d-1111-c16-s2}\n", "")
+    with pytest.raises(UserError, match="--reuse wide: it has another backbone"):
+        instant(write(narrow.replace("name: rows", "name: narrow"), "narrow.yaml"), reuse=("wide",))
 
 
 def test_a_training_that_fails_twice_leaves_its_reason(instant):
@@ -242,6 +296,14 @@ def test_a_training_that_fails_twice_leaves_its_reason(instant):
     found = cells(study.spec, study.records)
     assert found["K3", 0].reason == "out of memory"
     assert found["SK", 0].status == "complete"
+    assert study.state == "interrupted"  # the same command tries again
+    mended = instant("rows.yaml")
+    assert mended.state == "finished"
+    assert cells(mended.spec, mended.records)["K3", 0].status == "complete"
+    paths = {
+        path.name: path.read_text() for path in write_report(mended, Path("report")) if path.suffix == ".md"
+    }
+    assert "No result of" not in paths["report.md"]
 
 
 def test_the_best_of_a_search_can_be_a_baseline(instant, run):
@@ -271,6 +333,34 @@ def test_status_counts_the_cells_of_the_design(instant, command):
     _, out, _ = command("status", "small", "--json")
     done = json.loads(out)
     assert (done["state"], done["trained"], done["failed"], done["running"]) == ("finished", 14, 0, 0)
+
+
+def test_one_and_one_point_nought_are_one_recipe(instant):
+    first = instant(write(ROWS + "recipe: {lr: 1}\n", "rows.yaml"))
+    again = instant(write(ROWS + "recipe: {lr: 1.0}\n", "rows.yaml"))
+    assert again.records == first.records
+
+
+@pytest.mark.parametrize("way", ["file", "option"])
+def test_the_data_set_brings_its_classes_and_its_column(tiny, way):
+    text = 'name: c\ntable: "5"\ncolumn: cifar10_error_pct\nbaseline: sknet29\nbackbone: sknet29\n'
+    text += "rows:\n  - {name: K3, system: resnext29-16x32d}\n"
+    if way == "file":
+        plan = plan_ablation(AblationRequest(source=write(text + "split: {dataset: cifar100}\n")))
+    else:
+        plan = plan_ablation(AblationRequest(source=write(text), dataset="cifar100"))
+    assert (plan.spec.split.dataset, plan.spec.split.classes) == ("cifar100", 100)
+    assert [v.printed.error_pct for v in plan.spec.ablation.variants] == [18.56, 17.33]
+    assert plan.spec.name == ("c" if way == "file" else "c-cifar100")
+
+
+def test_a_row_of_the_paper_stands_beside_one_variant():
+    text = (
+        ROWS.replace("profile: tiny\n", 'table: "7"\n')
+        + "  - {name: K3 again, block: k3, backbone: 16x4d-1111-s2}\n"
+    )
+    design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
+    assert [variant.name for variant in design.variants if variant.printed] == ["K3", "SK"]
 
 
 def test_every_shipped_study_is_in_the_wheel():
@@ -310,7 +400,22 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         ),
         (ROWS.replace("baseline: K3", "baseline: K5"), "baseline: K5: must be a row (K3, SK, wider)"),
         (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
-        (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be above 0"),
+        (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be from 1 to 10,000"),
+        (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
+        (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: foo: must be one of one_cycle, steps"),
+        (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be at least 0 and below 1"),
+        (ROWS + "recipe: {momentum: 0}\n", "recipe.momentum: 0: Nesterov's needs a momentum"),
+        (ROWS + "split: {train_images: 60000}\n", "split.train_images: 60000: must be from 1 to 45,000"),
+        (ROWS + "split: {dataset: mnist}\n", "split.dataset: mnist: must be one of cifar10, cifar100"),
+        (ROWS.replace("profile: tiny", "profile: [tiny]"), "profile: ['tiny']: must be one of"),
+        (
+            SMALL.replace("[attention, BN in fuse]", "[[attention], attention]"),
+            "together.both: ['attention']: no such",
+        ),
+        (
+            "name: a\nprofile: tiny\nbaseline: k3\none_at_a_time: {reduction: [8, 32]}\n",
+            "nothing differs from k3",
+        ),
         (ROWS + "recipe: {lr: fast}\n", "recipe.lr: fast: must be a float"),
         (ROWS + "split: {classes: 3}\n", "split.classes: unknown key"),
         (ROWS + "table: 7\n", "table: 7: must be one of the texts"),
@@ -337,6 +442,7 @@ def test_taking_away_what_is_not_there_is_refused(command, tiny):
     [
         (("tabel7",), "unknown ablation 'tabel7' (did you mean table7?)"),
         (("none.yaml",), "study file none.yaml: not found"),
+        (("table7", "--seed", "-2"), "--seed -2: must be between 0 and"),
         (("table7", "--seeds", "0"), "--seeds 0: must be between 1 and 1000"),
         (("table7", "--profile", "fast"), "unknown profile 'fast'"),
         (("sk-parts", "--backbone", "7x4d-1111"), "variant min_dim 16: floor L16 cannot be built"),

@@ -53,6 +53,16 @@ def test_without_two_seeds_nothing_is_claimed(name, says):
     assert said(name) == says
 
 
+def test_whether_common_seeds_paid_is_said_only_where_it_can_be_told():
+    assert any(
+        "whether this paid cannot be told at n = 3" in sentence for sentence in said("baseline is a twin")
+    ) or any("and this paid: an unpaired" in sentence for sentence in said("baseline is a twin"))
+    paid = ablation(
+        *[(n, b, (e[0], e[0] + 0.05, e[0] - 0.03 + 0.001 * i)) for i, (n, b, e) in enumerate(TABLE_7)]
+    )
+    assert any("and this paid" in sentence for sentence in statements(paid, effects(paid)))
+
+
 def test_an_interrupted_study_says_what_is_left_out_and_how_to_go_on():
     assert said("interrupted")[-1] == (
         "One seed: numbers, no claims. Repeat the command for the seeds that are left."
