@@ -54,9 +54,10 @@ def test_without_two_seeds_nothing_is_claimed(name, says):
 
 
 def test_whether_common_seeds_paid_is_said_only_where_it_can_be_told():
+    alike = ablation(*[(n, b, (e[0], e[0], e[0] + 0.004 * (-1) ** i)) for i, (n, b, e) in enumerate(TABLE_7)])
     assert any(
-        "whether this paid cannot be told at n = 3" in sentence for sentence in said("baseline is a twin")
-    ) or any("and this paid: an unpaired" in sentence for sentence in said("baseline is a twin"))
+        "whether this paid cannot be told at n = 3" in each for each in statements(alike, effects(alike))
+    )
     paid = ablation(
         *[(n, b, (e[0], e[0] + 0.05, e[0] - 0.03 + 0.001 * i)) for i, (n, b, e) in enumerate(TABLE_7)]
     )
