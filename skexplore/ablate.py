@@ -150,7 +150,7 @@ def trainings(spec: StudySpec) -> tuple[Beside, ...]:
                 setting=variant.setting,
                 reference=variant.reference,
             )
-            found.setdefault((each.network_in(spec), seed), each)
+            found.setdefault((spec.network(each.blocks, each.setting), seed), each)
     return tuple(found.values())
 
 
@@ -228,7 +228,7 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
                     "for ours"
                 )
         done = [record for record in study.records if record.status == "complete" and record.curve]
-        wanted = {each.network_in(spec) for each in trainings(spec)}
+        wanted = {spec.network(each.blocks, each.setting) for each in trainings(spec)}
         if spec.backbone != study.spec.backbone and not any(record.net_id in wanted for record in done):
             raise UserError(
                 f"--reuse {study.spec.name}: it has another backbone ({study.spec.backbone}, here {spec.backbone}); "

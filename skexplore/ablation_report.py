@@ -30,7 +30,6 @@ from skexplore.page import compact, packed
 from skexplore.published import MATCH_PCT
 from skexplore.record import Study, cells
 from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
-from skexplore.whole import whole_net_id
 
 TRAINING_COLUMNS = (
     "variant", "seed", "status", "val_error", "test_error", "epochs", "images", "seconds", "key", "replay_of", "reason",
@@ -111,8 +110,7 @@ def _names(study: Study) -> dict[str, str]:
     """Return the first variant of each network by its identity."""
     found: dict[str, str] = {}
     for variant in design_of(study).variants:
-        body = study.spec.body_of(variant.setting)
-        found.setdefault(whole_net_id(parse_blocks(variant.block), body, variant.setting), variant.name)
+        found.setdefault(study.spec.network(parse_blocks(variant.block), variant.setting), variant.name)
     return found
 
 

@@ -16,9 +16,8 @@ from skexplore.errors import StudyError
 from skexplore.job import Job, Outcome, checkpoint_file
 from skexplore.ledger import Ledger
 from skexplore.recipe import PLAIN, Setting
-from skexplore.record import Epoch, Record, StudySpec
+from skexplore.record import Epoch, Record
 from skexplore.runner import EpochEvent, Pool
-from skexplore.whole import whole_net_id
 
 PATIENCE = 200  # proposals in a row that bring nothing to train
 FAILURES = 10  # failed or diverged trials in a row that end a search
@@ -58,10 +57,6 @@ class Beside:
     chosen_by: str = "none"
     setting: Setting = PLAIN
     reference: str = REFERENCE.name
-
-    def network_in(self, spec: StudySpec) -> str:
-        """Return the ``net_id`` of what is trained for it in a study."""
-        return whole_net_id(self.blocks, spec.body_of(self.setting), self.setting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from skexplore.design import Design, Variant
 from skexplore.inference import Difference, Layout, Order, Summary, VariantStats, describe, order, summarise
 from skexplore.record import Record, Study, cells
 from skexplore.stats import kendall
-from skexplore.whole import whole_cost, whole_net_id
+from skexplore.whole import whole_cost
 
 COLUMNS = (
     "variant", "network", "role", "factor", "level", "same_as", "status", "n", "mean", "sd", "low", "high",
@@ -71,8 +71,7 @@ def same_networks(study: Study) -> dict[str, str]:
     first: dict[str, str] = {}
     found = {}
     for variant in design_of(study).variants:
-        body = study.spec.body_of(variant.setting)
-        own = whole_net_id(parse_blocks(variant.block), body, variant.setting)
+        own = study.spec.network(parse_blocks(variant.block), variant.setting)
         known = first.setdefault(own, variant.name)
         found[variant.name] = "" if known == variant.name else known
     return found

@@ -42,7 +42,7 @@ def estimate(
     old = load_study(spec.name).records if is_study(spec.name) else ()
     done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
-    anchors = sum((each.network_in(spec), each.seed) not in done for each in plan.beside)
+    anchors = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
     trials = max(0, plan.target - trained(old)) if plan.target else 0
     images = (trials + anchors) * spec.recipe.epochs * spec.split.train_images
     block = "k3+k3d2"

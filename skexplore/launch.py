@@ -280,7 +280,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
-        shared = sum((each.network_in(spec), each.seed) in known for each in plan.beside)
+        shared = sum((spec.network(each.blocks, each.setting), each.seed) in known for each in plan.beside)
         text = (
             f"study {spec.name}: {len(spec.ablation.variants)} variants x {spec.ablation.seeds} seeds, "
             f"{len(plan.beside)} trainings in all{f', {shared} measured elsewhere' if shared else ''}; {by}"

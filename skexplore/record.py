@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from skexplore.backbone import Backbone, get_backbone
-from skexplore.block import parse_blocks
+from skexplore.block import Blocks, parse_blocks
 from skexplore.bounds import FREE, Band, Bound, band_bounds, budget_bounds
 from skexplore.decisions import Condition
 from skexplore.design import Design
@@ -141,6 +141,10 @@ class StudySpec:
             self.body if not setting.backbone else get_backbone(setting.backbone), classes=self.split.classes
         )
 
+    def network(self, blocks: Blocks, setting: Setting = PLAIN) -> str:
+        """Return the ``net_id`` of what is trained for ``blocks`` with ``setting`` around them."""
+        return whole_net_id(blocks, self.body_of(setting), setting)
+
     @property
     def pruner(self) -> str:
         """``rungs`` if trials may be stopped, else ``none``."""
@@ -260,8 +264,7 @@ def cells(spec: StudySpec, records: Iterable[Record]) -> dict[tuple[str, int], R
     found = {(r.net_id, r.seed): r for r in records if r.status in ("complete", "diverged", "failed")}
     by_name = {}
     for variant in design.variants:
-        body = spec.body_of(variant.setting)
-        network = whole_net_id(parse_blocks(variant.block), body, variant.setting)
+        network = spec.network(parse_blocks(variant.block), variant.setting)
         by_name.update({(variant.name, s): found[network, s] for s in seeds if (network, s) in found})
     return by_name
 

@@ -12,6 +12,7 @@ import pytest
 from instant import InstantPool, error_of
 
 from skexplore import cifar, coordinator
+from skexplore.ablate import AblationRequest, plan_ablation
 from skexplore.confirm import ConfirmRequest, plan_confirmation
 from skexplore.confirmation import confirmation_table, finalists_words
 from skexplore.cost import arch_id, cost
@@ -104,6 +105,38 @@ def test_finalists_are_frozen_by_the_first_call(confirm, run):
     with pytest.raises(UserError, match=r"the finalists are now .* give --study NAME"):
         confirm(top=2)
     assert confirm(top=2, name="wider").spec.name == "wider"
+
+
+def test_a_confirmation_is_not_written_over(confirm, command):
+    study = confirm()
+    recipe = f"recipe: {{epochs: {study.spec.recipe.epochs}}}"
+    Path("a.yaml").write_text(
+        f"name: a\nprofile: tiny\n{recipe}\nbaseline: K3\nrows: [{{name: K3, block: k3}}, {{name: K5, block: k3d2}}]\n"
+    )
+    seed = str(study.spec.seed)
+    code, _, err = command("ablate", "a.yaml", "--seed", seed, "--study", study.spec.name)
+    assert (code, f"study {study.spec.name} exists and confirms s" in err) == (2, True), err
+    code, _, err = command("train", "k5", "--study", study.spec.name)
+    assert (code, "its design says what is trained there" in err) == (2, True), err
+    assert load_study(study.spec.name).spec.ablation == study.spec.ablation
+
+
+def test_an_ablation_that_takes_over_from_a_confirmation_leaves_its_test_errors(confirm):
+    study = confirm()
+    Path("a.yaml").write_text(
+        f"name: a\nprofile: tiny\nrecipe: {{epochs: {study.spec.recipe.epochs}}}\nbaseline: K3\n"
+        "rows: [{name: K3, block: k3}, {name: K5, block: k3d2}]\n"
+    )
+    plan = plan_ablation(AblationRequest(source="a.yaml", seed=study.spec.seed, reuse=(study.spec.name,)))
+    assert plan.known
+    assert all(record.test_error is None for record in plan.known.values())
+
+
+def test_one_seed_says_against_what_it_was_higher_or_lower(confirm):
+    study = confirm(top=1, seeds=1)
+    said = finalists_words(study)[0]
+    assert "than the paper's block; one seed, nothing can be claimed" in said
+    assert "than K3; one seed, nothing can be claimed" in said
 
 
 def test_what_an_archive_holds_can_be_confirmed(confirm, searched):
