@@ -124,10 +124,13 @@ def _words(row: Mapping[Hashable, Any], same: str) -> str:
     if same:
         parts.append(f"in this proxy it is the same network as {same}")
     if not pd.isna(row["shrinkage"]):
-        then, val, test = (100 * row[f"lead_{when}"] for when in ("searched", "val", "test"))
+        then, val, test = (_side(100 * row[f"lead_{when}"]) for when in ("searched", "val", "test"))
         parts.append(
-            f"its lead over the paper's block was {then:.2f} points in the search and is {val:.2f} on validation and "
-            f"{test:.2f} on test now"
+            f"it was {then} the paper's block in the search, and is {val} it on validation and {test} it on test now"
         )
     parts += [row[key] for key in ("to_paper_verdict", "to_plain_verdict") if isinstance(row[key], str)]
-    return "; ".join(parts).replace("-", "−") + "."
+    return "; ".join(parts) + "."
+
+
+def _side(lead: float) -> str:
+    return f"{abs(lead):.2f} points {'ahead of' if lead >= 0 else 'behind'}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from instant import InstantPool, die, error_of, pressed_after
+from study_files import ROWS, SMALL, write
 
 from skexplore import coordinator
 from skexplore.ablate import AblationRequest, plan_ablation
@@ -22,40 +22,7 @@ from skexplore.record import cells
 from skexplore.report import write_report
 from skexplore.request import plan_training
 from skexplore.store import Store, archive, load_study
-from skexplore.study_file import load_definition, shipped_studies
-from skexplore.variants import Base, base_of, expand
-
-SMALL = """
-name: small
-table: "7"
-profile: tiny
-seeds: 2
-baseline: k3+k3d2
-leave_one_out:
-  attention: {fuse: sum}
-  second branch: {branches.2: none}
-  BN in fuse: {fuse_norm: false}
-together:
-  both: [attention, BN in fuse]
-one_at_a_time:
-  reduction: [8, 16]
-  gate: [none, se]
-"""
-ROWS = """
-name: rows
-profile: tiny
-seeds: 2
-baseline: K3
-rows:
-  - {name: K3, block: k3}
-  - {name: SK, system: sknet50}
-  - {name: wider, system: resnext50-wider, backbone: 9x4d-1111-c16-s2}
-"""
-
-
-def write(text: str, name: str = "small.yaml") -> str:
-    Path(name).write_text(text)
-    return name
+from skexplore.variants import Base
 
 
 @pytest.fixture
@@ -75,58 +42,6 @@ def instant(monkeypatch, tiny, synthetic_data):
 
     go.begin = begin
     return go
-
-
-# -- designs
-
-
-def test_what_a_file_says_becomes_variants():
-    design = expand(load_definition(write(SMALL.replace("profile: tiny\n", ""))), base_of("k3+k3d2"))
-    named = {variant.name: (variant.block, variant.network) for variant in design.variants}
-    assert design.kinds == ("one_at_a_time", "leave_one_out")
-    assert design.baseline == "baseline k3+k3d2"
-    assert named == {
-        "baseline k3+k3d2": ("k3+k3d2", "k3+k3d2"),
-        "reduction 8": ("k3+k3d2/r8", "k3+k3d2/r8"),  # reduction 16 and gate none are the baseline itself
-        "gate se": ("k3+k3d2", "k3+k3d2 + se"),
-        "without attention": ("k3+k3d2/sum", "k3+k3d2/sum"),
-        "without second branch": ("k3", "k3"),
-        "without BN in fuse": ("k3+k3d2", "k3+k3d2 without BN in fuse"),
-        "without both": ("k3+k3d2/sum", "k3+k3d2/sum without BN in fuse"),
-    }
-    printed = {v.name: v.printed.error_pct for v in design.variants if v.printed}
-    assert printed == {
-        "baseline k3+k3d2": 20.79,
-        "without attention": 21.76,
-        "without second branch": 22.23,
-    }  # "without both" is that sum again (it has no BN in fuse to lose): a row of the paper counts once
-
-
-@pytest.mark.parametrize("name", sorted(shipped_studies()))
-def test_a_shipped_study_can_be_planned(name):
-    definition = load_definition(name)
-    plan = plan_ablation(AblationRequest(source=name))
-    design = plan.spec.ablation
-    assert definition.name == name == plan.spec.name
-    assert len(plan.beside) == design.trainings, "every variant is a network of its own in its proxy"
-    assert design.baseline in [variant.name for variant in design.variants]
-
-
-@pytest.mark.parametrize(
-    ("name", "rows"), [("table3", 5), ("table5", 5), ("table5-small", 5), ("table6", 5), ("table7", 11)]
-)
-def test_the_papers_tables_are_whole_and_stand_beside(name, rows):
-    design = plan_ablation(AblationRequest(source=name)).spec.ablation
-    assert sorted(variant.printed.row for variant in design.variants) == list(range(1, rows + 1))
-    assert all(variant.printed.error_pct for variant in design.variants)
-
-
-def test_the_file_of_a_table_is_that_table():
-    """Printed numbers, typed here from the paper: they must reach the variant of that row."""
-    design = plan_ablation(AblationRequest(source="table7")).spec.ablation
-    printed = {variant.name: variant.printed for variant in design.variants}
-    assert (printed["K3+K5+K7 SK"].error_pct, printed["K3+K5+K7 SK"].gflops) == (20.76, 4.70)
-    assert (printed["K7"].error_pct, printed["K5+K7 sum"].error_pct) == (25.51, 23.64)
 
 
 # -- running
@@ -339,124 +254,6 @@ def test_one_and_one_point_nought_are_one_recipe(instant):
     first = instant(write(ROWS + "recipe: {lr: 1}\n", "rows.yaml"))
     again = instant(write(ROWS + "recipe: {lr: 1.0}\n", "rows.yaml"))
     assert again.records == first.records
-
-
-@pytest.mark.parametrize("way", ["file", "option"])
-def test_the_data_set_brings_its_classes_and_its_column(tiny, way):
-    text = 'name: c\ntable: "5"\ncolumn: cifar10_error_pct\nbaseline: sknet29\nbackbone: sknet29\n'
-    text += "rows:\n  - {name: K3, system: resnext29-16x32d}\n"
-    if way == "file":
-        plan = plan_ablation(AblationRequest(source=write(text + "split: {dataset: cifar100}\n")))
-    else:
-        plan = plan_ablation(AblationRequest(source=write(text), dataset="cifar100"))
-    assert (plan.spec.split.dataset, plan.spec.split.classes) == ("cifar100", 100)
-    assert [v.printed.error_pct for v in plan.spec.ablation.variants] == [18.56, 17.33]
-    assert plan.spec.name == ("c" if way == "file" else "c-cifar100")
-
-
-def test_a_row_of_the_paper_stands_beside_one_variant():
-    text = (
-        ROWS.replace("profile: tiny\n", 'table: "7"\n')
-        + "  - {name: K3 again, block: k3, backbone: 16x4d-1111-s2}\n"
-    )
-    design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
-    assert [variant.name for variant in design.variants if variant.printed] == ["K3", "SK"]
-
-
-def test_every_shipped_study_is_in_the_wheel():
-    root = Path(__file__).parent.parent
-    told = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    files = {str(path.relative_to(root)) for path in root.glob("studies/*.yaml")}
-    assert {f for f in told["force-include"] if f.startswith("studies/")} == files
-    assert all(told["force-include"][name] == f"skexplore/{name}" for name in files)
-
-
-# -- wrong input
-
-
-def test_three_mistakes_are_all_named_with_their_paths(command):
-    broken = (
-        SMALL.replace("fuse: sum", "fuse: add")
-        .replace("seeds: 2", "seeds: 0")
-        .replace("reduction", "reductoin")
-    )
-    code, _, err = command("ablate", write(broken))
-    assert code == 2
-    assert "small.yaml: seeds: 0: must be a whole number from 1 to 1000" in err
-    assert "small.yaml: leave_one_out.attention.fuse: level 'add': must be select or sum" in err
-    assert "small.yaml: one_at_a_time.reductoin: unknown factor" in err
-    assert "Traceback" not in err
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (ROWS.replace("block: k3}", "block: k3, system: sknet50}"), "rows.1: give either block or system"),
-        (ROWS.replace("block: k3}", "block: k4}"), "rows.1.block: block 'k4'"),
-        (ROWS.replace("name: SK,", "name: K3,"), "rows.2.name: K3: another row has that name"),
-        (
-            ROWS.replace("sknet50}", "sknet5}"),
-            "rows.2.system: unknown system 'sknet5' (did you mean sknet50?)",
-        ),
-        (ROWS.replace("baseline: K3", "baseline: K5"), "baseline: K5: must be a row (K3, SK, wider)"),
-        (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
-        (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be from 1 to 10,000"),
-        (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
-        (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: foo: must be one of one_cycle, steps"),
-        (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be at least 0 and below 1"),
-        (ROWS + "recipe: {momentum: 0}\n", "recipe.momentum: 0: Nesterov's needs a momentum"),
-        (ROWS + "split: {train_images: 60000}\n", "split.train_images: 60000: must be from 1 to 45,000"),
-        (ROWS + "split: {dataset: mnist}\n", "split.dataset: mnist: must be one of cifar10, cifar100"),
-        (ROWS.replace("profile: tiny", "profile: [tiny]"), "profile: ['tiny']: must be one of"),
-        (
-            SMALL.replace("[attention, BN in fuse]", "[[attention], attention]"),
-            "together.both: ['attention']: no such",
-        ),
-        (
-            "name: a\nprofile: tiny\nbaseline: k3\none_at_a_time: {reduction: [8, 32]}\n",
-            "nothing differs from k3",
-        ),
-        (ROWS + "recipe: {lr: fast}\n", "recipe.lr: fast: must be a float"),
-        (ROWS + "split: {classes: 3}\n", "split.classes: unknown key"),
-        (ROWS + "table: 7\n", "table: 7: must be one of the texts"),
-        (ROWS + "colum: x\n", "colum: unknown key (did you mean column?)"),
-        ("name: a\nbaseline: k3\n", "top level: no variants"),
-        ("- 1\n", "top level: must be a mapping"),
-        (SMALL + "  fuse_norm: [off]\n", "one_at_a_time.fuse_norm: level off: must be true or false"),
-        (SMALL.replace("BN in fuse]", "BN]"), "together.both: BN: no such component"),
-    ],
-)
-def test_a_mistake_in_a_file_is_named(command, tiny, text, says):
-    code, _, err = command("ablate", write(text))
-    assert (code, says in err) == (2, True), err
-
-
-def test_taking_away_what_is_not_there_is_refused(command, tiny):
-    code, _, err = command("ablate", write(SMALL.replace("baseline: k3+k3d2", "baseline: k3+k3d2/sum")))
-    assert code == 2
-    assert "leave_one_out.attention: k3+k3d2/sum is the same network without it" in err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("tabel7",), "unknown ablation 'tabel7' (did you mean table7?)"),
-        (("none.yaml",), "study file none.yaml: not found"),
-        (("table7", "--seed", "-2"), "--seed -2: must be between 0 and"),
-        (("table7", "--seeds", "0"), "--seeds 0: must be between 1 and 1000"),
-        (("table7", "--profile", "fast"), "unknown profile 'fast'"),
-        (("sk-parts", "--backbone", "7x4d-1111"), "variant min_dim 16: floor L16 cannot be built"),
-        (
-            ("table3", "--backbone", "8x4d-1111-s2"),
-            "--backbone 8x4d-1111-s2: wider, deeper, more cardinality",
-        ),
-        (("table7", "--reuse", "nothing"), "no study at studies/nothing"),
-        (("table7", "--study", "a/b"), "study name 'a/b'"),
-    ],
-)
-def test_a_wrong_command_says_what_to_do(command, arguments, says):
-    code, out, err = command("ablate", *arguments)
-    assert (code, says in err, out) == (2, True, ""), err
 
 
 def test_a_plan_as_json_counts_what_is_left(command, instant, monkeypatch):

@@ -168,7 +168,7 @@ def test_what_is_printed_says_then_and_now(confirm, command):
     assert code == 0
     best = study.spec.ablation.variants[0]
     assert f"{best.block}: {100 * best.searched_error:.2f} % in the search" in out
-    assert "its lead over the paper's block was" in out
+    assert "the paper's block in the search, and is" in out
     code, out, _ = command("confirm", "s", "--top", "1", "--json")
     row = json.loads(out)["finalists"][0]
     assert row["variant"] == best.block
