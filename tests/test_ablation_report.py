@@ -146,7 +146,9 @@ def test_a_verdict_is_filled_tinted_and_said_alike(report):
     found = {row["variant"]: row for row in json.loads((out / "findings.json").read_text())["variants"]}
     need = found["K3+K5+K7 sum"]["n_needed"]
     for file in ("index.html", "report.md"):
-        assert f"not distinguishable; a difference of this size would take {need} seeds" in words(out / file)
+        assert f"not distinguishable at n = 3; a difference of this size would take {need} seeds" in words(
+            out / file
+        )
     assert page.count("lower than the baseline") + page.count("higher than the baseline") == len(clear) - 1
 
 
@@ -242,7 +244,8 @@ def test_the_course_says_from_when_on_the_order_holds(report):
         }
     )
     assert _course_words(course) == (
-        "The variant of lowest error at the end, a, is the lowest from epoch 2 of 4 on (20 images); the order of all "
+        "By the means, without a claim: the variant of lowest error at the end, a, is the lowest "
+        "from epoch 2 of 4 on (20 images); the order of all "
         "variants is that of the end from epoch 3 of 4 on (30 images)."
     )
     late = course.assign(swapped=[0, 0, 1, 0], best=["a", "a", "b", "a"])

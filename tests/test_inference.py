@@ -280,7 +280,7 @@ def test_no_complete_seed_leaves_means_alone():
     assert all((v.sd, v.low, v.high) == (None,) * 3 for v in found.variants)
     assert (found.differences, found.n, found.blocks) == ((), 0, ())
     assert found.left_out[-1].startswith("No seed is complete")
-    assert order(table, {"a": 2, "b": 1, "c": 3}).low is None
+    assert order(table, {"a": 2, "b": 1, "c": 3}) is None  # means over different seeds have no order
 
 
 def test_a_baseline_without_result_and_a_table_without_any():
@@ -370,7 +370,7 @@ def test_words():
     assert said(3, 0.002, -0.01, 0.014, 0.9, False, 12) == f"{words} 12 seeds"
     assert said(3, 0.002, -0.01, 0.014, 0.9, False, None) == f"{words} more than 1,000 seeds"
     nothing = (None,) * 5
-    assert said(1, -0.0052, *nothing) == "0.52 points lower; one seed, nothing can be claimed"
+    assert said(1, -0.0052, *nothing) == "0.52 points lower than K3; one seed, nothing can be claimed"
     assert said(3, 0.0052, *nothing).startswith("0.52 points higher than K3; no noise was measured at n = 3")
 
 
