@@ -43,7 +43,7 @@ def ablate(
         str,
         typer.Argument(
             metavar="STUDY|FILE",
-            help="table3, table5, table6, table7, kernel-cifar, sk-parts, fidelity, or a .yaml file.",
+            help="table3, table5, table5-small, table6, table7, kernel-cifar, sk-parts, fidelity, or a .yaml file.",
         ),
     ],
     seeds: SeedsOption = None,
@@ -181,6 +181,10 @@ def _finalist_row(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
@@ -206,8 +210,9 @@ def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> No
         return
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
     print(
-        f"{len(rows)} variants x {design.seeds} seeds, {found.anchors} of {len(planned.beside)} trainings to go\n"
-        f"{spec.recipe.epochs} epochs of {spec.split.train_images:,} images in {spec.backbone}\n"
+        f"{len(rows)} variants x {_count(design.seeds, 'seed')}, "
+        f"{found.anchors} of {len(planned.beside)} trainings to go\n"
+        f"{_count(spec.recipe.epochs, 'epoch')} of {spec.split.train_images:,} images in {spec.backbone}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"about {said_time(found.seconds)}"
     )

@@ -32,7 +32,9 @@ def print_table(rows: list[dict[str, str]], *, right: tuple[str, ...] = (), titl
     """Print rows as an aligned table on stdout; columns in ``right`` are aligned to the right."""
     width = None if sys.stdout.isatty() else 200
     console = Console(highlight=False, width=width)
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    if title:  # as a title of the table it would be wrapped at the table's width
+        console.print(Text(title, style="italic"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:

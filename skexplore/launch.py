@@ -281,9 +281,11 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
         shared = sum((spec.network(each.blocks, each.setting), each.seed) in known for each in plan.beside)
+        seeds = "1 seed" if spec.ablation.seeds == 1 else f"{spec.ablation.seeds} seeds"
+        elsewhere = f", {shared} measured elsewhere" if shared else ""
         text = (
-            f"study {spec.name}: {len(spec.ablation.variants)} variants x {spec.ablation.seeds} seeds, "
-            f"{len(plan.beside)} trainings in all{f', {shared} measured elsewhere' if shared else ''}; {by}"
+            f"study {spec.name}: {len(spec.ablation.variants)} variants x {seeds}, "
+            f"{len(plan.beside)} trainings in all{elsewhere}; {by}"
         )
     elif not search or not plan.target:
         count = len(plan.beside)
