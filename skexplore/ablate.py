@@ -69,23 +69,24 @@ def seeds_of(asked: int | None, usual: int, study: str) -> int:
         if not 1 <= asked <= MAX_SEEDS:
             raise UserError(f"--seeds {asked}: must be between 1 and {MAX_SEEDS}")
         return asked
-    old = ablation_of(study)
-    return usual if old is None else max(usual, old.seeds)
+    spec = begun(study)
+    return max(usual, spec.ablation.seeds) if spec and spec.ablation else usual
 
 
-def ablation_of(study: str) -> Design | None:
-    """Return the design of the study of that name, None if there is none."""
+def begun(study: str) -> StudySpec | None:
+    """Return what the live study of that name was asked for, None if there is none."""
     if not is_begun(study_folder(study)):
         return None
     try:
-        return load_study(study).spec.ablation
+        return load_study(study).spec
     except UnbegunError:
         return None
 
 
 def _continued(design: Design, study: str) -> Design:
     """Return ``design``; raises ``UserError`` if its baseline is another block than that of the study it continues."""
-    old = ablation_of(study)
+    spec = begun(study)
+    old = spec.ablation if spec else None
     if old is not None and old.baseline == design.baseline:
         was, now = (
             next(variant.block for variant in each.variants if variant.name == design.baseline)

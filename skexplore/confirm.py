@@ -6,19 +6,18 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from skexplore.ablate import plan_design, seeds_of
+from skexplore.ablate import begun, plan_design, seeds_of
 from skexplore.backbone import canonical_at_reference
 from skexplore.block import Blocks, format_blocks
 from skexplore.census import TooManyError
 from skexplore.cost import arch_id, cost
-from skexplore.database import is_begun
 from skexplore.design import PAPER, PLAIN_BLOCK, Design, Variant
 from skexplore.encode import UniformDraws, stored_space
 from skexplore.errors import UserError
 from skexplore.recipe import Profile, get_profile
-from skexplore.record import Record, Study
+from skexplore.record import Record, Study, StudySpec
 from skexplore.request import Plan, profile_of
-from skexplore.store import UnbegunError, check_name, load_study, study_folder
+from skexplore.store import check_name, load_study
 
 RANDOM = 2  # feasible blocks that nobody chose
 SEEDS = 3
@@ -62,9 +61,9 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
         test=True,
     )
     seed = 1 + max(record.seed for record in search.records)
-    frozen = _frozen(name)
+    frozen = begun(name)
     if frozen is not None:
-        design, seed = _same_finalists(frozen, design, name), frozen.spec.seed
+        design, seed = _same_finalists(frozen, design, name), frozen.seed
     return plan_design(design, profile, name=name, seed=seed)
 
 
@@ -142,19 +141,9 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Blocks]:
             return
 
 
-def _frozen(name: str) -> Study | None:
-    """Return the confirmation of that name, None if there is none."""
-    if not is_begun(study_folder(name)):
-        return None
-    try:
-        return load_study(name)
-    except UnbegunError:
-        return None
-
-
-def _same_finalists(frozen: Study, design: Design, name: str) -> Design:
+def _same_finalists(frozen: StudySpec, design: Design, name: str) -> Design:
     """Return the design that was confirmed before; raises ``UserError`` if it was of other blocks."""
-    old = frozen.spec.ablation
+    old = frozen.ablation
     if old is None or old.of != design.of:
         raise UserError(f"study {name} exists and confirms something else; choose another --study name")
     was, now = ([v.block for v in each.variants if v.role == "finalist"] for each in (old, design))

@@ -22,7 +22,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import skexplore
 from skexplore.backbone import Backbone, canonical_at_reference
 from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_branch, scale_block
 from skexplore.bounds import FREE, Band, Bound, band_bounds
@@ -43,6 +42,7 @@ from skexplore.decisions import (
 )
 from skexplore.errors import UserError
 from skexplore.files import read_yaml
+from skexplore.shipped import find_shipped, shipped
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_SHOWN = 50  # problems of one file
@@ -197,30 +197,12 @@ def _grouped(branch: Branch, groups: int) -> Branch:
 
 def find_space(source: str) -> Path:
     """Return the file of a space given by name or path; raises ``UserError`` with the nearest name."""
-    if source.endswith((".yaml", ".yml")) or "/" in source:
-        path = Path(source)
-        if not path.is_file():
-            raise UserError(f"space file {source}: {'not a file' if path.exists() else 'not found'}")
-        return path
-    known = shipped_spaces()
-    if source not in known:
-        near = difflib.get_close_matches(source, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(
-            f"unknown space {source!r}{hint}; known: {', '.join(known)}, or a path to a .yaml file"
-        )
-    return known[source]
+    return find_shipped(source, "search_spaces", what="space", file="space file")
 
 
 def shipped_spaces() -> dict[str, Path]:
     """Return the spaces known by name: the current folder's ``search_spaces`` before those shipped."""
-    package = Path(skexplore.__file__).parent
-    # installed as a wheel the folder is inside the package, in a source checkout beside it
-    folders = [package.parent / "search_spaces", package / "search_spaces", Path("search_spaces")]
-    found = {
-        path.stem: path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))
-    }
-    return dict(sorted(found.items()))
+    return shipped("search_spaces")
 
 
 def _checked(raw: object, source: str) -> Space:

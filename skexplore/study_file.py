@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import skexplore
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
 from skexplore.decisions import Level, Problem, decision_problems, is_path, shown
@@ -23,6 +22,7 @@ from skexplore.files import read_yaml
 from skexplore.gate import parse_gate
 from skexplore.published import printed_rows
 from skexplore.recipe import CLASSES, PROFILES, SCHEDULES, Recipe, Split, get_profile
+from skexplore.shipped import find_shipped, shipped
 from skexplore.space import NAME
 from skexplore.systems import SYSTEMS, get_system
 
@@ -73,17 +73,12 @@ class Definition:
 
 def shipped_studies() -> dict[str, Path]:
     """Return the definitions known by name: the current folder's ``studies`` before those shipped."""
-    package = Path(skexplore.__file__).parent
-    folders = [package.parent / "studies", package / "studies", Path("studies")]
-    found = {
-        path.stem: path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.yaml"))
-    }
-    return dict(sorted(found.items()))
+    return shipped("studies")
 
 
 def load_definition(source: str) -> Definition:
     """Return the definition called or in the file ``source``; raises ``UserError`` with all that is wrong."""
-    path = _find(source)
+    path = find_shipped(source, "studies", what="ablation", file="study file")
     raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise UserError(f"{path}: top level: must be a mapping with {', '.join(KEYS)}")
@@ -99,22 +94,6 @@ def load_definition(source: str) -> Definition:
         one_at_a_time={name: tuple(levels) for name, levels in raw.get("one_at_a_time", {}).items()},
         together={name: tuple(parts) for name, parts in raw.get("together", {}).items()},
     )
-
-
-def _find(source: str) -> Path:
-    if source.endswith((".yaml", ".yml")) or "/" in source:
-        path = Path(source)
-        if not path.is_file():
-            raise UserError(f"study file {source}: {'not a file' if path.exists() else 'not found'}")
-        return path
-    known = shipped_studies()
-    if source not in known:
-        near = difflib.get_close_matches(source, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(
-            f"unknown ablation {source!r}{hint}; known: {', '.join(known)}, or a path to a .yaml file"
-        )
-    return known[source]
 
 
 def _row(raw: Mapping[str, Any]) -> Row:

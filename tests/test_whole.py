@@ -141,6 +141,17 @@ def test_a_factor_changes_the_modules_it_names_and_no_other(factor):
             assert before.items() <= after.items()
 
 
+def test_the_factor_backbone_changes_sizes_and_no_kind_of_module():
+    definition = Definition(name="x", baseline="k3+k3d2", one_at_a_time={"backbone": ("16x4d-1111-s2",)})
+    base, wider = expand(definition, base_of("k3+k3d2")).variants
+    assert (wider.block, wider.setting) == (base.block, Setting(backbone="16x4d-1111-s2"))
+    before = built(base.block, base.setting)
+    after = built(wider.block, wider.setting, wider.setting.backbone)
+    kinds = [{name: type(module) for name, module in each.named_modules()} for each in (before, after)]
+    assert kinds[0] == kinds[1]
+    assert after.stages[0][0].sk.branches[0][0].groups == 2 * before.stages[0][0].sk.branches[0][0].groups
+
+
 @pytest.mark.parametrize("name", ["sk-parts", "kernel-cifar", "table6", "table7"])
 def test_the_variants_of_a_shipped_study_differ_in_their_sk_convolutions_alone(name):
     design = expand(

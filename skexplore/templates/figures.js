@@ -1,5 +1,5 @@
 "use strict";
-// Draws the figures of an ablation. Colours come from the style sheet, for light, dark and print.
+// Draws the figures of a page. Colours come from the style sheet, for light, dark and print.
 (async () => {
   const byId = (id) => document.getElementById(id);
 

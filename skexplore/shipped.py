@@ -1,0 +1,37 @@
+"""Definitions known by name: YAML files of the current folder, or shipped with the package."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from skexplore.errors import UserError
+
+
+def shipped(folder: str) -> dict[str, Path]:
+    """Return the files of ``folder`` by name: those of the current folder before those shipped."""
+    package = Path(__file__).parent
+    # installed as a wheel the folder is inside the package, in a source checkout beside it
+    places = [package.parent / folder, package / folder, Path(folder)]
+    found = {path.stem: path for place in places if place.is_dir() for path in sorted(place.glob("*.yaml"))}
+    return dict(sorted(found.items()))
+
+
+def find_shipped(source: str, folder: str, *, what: str, file: str) -> Path:
+    """Return the file called ``source`` in ``folder``, or at the path ``source``; what, file: its words in errors.
+
+    Raises ``UserError`` with the nearest name.
+    """
+    if source.endswith((".yaml", ".yml")) or "/" in source:
+        path = Path(source)
+        if not path.is_file():
+            raise UserError(f"{file} {source}: {'not a file' if path.exists() else 'not found'}")
+        return path
+    known = shipped(folder)
+    if source not in known:
+        near = difflib.get_close_matches(source, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(
+            f"unknown {what} {source!r}{hint}; known: {', '.join(known)}, or a path to a .yaml file"
+        )
+    return known[source]
