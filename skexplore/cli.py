@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -86,23 +86,31 @@ def status(
     from skexplore.record import status_row
     from skexplore.store import known_studies, load_study
 
-    rows = [status_row(load_study(study))] if study else [_status_or_reason(path) for path in known_studies()]
+    said = status_row if as_json else _status_in_words
+    rows = [said(load_study(study))] if study else [_row_or_reason(path, said) for path in known_studies()]
     if as_json:
         print(json.dumps(rows[0] if study else rows))
     elif not rows:
         print("no studies here yet; begin one with: skexplore search --budget-gflops 4.5")
     elif study:
         for name, value in rows[0].items():
-            print(f"{name:<15} {_said(name, value)}")
+            print(f"{name:<15} {value}")
     else:
         shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
-        print_table([{name: _said(name, row[name]) if name in row else "" for name in shown} for row in rows])
+        print_table([{name: row.get(name, "") for name in shown} for row in rows])
+
+
+def _status_in_words(study: Study) -> dict[str, str]:
+    """Return the status of a study as the report writes it; JSON has the values as they are."""
+    from skexplore.record import status_row
+
+    missing = "not a search" if study.spec.sampler == "none" else "none yet"
+    return {
+        name: missing if value is None else _said(name, value) for name, value in status_row(study).items()
+    }
 
 
 def _said(name: str, value: object) -> str:
-    """Return a value of a status as the report writes it; JSON has it as it is."""
-    if value is None:
-        return "none yet"
     if name == "best_val_error":
         return f"{100 * float(str(value)):.2f} %"
     if name == "seconds":
@@ -110,13 +118,12 @@ def _said(name: str, value: object) -> str:
     return f"{value:,} (anchors included)" if name == "images" else str(value)
 
 
-def _status_or_reason(folder: Path) -> dict[str, object]:
+def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:
     """Return the status of a study, or why it cannot be read: one bad study must not hide the others."""
-    from skexplore.record import status_row
     from skexplore.store import load_study
 
     try:
-        return status_row(load_study(str(folder)))
+        return said(load_study(str(folder)))
     except UserError as error:
         return {"study": folder.name, "state": f"unreadable: {error}"}
 

@@ -96,7 +96,7 @@ def _line(event: Progress) -> str:
     if record is None:
         return event.text
     anchor = record.origin == "anchor"
-    name = f"{'own   ' if record.sampler == 'user' else 'anchor' if anchor else 'trial '} {record.number:>3}"
+    name = f"{'run   ' if record.sampler == 'user' else 'anchor' if anchor else 'trial '} {record.number:>3}"
     block = f"{record.block} {record.setting.words}".rstrip()
     what = f"{name}  {block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
         f"  seed {record.seed}" if anchor else ""

@@ -248,6 +248,10 @@ def test_status_counts_the_cells_of_the_design(instant, command):
     _, out, _ = command("status", "small", "--json")
     done = json.loads(out)
     assert (done["state"], done["trained"], done["failed"], done["running"]) == ("finished", 14, 0, 0)
+    assert done["best_block"] is None
+    _, out, _ = command("status", "small")
+    assert "best_block      not a search" in out
+    assert "none yet" not in out
 
 
 def test_one_and_one_point_nought_are_one_recipe(instant):

@@ -10,8 +10,10 @@ import pytest
 
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_block, parse_blocks
+from skexplore.compare_report import write_comparison
 from skexplore.cost import arch_id, cost, net_id
 from skexplore.record import cells, trained
+from skexplore.repeats import compare
 from skexplore.report import write_report
 from skexplore.space import Space
 from skexplore.store import load_study
@@ -21,14 +23,29 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))
 ABLATIONS = [path for path in FOLDERS if load_study(str(path)).spec.ablation is not None]
 ARCHIVES = [path for path in FOLDERS if path not in ABLATIONS]
+REPEATS = sorted(path.parent for path in ROOT.glob("studies/*/*/records.jsonl"))  # searches compared in a set
+SETS = sorted({path.parent for path in REPEATS})
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 DATA = ("trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md")
+
+
+def assert_alike(written, committed):
+    """Fail unless files that hold statistics are as committed: integrals differ in their last bits between CPUs."""
+    for path in written:
+        text, expected = path.read_text(), (committed / path.name).read_text()
+        if path.suffix in (".csv", ".json"):
+            assert NUMBER.sub("#", text) == NUMBER.sub("#", expected), path.name
+            numbers = [float(number) for number in NUMBER.findall(text)]
+            assert numbers == pytest.approx([float(number) for number in NUMBER.findall(expected)], rel=1e-9)
+        elif path.suffix != ".html":
+            assert text == expected, path.name
 
 
 def test_there_is_evidence():
     assert "first-search" in [path.name for path in ARCHIVES]
 
 
-@pytest.mark.parametrize("folder", ARCHIVES, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", ARCHIVES + REPEATS, ids=lambda path: path.name)
 def test_costs_and_identities_of_the_records_are_recomputed(folder):
     study = load_study(str(folder))
     assert trained(study.records) == study.target
@@ -96,17 +113,26 @@ def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
 
 @pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
 def test_the_committed_report_of_an_ablation_is_what_the_records_give(folder, tmp_path):
-    written = write_report(load_study(str(folder)), tmp_path / "report")
-    for path in written:
-        if path.suffix != ".html":
-            assert path.read_bytes() == (ROOT / "reports" / folder.name / path.name).read_bytes(), path.name
+    assert_alike(write_report(load_study(str(folder)), tmp_path / "report"), ROOT / "reports" / folder.name)
 
 
-@pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
-def test_what_an_ablations_readme_quotes_is_in_its_report(folder):
-    """Every percentage and tau of the README in its folder stands in report.md or effects.csv."""
+@pytest.mark.parametrize("folder", SETS, ids=lambda path: path.name)
+def test_the_committed_comparison_is_what_the_records_give(folder, tmp_path):
+    committed = ROOT / "reports" / folder.name
+    given = json.loads((committed / "findings.json").read_text())["repeats"]
+    assert sorted(row["study"] for row in given) == sorted(
+        path.name for path in REPEATS if path.parent == folder
+    )
+    found = compare([load_study(str(folder / row["study"])) for row in given])
+    assert_alike(write_comparison(found, tmp_path / "report"), committed)
+
+
+@pytest.mark.parametrize("folder", ABLATIONS + SETS, ids=lambda path: path.name)
+def test_what_a_studys_readme_quotes_is_in_its_report(folder):
+    """Every percentage and difference in points of the README in its folder stands in the report."""
     readme = (folder / "README.md").read_text()
-    report = (ROOT / "reports" / folder.name / "report.md").read_text().replace("−", "-")
+    (written,) = (ROOT / "reports" / folder.name).glob("*.md")
+    report = written.read_text().replace("−", "-")
     numbers = re.findall(r"-?\d+\.\d\d(?= (?:%|points))", readme.replace("−", "-"))
     assert numbers
     assert not [number for number in numbers if number.lstrip("-") not in report]
