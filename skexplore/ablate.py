@@ -11,7 +11,7 @@ from skexplore.coordinator import Beside
 from skexplore.database import is_begun
 from skexplore.design import Design
 from skexplore.errors import UserError
-from skexplore.recipe import CLASSES, Profile, get_profile
+from skexplore.recipe import CLASSES, Profile, Setting, get_profile
 from skexplore.record import Record, Study, StudySpec
 from skexplore.request import NO_SPACE, Plan, check_seed, profile_of, space_fields
 from skexplore.store import UnbegunError, check_name, load_study, study_folder
@@ -84,7 +84,7 @@ def begun(study: str) -> StudySpec | None:
 
 
 def _continued(design: Design, study: str) -> Design:
-    """Return ``design``; raises ``UserError`` if its baseline is another block than that of the study it continues."""
+    """Return ``design``; raises ``UserError`` if it has another baseline, or no variant, of the study it continues."""
     spec = begun(study)
     old = spec.ablation if spec else None
     if old is not None and old.baseline == design.baseline:
@@ -96,7 +96,16 @@ def _continued(design: Design, study: str) -> Design:
             raise UserError(
                 f"study {study} has the baseline {was}, which is now {now}; choose another --study name for it"
             )
+    if old is not None and _trained(old).isdisjoint(_trained(design)):
+        raise UserError(
+            f"study {study} has the variants {', '.join(each.name for each in old.variants)}, and this design none of "
+            "them; choose another --study name for it"
+        )
     return design
+
+
+def _trained(design: Design) -> set[tuple[str, Setting]]:
+    return {(variant.block, variant.setting) for variant in design.variants}
 
 
 def plan_design(

@@ -27,13 +27,13 @@ from skexplore.effects import (
 from skexplore.files import write_atomic
 from skexplore.inference import DRAWS, MOST_SEEDS, POWER
 from skexplore.page import compact, packed
-from skexplore.published import MATCH_PCT
 from skexplore.record import Study, cells
 from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
 
 TRAINING_COLUMNS = (
     "variant", "seed", "status", "val_error", "test_error", "epochs", "images", "seconds", "key", "replay_of", "reason",
 )  # fmt: skip
+NEARLY_EQUAL = 0.03  # a share of multiply-adds below which points per GFLOP would be an enormous number
 MANY_SEEDS = 12  # more do not fit beside each other on a page
 PICTURE_WIDTH = 860  # pixels; the width of a README's column
 TOP_AND_FOOT, ROW = 8.5, 2.1  # height of a plot with a row for each variant, in rem
@@ -237,6 +237,7 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "power": POWER,
         "draws": DRAWS,
         "most_seeds": MOST_SEEDS,
+        "nearly_equal": NEARLY_EQUAL,
         "figures": list(figures),
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
         "data": {"figures": packed(compact(figures))},
@@ -265,14 +266,14 @@ def _finalists(study: Study) -> dict[str, Any]:
 def _rows(shown: _Shown) -> list[dict[str, Any]]:
     """Return the variants as the page shows them.
 
-    Points for each GFLOP stand there only where the difference does, and where the costs differ beyond what counts as
-    matched: a share of hardly any GFLOPs would be an enormous number.
+    Points for each GFLOP stand there only where the difference does, and where the costs differ by more than
+    ``NEARLY_EQUAL``: a share of hardly any GFLOPs would be an enormous number.
     """
     rows = records_of(shown.table)
     base = next(row["ref_macs"] for row in rows if row["variant"] == shown.baseline)
     for row in rows:
-        matched = abs(row["ref_macs"] / base - 1) <= MATCH_PCT / 100
-        row["per_gflop"] = row["per_gflop"] if row["told"] and not matched else None
+        near = abs(row["ref_macs"] / base - 1) <= NEARLY_EQUAL
+        row["per_gflop"] = row["per_gflop"] if row["told"] and not near else None
     return rows
 
 
@@ -307,5 +308,5 @@ def _held_from(course: pd.DataFrame, held: pd.Series) -> str:
     first = course[~held]["epoch"].max() + 1 if not held.all() else course["epoch"].iloc[0]
     row = course[course["epoch"] == first].iloc[0]
     if row["epoch"] == len(course):
-        return "after the last epoch alone"
+        return "for good only after the last epoch"
     return f"from epoch {row['epoch']} of {len(course)} on ({row['images']:,} images)"

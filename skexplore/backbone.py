@@ -175,6 +175,17 @@ def get_backbone(name: str) -> Backbone:
     return found
 
 
+def cifar_backbone(name: str) -> Backbone:
+    """Return the backbone called ``name`` if CIFAR can be trained in it; raises ``UserError``."""
+    found = get_backbone(name)
+    if found.resolution == REFERENCE.resolution:
+        raise UserError(
+            f"{name}: made for images of {found.resolution} pixels, which CIFAR has not; take sknet29 or a proxy such "
+            "as 16x4d-1111"
+        )
+    return found
+
+
 def canonical_at_reference(blocks: Blocks) -> Blocks:
     """Return the canonical form at the reference, where blocks are written (SKNet-50)."""
     return canonical(blocks, REFERENCE.widths)

@@ -295,7 +295,7 @@ def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: 
         if len(rows) > 1:
             print(f"\nNext:\n  {shlex.join(['skexplore', 'compare', *(row['study'] for row in rows)])}")
     if len(results) < len(plans):
-        left = f"{len(plans) - len(results)} of {len(plans)} searches are not begun"
+        left = f"{len(plans) - len(results)} of {len(plans)} searches were not reached"
         print(f"the time limit is reached, {left}; the same command goes on", file=sys.stderr)
 
 

@@ -48,6 +48,7 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     if search.spec.ablation is not None or search.spec.sampler == "none":
         raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
     profile = _scale(search, request.profile)
+    _check_longer(search, profile)
     name = request.name or "-".join(
         [search.spec.name, "confirm", *([request.profile] if request.profile else [])]
     )
@@ -74,6 +75,16 @@ def _scale(search: Study, profile: str | None) -> Profile:
         return profile_of(profile, spec.split.dataset, None)
     recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs)
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
+
+
+def _check_longer(search: Study, profile: Profile) -> None:
+    """Refuse a confirmation that would tell no more of a block than the search did."""
+    was, now = (each.recipe.epochs * each.split.train_images for each in (search.spec, profile))
+    if now <= was:
+        raise UserError(
+            f"--profile {profile.name}: trains each block on {now:,} images, and the search did on {was:,}; a "
+            "confirmation trains longer: take a larger profile, or leave it out for twice the search's epochs"
+        )
 
 
 def finalists(search: Study, top: int) -> list[Record]:

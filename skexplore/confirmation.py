@@ -59,9 +59,8 @@ def confirmation_table(study: Study) -> pd.DataFrame:
             row |= {"test_mean": own.mean, "test_sd": own.sd, "test_low": own.low, "test_high": own.high}
         row |= _gap("to_paper", gaps[PAPER].get(name), found[PAPER].n, "the paper's block")
         row |= _gap("to_plain", gaps[PLAIN_BLOCK].get(name), found[PLAIN_BLOCK].n, "K3")
-        row |= _leads(
-            variant, searched[PAPER], val.get(name), val.get(same[PAPER] or PAPER), row.get("to_paper")
-        )
+        papers = val.get(same[PAPER] or PAPER)
+        row |= _leads(variant, searched[PAPER], val.get(name), papers, row.get("to_paper"), found["val"].n)
         rows.append({column: row.get(column) for column in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -72,12 +71,13 @@ def _leads(
     own: VariantStats | None,
     papers: VariantStats | None,
     to_paper: float | None,
+    n: int,
 ) -> dict[str, Any]:
-    """Return a block's leads over the paper's block then and now, where they are known."""
+    """Return a block's leads over the paper's block then and, under ``n`` seeds that all blocks have, now."""
     found: dict[str, Any] = {}
     if variant.name == PAPER:
         return found
-    if own is not None and papers is not None:
+    if n and own is not None and papers is not None:  # of the same seeds alone
         found["lead_val"] = papers.mean - own.mean
     if to_paper is not None:
         found["lead_test"] = -to_paper
@@ -116,11 +116,11 @@ def _words(row: Mapping[Hashable, Any], same: str) -> str:
     """Return what can be said of one finalist; ``same``: the block of which it is the very network here."""
     name = row["variant"]
     if pd.isna(row["test_mean"]):
-        return f"{name}: no result with every seed."
+        return f"{name}: no result under any seed."
+    count = f" (n = {row['n']})" if row["n"] else ", not under the seeds of all blocks"
     then = "" if pd.isna(row["searched_error"]) else f"{100 * row['searched_error']:.2f} % in the search, "
-    parts = [
-        f"{name}: {then}{100 * row['val_mean']:.2f} % on validation and {100 * row['test_mean']:.2f} % on test now"
-    ]
+    val, test = (f"{100 * row[f'{part}_mean']:.2f} %" for part in ("val", "test"))
+    parts = [f"{name}: {then}{val} on validation and {test} on test now{count}"]
     if same:
         parts.append(f"in this proxy it is the same network as {same}")
     if not pd.isna(row["shrinkage"]):

@@ -116,6 +116,9 @@ class Coordinator:
             )
             if record is not None and all(record.key != other.key for other in self._beside):
                 self._beside.append(record)
+        failed = {record.key for record in self.ledger.anchors if record.status == "failed"}
+        # what failed before comes last: it must not keep the others from their turn
+        self._beside = deque(sorted(self._beside, key=lambda record: record.key in failed))
         if self._work_left():
             jobs = len(self._queue) + len(self._beside) + max(0, self.target - self.ledger.trained)
             self._work(devices[:jobs])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -218,14 +218,13 @@ def statements(study: Study, found: Effects) -> list[str]:
     summary, design = found.summary, design_of(study)
     if not summary.variants:
         return ["No training is complete yet."]
-    said = list(summary.left_out)
+    said = [*summary.left_out, *_taken_over_words(study, design)]
     if summary.n < 2:
         one = "One seed: numbers, no claims." if summary.n else "No seed is complete: no claims."
-        rest = (
-            "Give --seeds 3 or more."
-            if design.seeds < 2
-            else "Repeat the command for the seeds that are left."
-        )
+        rest = "Repeat the command for the seeds that are left."
+        if design.seeds < 2 or study.state == "finished":
+            lost = ", or take out the variants without a result" if design.seeds > 1 else ""
+            rest = f"Give --seeds {max(3, design.seeds + 2)} or more{lost}."
         return [*said, f"{one} {rest}"]
     clear = [each for each in summary.differences if each.distinguishable]
     if summary.differences:
@@ -242,6 +241,16 @@ def statements(study: Study, found: Effects) -> list[str]:
         f"Intervals are over seeds, given these training and {part} images: other images are not in them."
     )
     return said
+
+
+def _taken_over_words(study: Study, design: Design) -> Iterator[str]:
+    """Say which trainings another study made."""
+    taken = Counter(record.reason.rpartition(" of ")[2] for record in study.records if record.replay_of)
+    for name, count in taken.items():
+        yield (
+            f"{count} of {design.trainings} trainings are taken over from {name}, which measured the same networks "
+            "with the same recipe, images and seeds; its environment is its own."
+        )
 
 
 def _pairing_words(summary: Summary) -> str:

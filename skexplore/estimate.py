@@ -14,6 +14,12 @@ from skexplore.runner import default_devices
 from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
 
+TO_DO = (
+    "running",
+    "failed",
+    "stopped",
+)  # states of a training beside a search that the next call goes on with
+
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
 
@@ -40,7 +46,7 @@ def estimate(
     spec, devices = plan.spec, default_devices(workers)
     check_continues(study_folder(spec.name), spec, check_storage(storage))
     old = load_study(spec.name).records if is_study(spec.name) else ()
-    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status != "running"}
+    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in TO_DO}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
     anchors = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
     trials = max(0, plan.target - trained(old)) if plan.target else 0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.backbone import canonical_at_reference, cifar_backbone, get_backbone
 from skexplore.block import Blocks, Branch, SKBlock, parse_blocks
 from skexplore.coordinator import Beside
 from skexplore.decisions import Level
@@ -182,13 +182,7 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
         return profile
-    body = get_backbone(backbone)
-    if body.resolution != REFERENCE.resolution:
-        return replace(profile, backbone=body.name)
-    raise UserError(
-        f"--backbone {backbone}: made for images of {body.resolution} pixels, which CIFAR has not; take sknet29 or a "
-        "proxy such as 16x4d-1111"
-    )
+    return replace(profile, backbone=cifar_backbone(backbone).name)
 
 
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:

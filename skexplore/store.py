@@ -239,7 +239,10 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
         )
     if not is_begun(folder):
         if (folder / RECORDS).exists():
-            raise UserError(f"{folder} is an archive, which is only read; choose another --study name")
+            way = "choose another --study name"
+            if spec.ablation and not spec.ablation.of:
+                way += f", and take over what it has: --study {spec.name}-more --reuse {spec.name}"
+            raise UserError(f"{folder} is an archive, which is only read; {way}")
         return None
     try:
         old = _load_live(folder).spec

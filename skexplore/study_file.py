@@ -7,13 +7,12 @@ else as in the baseline) and ``leave_one_out`` (components taken away from the b
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from skexplore.backbone import get_backbone
+from skexplore.backbone import cifar_backbone
 from skexplore.block import parse_blocks
 from skexplore.decisions import Level, Problem, decision_problems, is_path, shown
 from skexplore.design import COLUMNS_OF_ERRORS
@@ -134,7 +133,7 @@ def _scale_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
     profile = raw.get("profile", "quick")
     if not isinstance(profile, str) or profile not in PROFILES:
         yield "profile", f"{shown(profile)}: must be one of {', '.join(PROFILES)}"
-    yield from _named(raw, "backbone", get_backbone)
+    yield from _named(raw, "backbone", cifar_backbone)
     for key, kind in (("recipe", Recipe), ("split", Split)):
         given, allowed = raw.get(key, {}), _kinds(kind)
         if not isinstance(given, dict):
@@ -149,7 +148,8 @@ def _scale_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
             elif problem := _value_problem(name, value):
                 yield place, f"{shown(value)}: must be {problem}"
     recipe = raw.get("recipe")
-    if isinstance(recipe, dict) and recipe.get("momentum") == 0 and recipe.get("nesterov", True):
+    usual = PROFILES[profile].recipe.nesterov if shown(profile) in PROFILES else True
+    if isinstance(recipe, dict) and recipe.get("momentum") == 0 and recipe.get("nesterov", usual):
         yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
 
 
@@ -163,6 +163,7 @@ def _kinds(kind: type) -> dict[str, type]:
 
 _LIMITS = {"epochs": 10_000, "batch_size": 10_000, "train_images": 45_000, "val_images": 5_000}
 _CHOICES = {"schedule": SCHEDULES, "dataset": tuple(CLASSES)}
+MOST = 1_000  # of rates and decays: far beyond what trains
 _SHARES = ("momentum", "warmup", "label_smoothing")
 
 
@@ -171,13 +172,13 @@ def _value_problem(name: str, value: Any) -> str:
     if name in _CHOICES:
         return "" if value in _CHOICES[name] else f"one of {', '.join(_CHOICES[name])}"
     if name in _LIMITS:
-        least = 2 if name == "batch_size" else 1
+        least = 2 if name in ("batch_size", "train_images") else 1  # batch normalisation needs two
         return "" if least <= value <= _LIMITS[name] else f"from {least} to {_LIMITS[name]:,}"
     if name in _SHARES:
         return "" if 0 <= value < 1 else "at least 0 and below 1"
-    if isinstance(value, bool) or (math.isfinite(value) and value >= 0 and (value or name != "lr")):
+    if isinstance(value, bool) or (0 <= value <= MOST and (value or name != "lr")):
         return ""
-    return "a number above 0"
+    return f"a number {'above 0' if name == 'lr' else 'from 0'} to {MOST}"
 
 
 def _table_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -222,7 +223,7 @@ def _row_problems(rows: object) -> Iterator[Problem]:
         for key, read in (
             ("block", parse_blocks),
             ("system", get_system),
-            ("backbone", get_backbone),
+            ("backbone", cifar_backbone),
             ("gate", parse_gate),
         ):
             yield from _named(row, key, read, f"{place}.")
@@ -286,7 +287,7 @@ def _setting_problems(factor: str, level: object) -> Iterator[str]:
             yield f"level {shown(level)}: must be true or false"
         return
     yield from (
-        text for _, text in _named({"": level}, "", get_backbone if factor == "backbone" else parse_gate)
+        text for _, text in _named({"": level}, "", cifar_backbone if factor == "backbone" else parse_gate)
     )
 
 
@@ -309,6 +310,8 @@ def _component_problems(components: object, together: object) -> Iterator[Proble
         if not isinstance(parts, list) or len(parts) < 2:
             yield place, "must be a list of two components or more"
             continue
+        if name in components:
+            yield place, "a component has that name; give the group another"
         for part in parts:
             if not isinstance(part, str) or part not in components:
                 yield (

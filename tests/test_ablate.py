@@ -14,7 +14,8 @@ from study_files import ROWS, SMALL, write
 from skexplore import coordinator
 from skexplore.ablate import AblationRequest, plan_ablation
 from skexplore.block import parse_block
-from skexplore.errors import UserError
+from skexplore.effects import effects, statements
+from skexplore.errors import StudyError, UserError
 from skexplore.job import Outcome
 from skexplore.launch import Run, run_plan
 from skexplore.recipe import PROFILES
@@ -177,6 +178,39 @@ def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch
         instant("rows.yaml")
 
 
+def test_measurements_on_other_images_are_refused_by_name(instant):
+    instant(write(ROWS, "rows.yaml"))
+    with pytest.raises(UserError, match="--reuse rows: it has another split"):
+        instant(write(SMALL + "split: {train_images: 100}\n"), reuse=("rows",))
+
+
+def test_an_archive_says_how_to_go_on_from_it(instant, command):
+    instant(write(ROWS, "rows.yaml"))
+    archive("rows")
+    Path("studies/rows/study.db").unlink()
+    code, _, err = command("ablate", "rows.yaml", "--seeds", "3")
+    assert (
+        code,
+        "choose another --study name, and take over what it has: --study rows-more --reuse rows" in err,
+    ) == (
+        2,
+        True,
+    )
+    more = instant("rows.yaml", seeds=3, study="rows-more", reuse=("rows",))
+    assert [job.spec.seed for job in instant.pool.jobs] == [2, 2, 2]
+    assert statements(more, effects(more))[0].startswith(
+        "6 of 9 trainings are taken over from rows, which measured"
+    )
+
+
+def test_another_design_does_not_take_the_place_of_a_study(instant):
+    instant(write(ROWS, "rows.yaml"))
+    with pytest.raises(
+        UserError, match="study rows has the variants K3, SK, wider, and this design none of them"
+    ):
+        instant(write(SMALL.replace("name: small", "name: rows").replace("k3+k3d2", "k1+k5")))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -201,13 +235,29 @@ def test_a_backbone_of_a_row_takes_over_from_a_study_of_that_backbone(instant):
         instant(write(narrow.replace("name: rows", "name: narrow"), "narrow.yaml"), reuse=("wide",))
 
 
-def test_a_training_that_fails_twice_leaves_its_reason(instant):
+def failing(*blocks):
     def answer(job):
-        if job.spec.block == "k3":
+        if job.spec.block in blocks:
             return Outcome(key=job.spec.key, status="failed", reason="out of memory")
         return error_of(job)
 
-    study = instant(write(ROWS, "rows.yaml"), answer=answer)
+    return answer
+
+
+def test_many_that_fail_do_not_keep_the_others_from_their_turn(instant):
+    bad = [f"k{kernel}g{groups}" for kernel in (1, 3, 5) for groups in (4, 8, 16, 64)]
+    rows = "".join(f"  - {{name: {block}, block: {block}}}\n" for block in [*bad, "k3"])
+    text = f"name: small\nprofile: tiny\nseeds: 1\nbaseline: k3\nrows:\n{rows}"
+    with pytest.raises(StudyError, match="10 trials in a row failed"):
+        instant(write(text), answer=failing(*bad))
+    with pytest.raises(StudyError, match="10 trials in a row failed"):
+        instant(answer=failing(*bad))
+    study = load_study("small")
+    assert cells(study.spec, study.records)["k3", 0].status == "complete"
+
+
+def test_a_training_that_fails_twice_leaves_its_reason(instant):
+    study = instant(write(ROWS, "rows.yaml"), answer=failing("k3"))
     found = cells(study.spec, study.records)
     assert found["K3", 0].reason == "out of memory"
     assert found["SK", 0].status == "complete"
@@ -268,3 +318,5 @@ def test_a_plan_as_json_counts_what_is_left(command, instant, monkeypatch):
     assert (code, plan["anchors"], plan["seeds"], len(plan["variants"])) == (0, 12, 2, 7)
     code, out, _ = command("ablate", "small.yaml", "--plan", "--json", "--reuse", "rows")
     assert json.loads(out)["anchors"] == 8
+    instant(answer=failing("k3"))
+    assert json.loads(command("ablate", "small.yaml", "--plan", "--json")[1])["anchors"] == 2

@@ -249,7 +249,7 @@ def test_the_course_says_from_when_on_the_order_holds(report):
         "variants is that of the end from epoch 3 of 4 on (30 images)."
     )
     late = course.assign(swapped=[0, 0, 1, 0], best=["a", "a", "b", "a"])
-    assert _course_words(late).count("after the last epoch alone") == 2
+    assert _course_words(late).count("for good only after the last epoch") == 2
     assert _course_words(course[:1]) == ""
     # the curves end at the means
     figures = unpacked((report("diverged") / "index.html").read_text())

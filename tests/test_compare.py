@@ -213,7 +213,7 @@ def test_the_time_limit_is_that_of_all_repeats(command, instant, monkeypatch):
     )
     assert code == 0
     assert 0 < len(json.loads(out)) < 9
-    assert "searches are not begun; the same command goes on" in err
+    assert "searches were not reached; the same command goes on" in err
 
 
 # -- the page

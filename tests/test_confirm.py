@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instant import InstantPool, error_of
+from instant import InstantPool, error_of, pressed_after
 
 from skexplore import cifar, coordinator
 from skexplore.ablate import AblationRequest, plan_ablation
@@ -162,6 +162,12 @@ def test_wrong_input_says_what_to_do(confirm, command, arguments, says):
     assert (code, says in err, out) == (2, True, ""), err
 
 
+def test_a_confirmation_that_trains_no_longer_is_refused(confirm, monkeypatch):
+    monkeypatch.setattr("skexplore.confirm.LONGER", 1)
+    with pytest.raises(UserError, match="tiny: trains each block on 256 images, and the search did on 256"):
+        confirm()
+
+
 def test_what_is_printed_says_then_and_now(confirm, command):
     study = confirm(top=1)
     code, out, _ = command("confirm", "s", "--top", "1")
@@ -186,6 +192,29 @@ def test_the_report_has_the_finalists(confirm, tmp_path):
     assert "Finalists trained again" in page
     found = json.loads(paths["findings.json"].read_text())
     assert [row["role"] for row in found["finalists"]] == ["finalist", "anchor", "anchor", "random", "random"]
+
+
+def test_interrupted_it_ends_with_every_training_once(confirm):
+    with pytest.raises(KeyboardInterrupt):
+        confirm(interrupts=pressed_after(12))
+    assert load_study("s-confirm").state == "interrupted"
+    study = confirm()
+    assert study.state == "finished"
+    assert (
+        len({record.key for record in study.records}) == len(study.records) == study.spec.ablation.trainings
+    )
+
+
+def test_without_a_seed_that_all_blocks_have_no_lead_is_told(confirm):
+    study = confirm(top=1, seeds=2)
+    block, paper = study.spec.ablation.variants[0].block, "k3+k3d2"
+    kept = [r for r in study.records if (r.block, r.seed % 2) not in ((block, 0), (paper, 1))]
+    torn = replace(study, records=tuple(kept))
+    row = confirmation_table(torn).iloc[0]
+    assert (row["n"], row["lead_val"], row["lead_test"]) == (0, None, None)
+    said = finalists_words(torn)[0]
+    assert "on test now, not under the seeds of all blocks" in said
+    assert "the paper's block" not in said
 
 
 def test_shrinkage_is_the_part_of_the_lead_that_is_gone(confirm):

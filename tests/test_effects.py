@@ -71,6 +71,14 @@ def test_an_interrupted_study_says_what_is_left_out_and_how_to_go_on():
     )
 
 
+def test_a_finished_study_without_two_complete_seeds_is_not_to_be_repeated():
+    lost = ("K5", "k3d2", ("loss is not finite", "loss is not finite", 0.44))
+    study = ablation(TABLE_7[0], lost)
+    assert statements(study, effects(study))[-1] == (
+        "One seed: numbers, no claims. Give --seeds 5 or more, or take out the variants without a result."
+    )
+
+
 def test_seeds_with_gaps_are_left_out_and_said_to_be():
     sentences = said("diverged")
     assert sentences[0] == "Seed 1 is not complete: no result of K1+K3."
