@@ -111,6 +111,15 @@ def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
             assert (record.test_error is not None) == design.test
 
 
+def test_what_was_taken_over_is_in_the_study_that_is_named():
+    taken = [r for folder in ABLATIONS for r in load_study(str(folder)).records if r.replay_of]
+    assert taken
+    for record in taken:
+        number, name = re.fullmatch(r"measured as training (\d+) of (\S+)", record.reason).groups()
+        source = load_study(str(ROOT / "studies" / name)).anchors[int(number)]
+        assert (source.key, source.val_error, source.curve) == (record.key, record.val_error, record.curve)
+
+
 @pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
 def test_the_committed_report_of_an_ablation_is_what_the_records_give(folder, tmp_path):
     assert_alike(write_report(load_study(str(folder)), tmp_path / "report"), ROOT / "reports" / folder.name)
