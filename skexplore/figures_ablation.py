@@ -6,6 +6,7 @@ baseline (None where nothing can be claimed). Their rows are drawn in the order 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -367,10 +368,22 @@ def _hover(row: Mapping[Any, Any]) -> str:
 
 def short_label(name: object, width: int, *, lines: int = 2) -> str:
     """Return a name on few short lines, so that a long one leaves room for the plot."""
-    found = textwrap.wrap(str(name), width)
+    found = _broken(str(name), width)
     if len(found) > lines:
         found[lines - 1 :] = [found[lines - 1][: width - 1] + "…"]
     return "<br>".join(map(text_of, found))
+
+
+def _broken(name: str, width: int) -> list[str]:
+    """Return ``name`` on lines of at most ``width`` letters, broken at spaces and between the parts of a block."""
+    lines = [""]
+    for part in re.split(r"(?<=\s)|(?<=\S)(?=[+/;])", name):
+        if len(lines[-1] + part.rstrip()) <= width:
+            lines[-1] += part
+        else:
+            lines += textwrap.wrap(part, width)
+            lines[-1] += " " if part[-1].isspace() else ""
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _giga(rows: pd.DataFrame) -> list[float]:

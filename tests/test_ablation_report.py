@@ -22,7 +22,7 @@ from skexplore import figure_files
 from skexplore.ablation_report import _course_words, _figures, _shown, picture, trainings_table
 from skexplore.effects import COLUMNS, effects
 from skexplore.errors import UserError
-from skexplore.figures_ablation import _apart
+from skexplore.figures_ablation import _apart, short_label
 from skexplore.report import write_report
 from studies import synthetic
 
@@ -257,6 +257,19 @@ def test_the_course_says_from_when_on_the_order_holds(report):
     for row in rows(report("diverged") / "effects.csv"):
         if not row["same_as"]:
             assert ends[row["variant"]] == pytest.approx(100 * float(row["mean"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("k3+k3g128+k3g128/r8/L64", "k3+k3g128+k3g128<br>/r8/L64"),
+        ("K3+K5 SK", "K3+K5 SK"),
+        ("without attention and BN", "without attention<br>and BN"),
+        ("k" * 40, f"{'k' * 18}<br>{'k' * 17}…"),
+    ],
+)
+def test_a_long_label_is_broken_between_the_parts_of_a_block(name, label):
+    assert short_label(name, 18) == label
 
 
 def test_hostile_text_stays_text(tmp_path):
