@@ -91,6 +91,13 @@ def test_the_readmes_figures_are_in_the_report():
         assert any(all(figure in line for figure in figures) for line in report.splitlines()), row
 
 
+def test_every_percentage_of_the_readme_is_in_a_report():
+    reports = "".join(path.read_text() for path in sorted(ROOT.glob("reports/*/*.md")))
+    numbers = re.findall(r"\d+\.\d\d(?= (?:%|points|to \d))", (ROOT / "README.md").read_text().replace("\n", " "))
+    assert numbers
+    assert not [number for number in numbers if number not in reports]
+
+
 @pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
 def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
     study = load_study(str(folder))
