@@ -237,6 +237,7 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "power": POWER,
         "draws": DRAWS,
         "most_seeds": MOST_SEEDS,
+        "drawn_baseline": shown.baseline,
         "nearly_equal": NEARLY_EQUAL,
         "figures": list(figures),
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
@@ -270,7 +271,7 @@ def _rows(shown: _Shown) -> list[dict[str, Any]]:
     ``NEARLY_EQUAL``: a share of hardly any GFLOPs would be an enormous number.
     """
     rows = records_of(shown.table)
-    base = next(row["ref_macs"] for row in rows if row["variant"] == shown.baseline)
+    base = next(row["ref_macs"] for row in rows if row["variant"] == design_of(shown.study).baseline)
     for row in rows:
         near = abs(row["ref_macs"] / base - 1) <= NEARLY_EQUAL
         row["per_gflop"] = row["per_gflop"] if row["told"] and not near else None

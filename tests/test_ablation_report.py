@@ -232,6 +232,9 @@ def test_variants_of_one_network_are_named_so_and_counted_once(report):
     figure = unpacked((report("baseline is a twin") / "index.html").read_text())["differences"]
     diamond = next(trace for trace in figure["data"] if trace.get("marker", {}).get("symbol") == "diamond")
     assert figure["layout"]["yaxis"]["ticktext"][diamond["y"][0]] == "K3+K5 sum"
+    table = (report("baseline is a twin") / "report.md").read_text()
+    (own,) = (line for line in table.splitlines() if line.startswith("| K3+K5 sum | `"))
+    assert "| baseline |" in own
 
 
 def test_the_course_says_from_when_on_the_order_holds(report):
