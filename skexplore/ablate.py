@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
@@ -11,7 +11,7 @@ from skexplore.coordinator import Beside
 from skexplore.database import is_begun
 from skexplore.design import Design
 from skexplore.errors import UserError
-from skexplore.recipe import CLASSES, Profile, Setting, get_profile
+from skexplore.recipe import CLASSES, Profile, Setting, differences, get_profile
 from skexplore.record import Record, Study, StudySpec
 from skexplore.request import NO_SPACE, Plan, check_seed, profile_of, space_fields
 from skexplore.store import UnbegunError, check_name, load_study, study_folder
@@ -201,7 +201,10 @@ def _baseline(definition: Definition) -> Base | None:
         return None
     if not text.startswith(BEST):
         return base_of(text)
-    best = load_study(text.removeprefix(BEST)).best()
+    search = load_study(text.removeprefix(BEST))
+    if search.spec.sampler == "none":
+        raise UserError(f"baseline {text}: {search.spec.name} is no search, and has no best trial")
+    best = search.best()
     if best is None:
         raise UserError(f"baseline {text}: the study has no complete trial within its budget yet")
     return Base(block=best.block)
@@ -233,9 +236,9 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
             ("split", spec.split, study.spec.split),
         ):
             if own != other:
+                said = differences(asdict(own), asdict(other))
                 raise UserError(
-                    f"--reuse {study.spec.name}: it has another {what} ({other}; here {own}); its results do not stand "
-                    "for ours"
+                    f"--reuse {study.spec.name}: it has another {what} ({said}); its results do not stand for ours"
                 )
         done = [record for record in study.records if record.status == "complete" and record.curve]
         wanted = {spec.network(each.blocks, each.setting) for each in trainings(spec)}

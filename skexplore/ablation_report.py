@@ -13,6 +13,7 @@ from skexplore.block import parse_blocks
 from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
 from skexplore.design import Design
 from skexplore.effects import (
+    NEARLY_EQUAL,
     Effects,
     course_table,
     design_of,
@@ -33,7 +34,6 @@ from skexplore.report_text import csv_text, json_text, markdown_environment, pag
 TRAINING_COLUMNS = (
     "variant", "seed", "status", "val_error", "test_error", "epochs", "images", "seconds", "key", "replay_of", "reason",
 )  # fmt: skip
-NEARLY_EQUAL = 0.03  # a share of multiply-adds below which points per GFLOP would be an enormous number
 MANY_SEEDS = 12  # more do not fit beside each other on a page
 PICTURE_WIDTH = 860  # pixels; the width of a README's column
 TOP_AND_FOOT, ROW = 8.5, 2.1  # height of a plot with a row for each variant, in rem
@@ -267,14 +267,11 @@ def _finalists(study: Study) -> dict[str, Any]:
 def _rows(shown: _Shown) -> list[dict[str, Any]]:
     """Return the variants as the page shows them.
 
-    Points for each GFLOP stand there only where the difference does, and where the costs differ by more than
-    ``NEARLY_EQUAL``: a share of hardly any GFLOPs would be an enormous number.
+    Points for each GFLOP stand there only where the difference does.
     """
     rows = records_of(shown.table)
-    base = next(row["ref_macs"] for row in rows if row["variant"] == design_of(shown.study).baseline)
     for row in rows:
-        near = abs(row["ref_macs"] / base - 1) <= NEARLY_EQUAL
-        row["per_gflop"] = row["per_gflop"] if row["told"] and not near else None
+        row["per_gflop"] = row["per_gflop"] if row["told"] else None
     return rows
 
 
@@ -299,7 +296,8 @@ def _course_words(course: pd.DataFrame) -> str:
     best = _held_from(course, course["best"] == last["best"])
     order = _held_from(course, course["swapped"] == 0)
     return (
-        f"By the means, without a claim: the variant of lowest error at the end, {last['best']}, is the lowest "
+        f"By the means, without a claim: the variant of lowest validation error at the end, {last['best']}, is the "
+        f"lowest "
         f"{best}; the order of all variants is that of the end {order}."
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from skexplore.analysis import anchors_table, ledger, study_noise
 from skexplore.commands import again_command, train_command
-from skexplore.comparable import differences
 from skexplore.cost import arch_id
 from skexplore.published import anchor_blocks
+from skexplore.recipe import differences
 from skexplore.record import THEN, Record, Study
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "workers")

@@ -23,6 +23,7 @@ from skexplore.cli_run import (
 )
 
 if TYPE_CHECKING:
+    from skexplore.design import Variant
     from skexplore.record import Study
     from skexplore.request import Plan
 
@@ -55,7 +56,12 @@ def ablate(
         str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the file's]")
     ] = None,
     dataset: DatasetOption = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study.  [default: the file's name]")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the study.  [default: the file's, with what is not as the file says, as in table7-smoke]"
+        ),
+    ] = None,
     reuse: Annotated[
         list[str] | None,
         typer.Option(
@@ -113,6 +119,9 @@ def confirm(
 
     planned = plan_confirmation(ConfirmRequest(study=study, top=top, seeds=seeds, profile=profile, name=name))
     settings = run_settings(workers, time_limit, storage, data_dir)
+    found = sum(variant.role == "finalist" for variant in planned.spec.ablation.variants)  # type: ignore[union-attr]
+    if found < top:
+        print(f"--top {top}: the front of {study} has {_count(found, 'block')}", file=sys.stderr)
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
@@ -139,8 +148,10 @@ def _print_result(study: Study, *, as_json: bool) -> None:
 
     confirms = is_confirmation(study)
     if as_json:
-        more = {"finalists": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
-        print(json.dumps(findings(study) | (more if confirms else {})))
+        said = findings(study)
+        if confirms:
+            said |= {"finalists": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
+        print(json.dumps(said))
         return
     found = effects(study)
     table = records_of(confirmation_table(study) if confirms else effects_table(study, found))
@@ -201,7 +212,7 @@ def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> No
         {
             "variant": variant.name,
             "network": variant.network,
-            "in the paper": variant.printed.system if variant.printed else "",
+            **({"role": variant.role} if design.of else {"in the paper": _printed(variant)}),
         }
         for variant in design.variants
     ]
@@ -211,8 +222,23 @@ def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> No
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
     print(
         f"{len(rows)} variants x {_count(design.seeds, 'seed')}, "
-        f"{found.anchors} of {len(planned.beside)} trainings to go\n"
+        f"{_trainings(planned)}, {found.anchors} to go\n"
         f"{_count(spec.recipe.epochs, 'epoch')} of {spec.split.train_images:,} images in {spec.backbone}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"about {said_time(found.seconds)}"
+        if found.images
+        else f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}: nothing is left to train"
     )
+
+
+def _printed(variant: Variant) -> str:
+    return variant.printed.system if variant.printed else ""
+
+
+def _trainings(planned: Plan) -> str:
+    """Return how many trainings a design is; variants that are one network share theirs."""
+    design = planned.spec.ablation
+    assert design is not None
+    same = design.trainings - len(planned.beside)
+    shared = f" (variants that are one network share {same})" if same else ""
+    return f"{_count(len(planned.beside), 'training')}{shared}"

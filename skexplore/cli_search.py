@@ -272,7 +272,9 @@ def _print_result(study: Study) -> None:
 
     name = study.spec.name
     print_front(study)
-    print(f"\nNext:\n  skexplore report {name}\n  skexplore export {name} --trial best")
+    print(
+        f"\nNext:\n  skexplore report {name}\n  skexplore confirm {name}\n  skexplore export {name} --trial best"
+    )
 
 
 def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: bool) -> None:

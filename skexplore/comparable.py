@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
+from skexplore.recipe import differences
 from skexplore.record import Study, StudySpec, trained
 
 
@@ -82,16 +82,3 @@ def _rungs_words(spec: StudySpec) -> str:
 def _same_network(a: StudySpec, b: StudySpec) -> bool:
     """Whether two names of backbones mean one network, as 8x4d and 8x4d-1111 do."""
     return replace(a.body, name="") == replace(b.body, name="")
-
-
-def differences(here: dict[str, Any], there: dict[str, Any]) -> str:
-    """Return the keys of which the values differ, with both, as part of a sentence."""
-    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-    return ", ".join(
-        f"{key.replace('_', ' ')} {_value(here.get(key))} here, {_value(there.get(key))} there"
-        for key in keys
-    )
-
-
-def _value(value: Any) -> str:
-    return "not noted" if value is None else f"{value:,}" if type(value) is int else str(value)

@@ -133,6 +133,8 @@ def _notes(found: Compared) -> Iterator[str]:
         "in every group. The test set plays no part."
     )
     yield "Repeats of a group differ in the seed, which is that of the sampler and of the trainings alike."
+    if not any(row.hypervolume_at_equal for row in found.repeats):
+        yield "No trial lies below the reference point, and no hypervolume tells anything: give another --reference."
     none = [row.study for row in found.repeats if row.incumbent_at_equal is None]
     if none:
         yield (

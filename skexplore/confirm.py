@@ -163,4 +163,9 @@ def _same_finalists(frozen: StudySpec, design: Design, name: str) -> Design:
             f"study {name} confirms {', '.join(was)}; the finalists are now {', '.join(now)}. The test set is read "
             "once for a choice: give --study NAME to confirm the new ones by themselves"
         )
+    if design.seeds < old.seeds:
+        raise UserError(
+            f"--seeds {design.seeds}: study {name} has {old.seeds}, and fewer would choose among test errors that are "
+            "read already; leave it out, or give more"
+        )
     return replace(old, seeds=design.seeds)

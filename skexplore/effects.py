@@ -18,6 +18,7 @@ from skexplore.record import Record, Study, cells
 from skexplore.stats import kendall
 from skexplore.whole import whole_cost
 
+NEARLY_EQUAL = 0.03  # a share of the baseline's multiply-adds
 COLUMNS = (
     "variant", "network", "role", "factor", "level", "same_as", "status", "n", "mean", "sd", "low", "high",
     "difference", "difference_low", "difference_high", "p", "n_needed", "verdict", "per_gflop",
@@ -94,7 +95,8 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
     """Return one row for each variant, in the order of the design, with ``COLUMNS``; errors are fractions.
 
     per_gflop: the difference in points of error for each 10^9 multiply-adds that the variant has more than the baseline
-    at the reference.
+    at the reference; none where the costs differ by no more than ``NEARLY_EQUAL``: a share of hardly any GFLOPs would
+    be an enormous number.
     """
     same, design, records = same_networks(study), design_of(study), cells(study.spec, study.records)
     means = {each.name: each for each in found.summary.variants}
@@ -110,7 +112,7 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
             differences.get(name), found.summary.n, design.baseline
         )
         more = (row["ref_macs"] - base_macs) / 1e9
-        if row["difference"] is not None and more:
+        if row["difference"] is not None and abs(more) > NEARLY_EQUAL * base_macs / 1e9:
             row["per_gflop"] = 100 * row["difference"] / more
         rows.append({column: row.get(column) for column in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_needed": "Int64"})
@@ -218,7 +220,7 @@ def statements(study: Study, found: Effects) -> list[str]:
     summary, design = found.summary, design_of(study)
     if not summary.variants:
         return ["No training is complete yet."]
-    said = [*summary.left_out, *_taken_over_words(study, design)]
+    said = [*summary.left_out, *_taken_over_words(study, design), *_other_seeds_words(study, design)]
     if summary.n < 2:
         one = "One seed: numbers, no claims." if summary.n else "No seed is complete: no claims."
         rest = "Repeat the command for the seeds that are left."
@@ -241,6 +243,15 @@ def statements(study: Study, found: Effects) -> list[str]:
         f"Intervals are over seeds, given these training and {part} images: other images are not in them."
     )
     return said
+
+
+def _other_seeds_words(study: Study, design: Design) -> Iterator[str]:
+    """Say what is on record under seeds that are not asked for."""
+    asked = range(study.spec.seed, study.spec.seed + design.seeds)
+    other = [r for r in study.records if r.status == "complete" and r.seed not in asked]
+    if other:
+        seeds = ", ".join(map(str, sorted({record.seed for record in other})))
+        yield f"{len(other)} complete trainings under seeds that are not asked for ({seeds}) are left out."
 
 
 def _taken_over_words(study: Study, design: Design) -> Iterator[str]:

@@ -298,7 +298,8 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "
             f"trained; {by}"
         )
-    text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
+    if not spec.ablation:
+        text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
     if spec.rungs:
         before_last = ", ".join(map(str, spec.rungs[:-1]))
         text += f"\nrungs: trials may be stopped after {before_last} of {spec.rungs[-1]} epochs"

@@ -277,8 +277,8 @@ def trained(records: Sequence[Record]) -> int:
 def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
-    images and seconds are of all trainings, anchors included. Of an ablation trained and target are variants times
-    seeds.
+    images and seconds are of all trainings, anchors included. Of an ablation trained and target are networks times
+    seeds: variants that are one network are trained once.
     """
     counts = Counter(record.status for record in study.searched)
     best, design = study.best(), study.spec.ablation
@@ -286,7 +286,9 @@ def status_row(study: Study) -> dict[str, Any]:
     if design is not None:
         counts = Counter(record.status for record in study.records)
         found = cells(study.spec, study.records).values()
-        done, target = sum(record.status == "complete" for record in found), design.trainings
+        done = len({record.key for record in found if record.status == "complete"})
+        networks = {study.spec.network(parse_blocks(v.block), v.setting) for v in design.variants}
+        target = len(networks) * design.seeds
     return {
         "study": study.spec.name,
         "state": study.state,

@@ -34,8 +34,9 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     ablation has files of its own, see ``write_ablation_report``.
     Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
-    if beside and any(each.spec.ablation is not None for each in (study, *beside)):
-        raise UserError("an ablation is reported by itself; skexplore compare lays searches over each other")
+    alone = [each.spec.name for each in (study, *beside) if each.spec.ablation is not None]
+    if beside and alone:
+        raise UserError(f"{', '.join(alone)}: an ablation is reported by itself; give one study at a time")
     if study.spec.ablation is not None:
         return write_ablation_report(study, out)
     names = Counter(other.spec.name for other in beside)

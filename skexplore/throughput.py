@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,6 +148,11 @@ def _hear(process: subprocess.Popen[bytes], device: str, log: IO[bytes]) -> str:
     said = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
     if code == 2:
         raise UserError(said[-1])
+    if code == -signal.SIGKILL:
+        raise StudyError(
+            f"measuring on {device}: the process was killed, most likely for want of memory; fewer --workers, or a "
+            "profile of smaller batches or networks, take less"
+        )
     raise StudyError(f"measuring on {device} failed (exit status {code}): {said[-1][:300]}")
 
 

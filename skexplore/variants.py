@@ -18,8 +18,6 @@ from skexplore.study_file import Change, Definition, Row
 from skexplore.systems import SYSTEMS, get_system
 from skexplore.whole import whole_arch_id
 
-BASELINE = "baseline"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
@@ -53,7 +51,6 @@ def expand(definition: Definition, base: Base | None) -> Design:
         own = next(variant for variant in variants if variant.name == baseline)
         base = Base(block=own.block, setting=own.setting, reference=own.reference)
     else:
-        baseline = f"{BASELINE} {definition.baseline}" if factors or components else definition.baseline
         variants.append(
             Variant(name=baseline, block=base.block, setting=base.setting, reference=base.reference)
         )

@@ -14,7 +14,7 @@ from study_files import ROWS, SMALL, write
 from skexplore import coordinator
 from skexplore.ablate import AblationRequest, plan_ablation
 from skexplore.block import parse_block
-from skexplore.effects import effects, statements
+from skexplore.effects import effects, findings, statements
 from skexplore.errors import StudyError, UserError
 from skexplore.job import Outcome
 from skexplore.launch import Run, run_plan
@@ -74,6 +74,22 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
     fewer = instant("small.yaml", seeds=1)  # said so, it may be taken back; nothing is lost
     assert (fewer.spec.ablation.seeds, fewer.records) == (1, more.records)
     assert {seed for _, seed in cells(fewer.spec, fewer.records)} == {0}
+    said = statements(fewer, effects(fewer))[0]
+    assert said == "12 complete trainings under seeds that are not asked for (1, 2) are left out."
+
+
+def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monkeypatch, synthetic_data):
+    monkeypatch.setattr("skexplore.cifar.prepare", lambda *_, **__: synthetic_data)
+    monkeypatch.setattr("skexplore.estimate.measure", lambda *_: 100.0)
+    instant(write(SMALL))
+    code, out, _ = command("ablate", "small.yaml", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(json.dumps(findings(load_study("small"))))
+    code, out, _ = command("ablate", "small.yaml", "--plan")
+    assert (
+        code,
+        "12 trainings (variants that are one network share 2): nothing is left to train" in out,
+    ) == (0, True)
 
 
 @pytest.mark.parametrize("after", [1, 5, 9, 14, 20])
@@ -172,7 +188,7 @@ def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch
     monkeypatch.setitem(
         PROFILES, "tiny", replace(PROFILES["tiny"], recipe=replace(PROFILES["tiny"].recipe, lr=0.3))
     )
-    with pytest.raises(UserError, match="--reuse rows: it has another recipe"):
+    with pytest.raises(UserError, match=r"--reuse rows: it has another recipe \(lr 0.3 here, 0.1 there\)"):
         instant(write(SMALL), reuse=("rows",))
     with pytest.raises(UserError, match="study rows exists with another recipe"):
         instant("rows.yaml")
@@ -276,7 +292,10 @@ def test_the_best_of_a_search_can_be_a_baseline(instant, run):
     text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
     design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
     assert design.variants[0].block == best.block
-    assert design.baseline == "baseline best:s"
+    assert design.baseline == "best:s"
+    instant(write(ROWS, "rows.yaml"))
+    with pytest.raises(UserError, match="baseline best:rows: rows is no search, and has no best trial"):
+        plan_ablation(AblationRequest(source=write(text.replace("best:s", "best:rows"))))
     with pytest.raises(UserError, match="no study at studies/other"):
         plan_ablation(AblationRequest(source=write(text.replace("best:s", "best:other"))))
 
@@ -292,12 +311,12 @@ def test_status_counts_the_cells_of_the_design(instant, command):
         instant(write(SMALL), interrupts=pressed_after(9))
     _, out, _ = command("status", "small", "--json")
     begun = json.loads(out)
-    assert (begun["state"], begun["target"]) == ("interrupted", 14)
-    assert 0 < begun["trained"] < 14
+    assert (begun["state"], begun["target"]) == ("interrupted", 12)  # two of seven variants are one network
+    assert 0 < begun["trained"] < 12
     instant("small.yaml")
     _, out, _ = command("status", "small", "--json")
     done = json.loads(out)
-    assert (done["state"], done["trained"], done["failed"], done["running"]) == ("finished", 14, 0, 0)
+    assert (done["state"], done["trained"], done["failed"], done["running"]) == ("finished", 12, 0, 0)
     assert done["best_block"] is None
     _, out, _ = command("status", "small")
     assert "best_block      not a search" in out

@@ -247,7 +247,7 @@ def test_the_course_says_from_when_on_the_order_holds(report):
         }
     )
     assert _course_words(course) == (
-        "By the means, without a claim: the variant of lowest error at the end, a, is the lowest "
+        "By the means, without a claim: the variant of lowest validation error at the end, a, is the lowest "
         "from epoch 2 of 4 on (20 images); the order of all "
         "variants is that of the end from epoch 3 of 4 on (30 images)."
     )

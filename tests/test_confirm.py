@@ -89,6 +89,10 @@ def test_fresh_seeds_longer_and_twice_adds_nothing(confirm, searched):
     variants = len(study.spec.ablation.variants)
     assert len(more.records) == 4 * variants
     assert len(confirm.pool.jobs) == variants, "only the fourth seed was trained"
+    with pytest.raises(
+        UserError, match="--seeds 3: study s-confirm has 4, and fewer would choose among test errors"
+    ):
+        confirm(seeds=3)
 
 
 def test_the_test_error_is_kept_with_its_training(confirm):

@@ -93,7 +93,9 @@ def test_the_readmes_figures_are_in_the_report():
 
 def test_every_percentage_of_the_readme_is_in_a_report():
     reports = "".join(path.read_text() for path in sorted(ROOT.glob("reports/*/*.md")))
-    numbers = re.findall(r"\d+\.\d\d(?= (?:%|points|to \d))", (ROOT / "README.md").read_text().replace("\n", " "))
+    numbers = re.findall(
+        r"\d+\.\d\d(?= (?:%|points|to \d))", (ROOT / "README.md").read_text().replace("\n", " ")
+    )
     assert numbers
     assert not [number for number in numbers if number not in reports]
 

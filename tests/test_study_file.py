@@ -17,9 +17,9 @@ def test_what_a_file_says_becomes_variants():
     design = expand(load_definition(write(SMALL.replace("profile: tiny\n", ""))), base_of("k3+k3d2"))
     named = {variant.name: (variant.block, variant.network) for variant in design.variants}
     assert design.kinds == ("one_at_a_time", "leave_one_out")
-    assert design.baseline == "baseline k3+k3d2"
+    assert design.baseline == "k3+k3d2"
     assert named == {
-        "baseline k3+k3d2": ("k3+k3d2", "k3+k3d2"),
+        "k3+k3d2": ("k3+k3d2", "k3+k3d2"),
         "reduction 8": ("k3+k3d2/r8", "k3+k3d2/r8"),  # reduction 16 and gate none are the baseline itself
         "gate se": ("k3+k3d2", "k3+k3d2 + se"),
         "without attention": ("k3+k3d2/sum", "k3+k3d2/sum"),
@@ -29,7 +29,7 @@ def test_what_a_file_says_becomes_variants():
     }
     printed = {v.name: v.printed.error_pct for v in design.variants if v.printed}
     assert printed == {
-        "baseline k3+k3d2": 20.79,
+        "k3+k3d2": 20.79,
         "without attention": 21.76,
         "without second branch": 22.23,
     }  # "without both" is that sum again (it has no BN in fuse to lose): a row of the paper counts once
