@@ -230,8 +230,9 @@ def statements(study: Study, found: Effects) -> list[str]:
         return [*said, f"{one} {rest}"]
     clear = [each for each in summary.differences if each.distinguishable]
     if summary.differences:
+        are = "variant is" if len(summary.differences) == 1 else "variants are"
         said.append(
-            f"{len(clear)} of {len(summary.differences)} variants are told from {design.baseline} at n = {summary.n} "
+            f"{len(clear)} of {len(summary.differences)} {are} told from {design.baseline} at n = {summary.n} "
             "(Dunnett's test, 95 % for all together)."
         )
     if summary.pairing is not None:

@@ -79,6 +79,11 @@ def test_a_finished_study_without_two_complete_seeds_is_not_to_be_repeated():
     )
 
 
+def test_one_variant_is_one():
+    study = ablation(TABLE_7[0], TABLE_7[1])
+    assert statements(study, effects(study))[0].startswith("1 of 1 variant is told from K3 at n = 3")
+
+
 def test_seeds_with_gaps_are_left_out_and_said_to_be():
     sentences = said("diverged")
     assert sentences[0] == "Seed 1 is not complete: no result of K1+K3."
