@@ -297,8 +297,7 @@ def _course_words(course: pd.DataFrame) -> str:
     order = _held_from(course, course["swapped"] == 0)
     return (
         f"By the means, without a claim: the variant of lowest validation error at the end, {last['best']}, is the "
-        f"lowest "
-        f"{best}; the order of all variants is that of the end {order}."
+        f"lowest {best}; the order of all variants is that of the end {order}."
     )
 
 

@@ -144,7 +144,15 @@ def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: 
 def _print_result(study: Study, *, as_json: bool) -> None:
     from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
     from skexplore.display import print_table
-    from skexplore.effects import effects, effects_table, findings, records_of, statements
+    from skexplore.effects import (
+        design_of,
+        effects,
+        effects_table,
+        findings,
+        records_of,
+        same_networks,
+        statements,
+    )
 
     confirms = is_confirmation(study)
     if as_json:
@@ -155,7 +163,8 @@ def _print_result(study: Study, *, as_json: bool) -> None:
         return
     found = effects(study)
     table = records_of(confirmation_table(study) if confirms else effects_table(study, found))
-    baseline = study.spec.ablation.baseline if study.spec.ablation else ""
+    own = design_of(study).baseline
+    baseline = same_networks(study)[own] or own  # where it is drawn
     rows = [_finalist_row(row) if confirms else _variant_row(row, baseline) for row in table]
     print_table(
         rows, right=("n", "mean, %", "sd", "search, %", "val, %", "test, %"), title=f"Study {study.spec.name}"

@@ -163,9 +163,12 @@ def _same_finalists(frozen: StudySpec, design: Design, name: str) -> Design:
             f"study {name} confirms {', '.join(was)}; the finalists are now {', '.join(now)}. The test set is read "
             "once for a choice: give --study NAME to confirm the new ones by themselves"
         )
-    if design.seeds < old.seeds:
+    read = {
+        record.seed - frozen.seed + 1 for record in load_study(name).records if record.test_error is not None
+    }
+    if design.seeds < max(read, default=0):
         raise UserError(
-            f"--seeds {design.seeds}: study {name} has {old.seeds}, and fewer would choose among test errors that are "
-            "read already; leave it out, or give more"
+            f"--seeds {design.seeds}: study {name} has test errors under {max(read)} already, and fewer seeds would "
+            "choose among them; leave it out, or give more"
         )
     return replace(old, seeds=design.seeds)

@@ -14,7 +14,7 @@ from skexplore.backbone import get_backbone
 from skexplore.block import parse_blocks
 from skexplore.design import Design, Variant
 from skexplore.inference import Difference, Layout, Order, Summary, VariantStats, describe, order, summarise
-from skexplore.record import Record, Study, cells
+from skexplore.record import Record, Study, cells, distinct_trainings
 from skexplore.stats import kendall
 from skexplore.whole import whole_cost
 
@@ -225,7 +225,7 @@ def statements(study: Study, found: Effects) -> list[str]:
         one = "One seed: numbers, no claims." if summary.n else "No seed is complete: no claims."
         rest = "Repeat the command for the seeds that are left."
         if design.seeds < 2 or study.state == "finished":
-            lost = ", or take out the variants without a result" if design.seeds > 1 else ""
+            lost = ", or take out the variants without a result" if design.seeds > 1 and not design.of else ""
             rest = f"Give --seeds {max(3, design.seeds + 2)} or more{lost}."
         return [*said, f"{one} {rest}"]
     clear = [each for each in summary.differences if each.distinguishable]
@@ -257,11 +257,13 @@ def _other_seeds_words(study: Study, design: Design) -> Iterator[str]:
 
 def _taken_over_words(study: Study, design: Design) -> Iterator[str]:
     """Say which trainings another study made."""
-    taken = Counter(record.reason.rpartition(" of ")[2] for record in study.records if record.replay_of)
+    asked = {record.key: record for record in cells(study.spec, study.records).values()}
+    taken = Counter(record.reason.rpartition(" of ")[2] for record in asked.values() if record.replay_of)
+    whole = distinct_trainings(study.spec, design)
     for name, count in taken.items():
         yield (
-            f"{count} of {design.trainings} trainings are taken over from {name}, which measured the same networks "
-            "with the same recipe, images and seeds; its environment is its own."
+            f"{count} of {whole} trainings are taken over from {name}, which measured the same networks with the same "
+            "recipe, images and seeds; its environment is its own."
         )
 
 

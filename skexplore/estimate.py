@@ -14,12 +14,8 @@ from skexplore.runner import default_devices
 from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
 
-TO_DO = (
-    "running",
-    "failed",
-    "stopped",
-)  # states of a training beside a search that the next call goes on with
-
+# states of a training beside a search that the next call goes on with
+TO_DO = ("running", "failed", "stopped")
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
 

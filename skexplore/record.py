@@ -274,6 +274,11 @@ def trained(records: Sequence[Record]) -> int:
     return len({r.arch_id for r in records if r.origin == "search" and r.status in ("complete", "stopped")})
 
 
+def distinct_trainings(spec: StudySpec, design: Design) -> int:
+    """Return networks times seeds: variants that are one network are trained once."""
+    return design.seeds * len({spec.network(parse_blocks(v.block), v.setting) for v in design.variants})
+
+
 def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
@@ -287,8 +292,7 @@ def status_row(study: Study) -> dict[str, Any]:
         counts = Counter(record.status for record in study.records)
         found = cells(study.spec, study.records).values()
         done = len({record.key for record in found if record.status == "complete"})
-        networks = {study.spec.network(parse_blocks(v.block), v.setting) for v in design.variants}
-        target = len(networks) * design.seeds
+        target = distinct_trainings(study.spec, design)
     return {
         "study": study.spec.name,
         "state": study.state,

@@ -182,7 +182,10 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
         return profile
-    return replace(profile, backbone=cifar_backbone(backbone).name)
+    try:
+        return replace(profile, backbone=cifar_backbone(backbone).name)
+    except UserError as error:
+        raise UserError(f"--backbone {error}") from None
 
 
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:

@@ -240,7 +240,10 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
     if not is_begun(folder):
         if (folder / RECORDS).exists():
             way = "choose another --study name"
-            if spec.ablation and not spec.ablation.of:
+            kept = _load_archive(folder).spec
+            scale = ("recipe", "split", "backbone")
+            same = all(getattr(kept, name) == getattr(spec, name) for name in scale)
+            if spec.ablation and not spec.ablation.of and same:
                 way += f", and take over what it has: --study {spec.name}-more --reuse {spec.name}"
             raise UserError(f"{folder} is an archive, which is only read; {way}")
         return None

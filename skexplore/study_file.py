@@ -163,7 +163,7 @@ def _kinds(kind: type) -> dict[str, type]:
 
 _LIMITS = {"epochs": 10_000, "batch_size": 10_000, "train_images": 45_000, "val_images": 5_000}
 _CHOICES = {"schedule": SCHEDULES, "dataset": tuple(CLASSES)}
-MOST = 1_000  # of rates and decays: far beyond what trains
+_MOST = 1_000  # of rates and decays: far beyond what trains
 _SHARES = ("momentum", "warmup", "label_smoothing")
 
 
@@ -176,9 +176,9 @@ def _value_problem(name: str, value: Any) -> str:
         return "" if least <= value <= _LIMITS[name] else f"from {least} to {_LIMITS[name]:,}"
     if name in _SHARES:
         return "" if 0 <= value < 1 else "at least 0 and below 1"
-    if isinstance(value, bool) or (0 <= value <= MOST and (value or name != "lr")):
+    if isinstance(value, bool) or (0 <= value <= _MOST and (value or name != "lr")):
         return ""
-    return f"a number {'above 0' if name == 'lr' else 'from 0'} to {MOST}"
+    return f"a number above 0 and up to {_MOST:,}" if name == "lr" else f"a number from 0 to {_MOST:,}"
 
 
 def _table_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:

@@ -170,6 +170,10 @@ def test_an_ablation_and_own_trainings_keep_apart(instant, command, first):
 # -- measured before
 
 
+def with_effects(study):
+    return study, effects(study)
+
+
 def test_what_another_study_measured_is_not_trained_again(instant):
     first = instant(write(ROWS, "rows.yaml"))
     study = instant(write(SMALL), reuse=("rows",))
@@ -181,6 +185,13 @@ def test_what_another_study_measured_is_not_trained_again(instant):
     measured = {record.key: record.val_error for record in first.records}
     assert all(record.val_error == measured[record.key] for record in shared)
     assert all(job.spec.key not in measured for job in instant.pool.jobs)
+    # two of seven variants are one network
+    assert statements(study, effects(study))[0].startswith(
+        "4 of 12 trainings are taken over from rows, which"
+    )
+    assert statements(*with_effects(instant("small.yaml", seeds=1)))[0].startswith(
+        "2 of 6 trainings are taken over"
+    )
 
 
 def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch):
@@ -212,6 +223,8 @@ def test_an_archive_says_how_to_go_on_from_it(instant, command):
         2,
         True,
     )
+    code, _, err = command("ablate", "rows.yaml", "--profile", "smoke", "--study", "rows")
+    assert (code, "choose another --study name\n" in err) == (2, True), err
     more = instant("rows.yaml", seeds=3, study="rows-more", reuse=("rows",))
     assert [job.spec.seed for job in instant.pool.jobs] == [2, 2, 2]
     assert statements(more, effects(more))[0].startswith(

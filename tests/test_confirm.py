@@ -89,9 +89,7 @@ def test_fresh_seeds_longer_and_twice_adds_nothing(confirm, searched):
     variants = len(study.spec.ablation.variants)
     assert len(more.records) == 4 * variants
     assert len(confirm.pool.jobs) == variants, "only the fourth seed was trained"
-    with pytest.raises(
-        UserError, match="--seeds 3: study s-confirm has 4, and fewer would choose among test errors"
-    ):
+    with pytest.raises(UserError, match="--seeds 3: study s-confirm has test errors under 4 already"):
         confirm(seeds=3)
 
 

@@ -123,8 +123,8 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
         (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be from 1 to 10,000"),
         (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
-        (ROWS + f"recipe: {{lr: 1{'0' * 400}}}\n", "must be a number above 0 to 1000"),
-        (ROWS + "recipe: {weight_decay: -1}\n", "recipe.weight_decay: -1: must be a number from 0 to 1000"),
+        (ROWS + f"recipe: {{lr: 1{'0' * 400}}}\n", "must be a number above 0 and up to 1,000"),
+        (ROWS + "recipe: {weight_decay: -1}\n", "recipe.weight_decay: -1: must be a number from 0 to 1,000"),
         (
             ROWS.replace("backbone: 9x4d-1111-c16-s2", "backbone: sknet50"),
             "rows.3.backbone: sknet50: made for images of 224 pixels",
