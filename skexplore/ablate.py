@@ -11,8 +11,8 @@ from skexplore.coordinator import Beside
 from skexplore.database import is_begun
 from skexplore.design import Design
 from skexplore.errors import UserError
-from skexplore.recipe import CLASSES, Profile, Setting, differences, get_profile
-from skexplore.record import Record, Study, StudySpec
+from skexplore.recipe import CLASSES, Profile, Setting, get_profile
+from skexplore.record import Record, Study, StudySpec, differences
 from skexplore.request import NO_SPACE, Plan, check_seed, profile_of, space_fields
 from skexplore.store import UnbegunError, check_name, load_study, study_folder
 from skexplore.study_file import BEST, MAX_SEEDS, Definition, load_definition

@@ -176,12 +176,12 @@ def get_backbone(name: str) -> Backbone:
 
 
 def cifar_backbone(name: str) -> Backbone:
-    """Return the backbone called ``name`` if CIFAR can be trained in it; raises ``UserError``."""
+    """Return the backbone called ``name``; ``UserError`` for none, and for one that takes no images of 32 pixels."""
     found = get_backbone(name)
     if found.resolution == REFERENCE.resolution:
         raise UserError(
-            f"{name}: made for images of {found.resolution} pixels, which CIFAR has not; take sknet29 or a proxy such "
-            "as 16x4d-1111"
+            f"backbone {name}: made for images of {found.resolution} pixels, which CIFAR has not; take sknet29 or a "
+            "proxy such as 16x4d-1111"
         )
     return found
 

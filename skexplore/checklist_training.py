@@ -8,8 +8,7 @@ from skexplore.analysis import anchors_table, ledger, study_noise
 from skexplore.commands import again_command, train_command
 from skexplore.cost import arch_id
 from skexplore.published import anchor_blocks
-from skexplore.recipe import differences
-from skexplore.record import THEN, Record, Study
+from skexplore.record import THEN, Record, Study, differences
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
 MOST_TRAIN, MOST_VAL = 45_000, 5_000  # images: CIFAR's training files hold no more

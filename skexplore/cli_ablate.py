@@ -119,7 +119,9 @@ def confirm(
 
     planned = plan_confirmation(ConfirmRequest(study=study, top=top, seeds=seeds, profile=profile, name=name))
     settings = run_settings(workers, time_limit, storage, data_dir)
-    found = sum(variant.role == "finalist" for variant in planned.spec.ablation.variants)  # type: ignore[union-attr]
+    design = planned.spec.ablation
+    assert design is not None
+    found = sum(variant.role == "finalist" for variant in design.variants)
     if found < top:
         print(f"--top {top}: the front of {study} has {_count(found, 'block')}", file=sys.stderr)
     _carry_out(planned, settings, plan=plan, as_json=as_json)
@@ -229,14 +231,15 @@ def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> No
         print(json.dumps({"study": spec.name, "seeds": design.seeds, "variants": rows} | asdict(found)))
         return
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
+    whole = f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}"
+    if not found.images:
+        print(f"{whole}: nothing is left to train")
+        return
     print(
-        f"{len(rows)} variants x {_count(design.seeds, 'seed')}, "
-        f"{_trainings(planned)}, {found.anchors} to go\n"
+        f"{whole}, {found.anchors} to go\n"
         f"{_count(spec.recipe.epochs, 'epoch')} of {spec.split.train_images:,} images in {spec.backbone}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"about {said_time(found.seconds)}"
-        if found.images
-        else f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}: nothing is left to train"
     )
 
 

@@ -45,7 +45,7 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     if not 1 <= request.top <= 50:
         raise UserError(f"--top {request.top}: must be between 1 and 50")
     search = load_study(request.study)
-    if search.spec.ablation is not None or search.spec.sampler == "none":
+    if search.spec.sampler == "none":
         raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
     profile = _scale(search, request.profile)
     _check_longer(search, profile)

@@ -59,8 +59,9 @@ def confirmation_table(study: Study) -> pd.DataFrame:
             row |= {"test_mean": own.mean, "test_sd": own.sd, "test_low": own.low, "test_high": own.high}
         row |= _gap("to_paper", gaps[PAPER].get(name), found[PAPER].n, "the paper's block")
         row |= _gap("to_plain", gaps[PLAIN_BLOCK].get(name), found[PLAIN_BLOCK].n, "K3")
-        papers = val.get(same[PAPER] or PAPER)
-        row |= _leads(variant, searched[PAPER], val.get(name), papers, row.get("to_paper"), found["val"].n)
+        # means are of the same seeds only where some seeds are complete
+        papers = val.get(same[PAPER] or PAPER) if found["val"].n else None
+        row |= _leads(variant, searched[PAPER], val.get(name), papers, row.get("to_paper"))
         rows.append({column: row.get(column) for column in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -71,13 +72,12 @@ def _leads(
     own: VariantStats | None,
     papers: VariantStats | None,
     to_paper: float | None,
-    n: int,
 ) -> dict[str, Any]:
-    """Return a block's leads over the paper's block then and, under ``n`` seeds that all blocks have, now."""
+    """Return a block's leads over the paper's block then and now, where they are known."""
     found: dict[str, Any] = {}
     if variant.name == PAPER:
         return found
-    if n and own is not None and papers is not None:  # of the same seeds alone
+    if own is not None and papers is not None:
         found["lead_val"] = papers.mean - own.mean
     if to_paper is not None:
         found["lead_test"] = -to_paper

@@ -252,7 +252,7 @@ def _other_seeds_words(study: Study, design: Design) -> Iterator[str]:
     other = [r for r in study.records if r.status == "complete" and r.seed not in asked]
     if other:
         seeds = ", ".join(map(str, sorted({record.seed for record in other})))
-        yield f"{len(other)} complete trainings under seeds that are not asked for ({seeds}) are left out."
+        yield f"Complete trainings under seeds that are not asked for are left out: {len(other)}, of seed {seeds}."
 
 
 def _taken_over_words(study: Study, design: Design) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from skexplore.cost import net_id
 from skexplore.database import check_storage
 from skexplore.launch import count_devices, is_study
+from skexplore.ledger import AGAIN
 from skexplore.recipe import TrainSpec
 from skexplore.record import trained
 from skexplore.request import Plan
@@ -14,8 +15,6 @@ from skexplore.runner import default_devices
 from skexplore.store import check_continues, load_study, study_folder
 from skexplore.throughput import measure
 
-# states of a training beside a search that the next call goes on with
-TO_DO = ("running", "failed", "stopped")
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
 
@@ -42,7 +41,7 @@ def estimate(
     spec, devices = plan.spec, default_devices(workers)
     check_continues(study_folder(spec.name), spec, check_storage(storage))
     old = load_study(spec.name).records if is_study(spec.name) else ()
-    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in TO_DO}
+    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
     anchors = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
     trials = max(0, plan.target - trained(old)) if plan.target else 0

@@ -21,6 +21,8 @@ from skexplore.store import Store
 from skexplore.weights import weights_file
 from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
 
+AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
+
 
 class Ledger:
     """The records of an open study, and the only way by which they change."""
@@ -116,7 +118,7 @@ class Ledger:
             setting=setting,
             reference=reference,
         )
-        known = any(old.key == record.key and old.status not in ("failed", "stopped") for old in self.anchors)
+        known = any(old.key == record.key and old.status not in AGAIN for old in self.anchors)
         return None if known else record
 
     def add_anchor(self, record: Record) -> Record:

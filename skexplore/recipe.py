@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from skexplore.backbone import Backbone, get_backbone
 from skexplore.errors import UserError
@@ -189,16 +188,3 @@ def get_profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UserError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
     return PROFILES[name]
-
-
-def differences(here: dict[str, Any], there: dict[str, Any]) -> str:
-    """Return the keys of which the values differ, with both, as part of a sentence."""
-    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
-    return ", ".join(
-        f"{key.replace('_', ' ')} {_value(here.get(key))} here, {_value(there.get(key))} there"
-        for key in keys
-    )
-
-
-def _value(value: Any) -> str:
-    return "not noted" if value is None else f"{value:,}" if type(value) is int else str(value)

@@ -305,3 +305,16 @@ def status_row(study: Study) -> dict[str, Any]:
         "images": sum(record.images for record in study.records),
         "seconds": sum(record.seconds for record in study.records),
     }
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> str:
+    """Return the keys of which the values differ, with both, as part of a sentence."""
+    keys = [key for key in {**here, **there} if here.get(key) != there.get(key)]
+    return ", ".join(
+        f"{key.replace('_', ' ')} {_value(here.get(key))} here, {_value(there.get(key))} there"
+        for key in keys
+    )
+
+
+def _value(value: Any) -> str:
+    return "not noted" if value is None else f"{value:,}" if type(value) is int else str(value)

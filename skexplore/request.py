@@ -182,10 +182,7 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
         return profile
-    try:
-        return replace(profile, backbone=cifar_backbone(backbone).name)
-    except UserError as error:
-        raise UserError(f"--backbone {error}") from None
+    return replace(profile, backbone=cifar_backbone(backbone).name)
 
 
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:

@@ -239,13 +239,7 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
         )
     if not is_begun(folder):
         if (folder / RECORDS).exists():
-            way = "choose another --study name"
-            kept = _load_archive(folder).spec
-            scale = ("recipe", "split", "backbone")
-            same = all(getattr(kept, name) == getattr(spec, name) for name in scale)
-            if spec.ablation and not spec.ablation.of and same:
-                way += f", and take over what it has: --study {spec.name}-more --reuse {spec.name}"
-            raise UserError(f"{folder} is an archive, which is only read; {way}")
+            raise UserError(f"{folder} is an archive, which is only read; {_beside_archive(folder, spec)}")
         return None
     try:
         old = _load_live(folder).spec
@@ -272,6 +266,16 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
                 "choose another --study name"
             )
     return old
+
+
+def _beside_archive(folder: Path, spec: StudySpec) -> str:
+    """Say how to go on where an archive has the name; its trainings serve an ablation of the same scale."""
+    kept = _load_archive(folder).spec
+    same = all(getattr(kept, name) == getattr(spec, name) for name in ("recipe", "split", "backbone"))
+    if spec.ablation and not spec.ablation.of and same:
+        reuse = f"--study {spec.name}-more --reuse {spec.name}"
+        return f"choose another --study name, and take over what it has: {reuse}"
+    return "choose another --study name"
 
 
 def load_study(study: str) -> Study:

@@ -45,6 +45,10 @@ def instant(monkeypatch, tiny, synthetic_data):
     return go
 
 
+def said(study):
+    return statements(study, effects(study))
+
+
 # -- running
 
 
@@ -74,8 +78,9 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
     fewer = instant("small.yaml", seeds=1)  # said so, it may be taken back; nothing is lost
     assert (fewer.spec.ablation.seeds, fewer.records) == (1, more.records)
     assert {seed for _, seed in cells(fewer.spec, fewer.records)} == {0}
-    said = statements(fewer, effects(fewer))[0]
-    assert said == "12 complete trainings under seeds that are not asked for (1, 2) are left out."
+    assert said(fewer)[0] == (
+        "Complete trainings under seeds that are not asked for are left out: 12, of seed 1, 2."
+    )
 
 
 def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monkeypatch, synthetic_data):
@@ -86,10 +91,21 @@ def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monk
     assert code == 0
     assert json.loads(out) == json.loads(json.dumps(findings(load_study("small"))))
     code, out, _ = command("ablate", "small.yaml", "--plan")
-    assert (
-        code,
-        "12 trainings (variants that are one network share 2): nothing is left to train" in out,
-    ) == (0, True)
+    assert code == 0
+    assert "12 trainings (variants that are one network share 2): nothing is left to train" in out
+
+
+def test_a_baseline_that_is_anothers_twin_is_marked_at_that_ones_row(
+    instant, command, monkeypatch, synthetic_data
+):
+    monkeypatch.setattr("skexplore.cifar.prepare", lambda *_, **__: synthetic_data)
+    rows = "  - {name: A, block: k3+k3d2/sum}\n  - {name: B, block: k3+k3d2/sum, fuse_norm: false}\n"
+    write(f"name: small\nprofile: tiny\nseeds: 2\nbaseline: B\nrows:\n{rows}  - {{name: K3, block: k3}}\n")
+    instant()
+    lines = [line.split() for line in command("ablate", "small.yaml")[1].splitlines()]
+    last = {words[0]: " ".join(words[-4:]) for words in lines if words and words[0] in ("A", "B")}
+    assert last["A"].endswith("baseline")
+    assert last["B"] == "same network as A"
 
 
 @pytest.mark.parametrize("after", [1, 5, 9, 14, 20])
@@ -170,10 +186,6 @@ def test_an_ablation_and_own_trainings_keep_apart(instant, command, first):
 # -- measured before
 
 
-def with_effects(study):
-    return study, effects(study)
-
-
 def test_what_another_study_measured_is_not_trained_again(instant):
     first = instant(write(ROWS, "rows.yaml"))
     study = instant(write(SMALL), reuse=("rows",))
@@ -186,12 +198,8 @@ def test_what_another_study_measured_is_not_trained_again(instant):
     assert all(record.val_error == measured[record.key] for record in shared)
     assert all(job.spec.key not in measured for job in instant.pool.jobs)
     # two of seven variants are one network
-    assert statements(study, effects(study))[0].startswith(
-        "4 of 12 trainings are taken over from rows, which"
-    )
-    assert statements(*with_effects(instant("small.yaml", seeds=1)))[0].startswith(
-        "2 of 6 trainings are taken over"
-    )
+    assert said(study)[0].startswith("4 of 12 trainings are taken over from rows, which measured")
+    assert said(instant("small.yaml", seeds=1))[0].startswith("2 of 6 trainings are taken over")
 
 
 def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch):
@@ -216,20 +224,13 @@ def test_an_archive_says_how_to_go_on_from_it(instant, command):
     archive("rows")
     Path("studies/rows/study.db").unlink()
     code, _, err = command("ablate", "rows.yaml", "--seeds", "3")
-    assert (
-        code,
-        "choose another --study name, and take over what it has: --study rows-more --reuse rows" in err,
-    ) == (
-        2,
-        True,
-    )
+    assert code == 2
+    assert "choose another --study name, and take over what it has: --study rows-more --reuse rows" in err
     code, _, err = command("ablate", "rows.yaml", "--profile", "smoke", "--study", "rows")
     assert (code, "choose another --study name\n" in err) == (2, True), err
     more = instant("rows.yaml", seeds=3, study="rows-more", reuse=("rows",))
     assert [job.spec.seed for job in instant.pool.jobs] == [2, 2, 2]
-    assert statements(more, effects(more))[0].startswith(
-        "6 of 9 trainings are taken over from rows, which measured"
-    )
+    assert said(more)[0].startswith("6 of 9 trainings are taken over from rows, which measured")
 
 
 def test_another_design_does_not_take_the_place_of_a_study(instant):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -109,3 +111,11 @@ def test_what_the_user_can_mend_is_said_as_such():
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(StudyError, match="nothing:7"):
         measure(spec(), ["cpu", "nothing:7"], 0.1)
+
+
+def test_a_measurement_that_is_killed_says_what_takes_less(monkeypatch):
+    dead = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **more: start(dead, **more))
+    with pytest.raises(StudyError, match="most likely for want of memory; fewer --workers"):
+        measure(spec(), ["cpu"], 0.05)

@@ -66,6 +66,9 @@ def test_compare_as_json(command, kept):
     assert json.loads(out) == json.loads(Path("here/findings.json").read_text())
     assert json.loads(out)["reference"] == {"error": 0.6, "gflops": 4.4, "why": "as given", "area": 0.6 * 4.4}
     assert "here/compare.html" in err
+    assert "No trial lies below the reference point" not in out
+    low = command("compare", "tpe-s0", "random-s0", "--out", "here", "--reference", "0.01,4.4")[1]
+    assert "No trial lies below the reference point" in low
 
 
 def test_pictures_are_drawn_where_they_can_be(command, kept, monkeypatch):

@@ -32,6 +32,8 @@ def test_a_row_has_the_means_of_complete_seeds_and_the_costs_of_both_scales():
     assert (row["ref_macs"], row["printed_error_pct"]) == (4_462_710_784, 20.79)
     # K3 has 4,230,479,872 multiply-adds at the reference
     assert row["per_gflop"] == pytest.approx(100 * row["difference"] / 0.232230912)
+    near = ablation(TABLE_7[4], TABLE_7[3])  # select and sum are 0.5 % apart
+    assert effects_table(near, effects(near))["per_gflop"].isna().all()
     assert table.loc[SAME[0], "same_as"] == "K3+K5 sum"
     assert table.loc[SAME[0], "mean"] == table.loc["K3+K5 sum", "mean"]
 

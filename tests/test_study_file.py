@@ -127,9 +127,12 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         (ROWS + "recipe: {weight_decay: -1}\n", "recipe.weight_decay: -1: must be a number from 0 to 1,000"),
         (
             ROWS.replace("backbone: 9x4d-1111-c16-s2", "backbone: sknet50"),
-            "rows.3.backbone: sknet50: made for images of 224 pixels",
+            "rows.3.backbone: backbone sknet50: made for images of 224 pixels",
         ),
-        (SMALL + "  backbone: [sknet50]\n", "one_at_a_time.backbone: sknet50: made for images of 224 pixels"),
+        (
+            SMALL + "  backbone: [sknet50]\n",
+            "one_at_a_time.backbone: backbone sknet50: made for images of 224 pixels",
+        ),
         (SMALL.replace("  both: [", "  attention: ["), "together.attention: a component has that name"),
         (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: foo: must be one of one_cycle, steps"),
         (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be at least 0 and below 1"),
