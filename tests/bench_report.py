@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+from support.studies import many
 from test_page import BROWSERS, FLAGS
 
-from skexplore.report import write_report
-from studies import many
+from skexplore.report.search import write_report
 
 TRIALS, REPEATS = 10_000, 7
 # milliseconds from an action until the page was painted again

@@ -12,13 +12,13 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported: small networks are slower on two threads
 
-from instant import RUNGS, TINY, InstantPool
+from support.instant import RUNGS, TINY, InstantPool
 
-from skexplore import coordinator
-from skexplore.cli import main
-from skexplore.launch import search
-from skexplore.recipe import PROFILES
-from skexplore.record import Study
+from skexplore.cli.app import main
+from skexplore.engine import coordinator
+from skexplore.engine.run import search
+from skexplore.study.recipe import PROFILES
+from skexplore.study.record import Study
 
 
 @pytest.fixture(autouse=True)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_block, parse_blocks
-from skexplore.compare_report import write_comparison
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.record import cells, trained
-from skexplore.repeats import compare
-from skexplore.report import write_report
-from skexplore.space import Space
-from skexplore.store import load_study
-from skexplore.whole import whole_cost
+from skexplore.analysis.repeats import compare
+from skexplore.arch.architecture import whole_cost
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import arch_id, cost, net_id
+from skexplore.arch.notation import parse_block, parse_blocks
+from skexplore.report.comparison import write_comparison
+from skexplore.report.search import write_report
+from skexplore.space.space import Space
+from skexplore.study.record import cells, trained
+from skexplore.study.store import load_study
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))

@@ -10,13 +10,19 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.design import Design, Variant
-from skexplore.inference import Difference, Layout, Order, Summary, VariantStats, describe, order, summarise
-from skexplore.record import Record, Study, cells, distinct_trainings
-from skexplore.stats import kendall
-from skexplore.whole import whole_cost
+from skexplore.analysis.dunnett import (
+    Difference,
+    Layout,
+    Order,
+    Summary,
+    VariantStats,
+    describe,
+    order,
+    summarise,
+)
+from skexplore.analysis.noise import kendall
+from skexplore.arch import get_backbone, parse_blocks, whole_cost
+from skexplore.study import Design, Record, Study, Variant, cells, distinct_trainings
 
 NEARLY_EQUAL = 0.03  # a share of the baseline's multiply-adds
 COLUMNS = (
@@ -292,7 +298,7 @@ def _order_words(found: Order, design: Design) -> str:
     )
 
 
-def findings(study: Study) -> dict[str, Any]:
+def ablation_findings(study: Study) -> dict[str, Any]:
     """Return what an ablation found, as plain data: the content of ``findings.json``."""
     found, spec = effects(study), study.spec
     table = effects_table(study, found)

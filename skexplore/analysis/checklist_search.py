@@ -10,14 +10,18 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from skexplore.analysis import counters
-from skexplore.backbone import canonical_at_reference
-from skexplore.block import Blocks, format_blocks, parse_blocks
-from skexplore.checklist_training import TRAININGS, Answer, Asked, numbers, percent
-from skexplore.commands import REPEATS, report_command, search_command, train_command
-from skexplore.cost import net_id
-from skexplore.encode import stored_space
-from skexplore.record import Study, trained
+from skexplore.analysis.checklist_training import TRAININGS, Answer, Asked, numbers, percent
+from skexplore.analysis.tables import counters
+from skexplore.arch import Blocks, canonical_at_reference, format_blocks, net_id, parse_blocks
+from skexplore.study import (
+    REPEATS,
+    Study,
+    report_command,
+    search_command,
+    stored_space,
+    train_command,
+    trained,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from skexplore.analysis import anchors_table, ledger, study_noise
-from skexplore.commands import again_command, train_command
-from skexplore.cost import arch_id
-from skexplore.published import anchor_blocks
-from skexplore.record import THEN, Record, Study, differences
+from skexplore.analysis.tables import anchors_table, ledger, study_noise
+from skexplore.arch import arch_id
+from skexplore.paper import anchor_blocks
+from skexplore.study import THEN, Record, Study, again_command, differences, train_command
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
 MOST_TRAIN, MOST_VAL = 45_000, 5_000  # images: CIFAR's training files hold no more

@@ -8,10 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.design import PAPER, PLAIN_BLOCK, Variant
-from skexplore.effects import design_of, layout, same_networks
-from skexplore.inference import Difference, Summary, VariantStats, describe, summarise
-from skexplore.record import Study
+from skexplore.analysis.ablation import design_of, layout, same_networks
+from skexplore.analysis.dunnett import Difference, Summary, VariantStats, describe, summarise
+from skexplore.study import PAPER, PLAIN_BLOCK, Study, Variant
 
 COLUMNS = (
     "variant", "role", "n", "searched_error", "val_mean", "test_mean", "test_sd", "test_low", "test_high",

@@ -18,13 +18,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from skexplore.block import Blocks, parse_blocks
-from skexplore.census import TooManyError
-from skexplore.decisions import Level, target_of
-from skexplore.encode import Encoder, stored_space
+from skexplore.arch import Blocks, parse_blocks
 from skexplore.errors import UserError
-from skexplore.record import Record, Study
-from skexplore.space import Space
+from skexplore.space import Encoder, Level, Space, TooManyError, target_of
+from skexplore.study import Record, Study, stored_space
 
 LEAST = 50  # trials: the best tenth is then five, which the method asks for
 MOST, MOST_STAGED = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from skexplore.analysis import study_noise
-from skexplore.record import Record, Study, pareto_front
+from skexplore.analysis.tables import study_noise
+from skexplore.study import Record, Study, pareto_front
 
 Size = Callable[[Record], float]
 

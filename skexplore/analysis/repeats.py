@@ -14,11 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.commands import search_command
-from skexplore.comparable import compare_specs
+from skexplore.analysis.noise import WinRate, win_rate
 from skexplore.errors import UserError
-from skexplore.record import Record, Study, trained
-from skexplore.stats import WinRate, win_rate
+from skexplore.study import Record, Study, compare_specs, search_command, trained
 
 QUARTILES = 5  # repeats from which on the band is that of the quartiles, else from the lowest to the highest
 CURVE_COLUMNS = ("group", "study", "images", "best_val_error", "low", "high")

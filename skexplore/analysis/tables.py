@@ -14,10 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.cost import Cost, arch_id
-from skexplore.published import TABLES, Placement, anchor_names, place_cost, table_rows
-from skexplore.record import COLUMNS, STATUSES, Record, Study, trained
-from skexplore.stats import Noise, noise
+from skexplore.analysis.noise import Noise, noise
+from skexplore.arch import Cost, arch_id
+from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows
+from skexplore.study import STATUSES, Record, Study, records_table, trained
 
 PLACEMENT_COLUMNS = (
     "number", "block", "table", "row_below", "row_above", "nearest",
@@ -38,23 +38,13 @@ PLACED_COLUMNS = (
 def _table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
     """Return ``rows`` as a table; ``None`` stays empty and whole numbers stay whole beside it."""
     table = pd.DataFrame(list(rows), columns=pd.Index(columns))
-    for name in ("rung", "number", "n"):
+    for name in ("number", "n"):
         if name in columns:
             table[name] = table[name].astype("Int64")
     for name in ("val_error", "best_val_error", "sd"):
         if name in columns:
             table[name] = table[name].astype("float64")
     return table
-
-
-def trials_table(study: Study) -> pd.DataFrame:
-    """Return every record, anchors and search, with the columns of ``trials.csv``."""
-    return records_table(study.records)
-
-
-def records_table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return ``records`` with the columns of ``trials.csv``."""
-    return _table((record.row() for record in records), COLUMNS)
 
 
 def pareto_table(study: Study) -> pd.DataFrame:
@@ -65,7 +55,7 @@ def pareto_table(study: Study) -> pd.DataFrame:
 def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
     """Return the learning curves: one row per record and epoch, ``val_error`` after it.
 
-    position: that of the record in ``trials_table``. With more than ``most`` trained records only the anchors', the
+    position: that of the record in the study. With more than ``most`` trained records only the anchors', the
     front's and as many others, evenly spaced, are there.
     """
     curves = [(position, record) for position, record in enumerate(study.records) if record.curve]
@@ -254,7 +244,7 @@ def within_noise(study: Study) -> dict[int, bool | None]:
 def incumbent(study: Study) -> pd.DataFrame:
     """Return the best error so far after each trained record of the search, over images and trainings so far.
 
-    position: that of the record in ``trials_table``. ``best_val_error`` is empty as long as nothing feasible is
+    position: that of the record in the study. ``best_val_error`` is empty as long as nothing feasible is
     complete. Anchors' images are not counted.
     """
     eligible = {record.number for record in study.eligible()}
@@ -280,7 +270,7 @@ def nearest_in_table_7(record: Record) -> str:
     return " | ".join(next(at.nearest for at in places(record) if at.table == 7))
 
 
-def findings(study: Study) -> dict[str, Any]:
+def search_findings(study: Study) -> dict[str, Any]:
     """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
     found, best, marks = study_noise(study), study.best(), within_noise(study)
     anchors = anchors_table(study)

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
-from skexplore.backbone import REFERENCE, Backbone, get_backbone
-from skexplore.block import Blocks
-from skexplore.cost import Cost, arch_id, net_id
-from skexplore.gate import gated_cost, parse_gate
-from skexplore.recipe import Setting
+from skexplore.arch.attention import gated_cost, parse_gate
+from skexplore.arch.backbones import REFERENCE, Backbone, get_backbone
+from skexplore.arch.costs import Cost, arch_id, net_id
+from skexplore.arch.notation import Blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What surrounds the block in one network of an ablation, where that is not as the study has it.
+
+    backbone: its name (empty: the study's). gate: an attention module in the notation of ``parse_gate`` (empty:
+    none). fuse_norm: whether the fully connected layer of fuse has its BatchNorm (Eq. 3).
+    """
+
+    backbone: str = ""
+    gate: str = ""
+    fuse_norm: bool = True
+
+    @property
+    def words(self) -> str:
+        """What is not plain, in words; empty if all is."""
+        parts = [f"in {self.backbone}"] if self.backbone else []
+        parts += [f"+ {self.gate}"] if self.gate else []
+        parts += ["without BN in fuse"] if not self.fuse_norm else []
+        return " ".join(parts)
+
+
+PLAIN = Setting()  # the study's backbone and nothing beside the block
 
 
 def whole_cost(blocks: Blocks, backbone: Backbone, setting: Setting) -> Cost:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from skexplore.backbone import Backbone
-from skexplore.block import Blocks, SKBlock
-from skexplore.cost import Cost, cost, output_sizes
+from skexplore.arch.backbones import Backbone
+from skexplore.arch.costs import Cost, cost, output_sizes
+from skexplore.arch.notation import Blocks, SKBlock
 from skexplore.errors import UserError
 
 KINDS = ("se", "cbam", "bam")

@@ -9,7 +9,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from skexplore.block import Blocks, canonical, per_stage, scale_block
+from skexplore.arch.notation import Blocks, canonical, per_stage, scale_block
 from skexplore.errors import UserError
 
 

@@ -11,8 +11,8 @@ import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
-from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference, get_backbone
-from skexplore.block import Blocks, SKBlock, format_blocks, parse_blocks
+from skexplore.arch.backbones import REFERENCE, Backbone, canonical_at_reference, get_backbone
+from skexplore.arch.notation import Blocks, SKBlock, format_blocks, parse_blocks
 from skexplore.errors import UserError
 
 MAX_RESOLUTION = 4096

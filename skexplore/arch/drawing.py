@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from skexplore.backbone import REFERENCE
-from skexplore.block import Blocks, Branch, SKBlock, format_blocks, per_stage
+from skexplore.arch.backbones import REFERENCE
+from skexplore.arch.notation import Blocks, Branch, SKBlock, format_blocks, per_stage
 
 CHAR, LINE = 6.2, 14  # pixels: a wide character and a line of the 11-pixel text
 BOX = LINE * 4 + 8  # height of a box of four lines

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skexplore.backbone import REFERENCE, Backbone
-from skexplore.block import Blocks, SKBlock, format_blocks
+from skexplore.arch.backbones import REFERENCE, Backbone
+from skexplore.arch.notation import Blocks, SKBlock, format_blocks
 
 CLASS = "timm.layers.SelectiveKernel"
 SMALLEST = 3  # timm's smallest kernel

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli_blocks import JsonOption
-from skexplore.cli_run import (
+from skexplore.cli.blocks import JsonOption
+from skexplore.cli.common import (
     DataOption,
     DatasetOption,
     StorageOption,
@@ -23,9 +23,8 @@ from skexplore.cli_run import (
 )
 
 if TYPE_CHECKING:
-    from skexplore.design import Variant
-    from skexplore.record import Study
-    from skexplore.request import Plan
+    from skexplore.plan import Plan
+    from skexplore.study import Study, Variant
 
 ablate_app = typer.Typer(rich_markup_mode=None)
 
@@ -76,7 +75,7 @@ def ablate(
     as_json: JsonOption = False,
 ) -> None:
     """Train every variant of an ablation with the same seeds, and say which differences stand; repeat to continue."""
-    from skexplore.ablate import AblationRequest, plan_ablation
+    from skexplore.plan import AblationRequest, plan_ablation
 
     planned = plan_ablation(
         AblationRequest(
@@ -115,7 +114,7 @@ def confirm(
     as_json: JsonOption = False,
 ) -> None:
     """Train a search's finalists longer with fresh seeds beside anchors and random blocks, and read the test set."""
-    from skexplore.confirm import ConfirmRequest, plan_confirmation
+    from skexplore.plan import ConfirmRequest, plan_confirmation
 
     planned = plan_confirmation(ConfirmRequest(study=study, top=top, seeds=seeds, profile=profile, name=name))
     settings = run_settings(workers, time_limit, storage, data_dir)
@@ -129,8 +128,8 @@ def confirm(
 
 def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: bool) -> None:
     """Show what ``planned`` would do, or do it and print what came of it."""
-    from skexplore.launch import run_plan
-    from skexplore.record import cells
+    from skexplore.engine import run_plan
+    from skexplore.study import cells
 
     if plan:
         _print_plan(planned, settings, as_json=as_json)
@@ -144,21 +143,23 @@ def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: 
 
 
 def _print_result(study: Study, *, as_json: bool) -> None:
-    from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
-    from skexplore.display import print_table
-    from skexplore.effects import (
+    from skexplore.analysis import (
+        ablation_findings,
+        confirmation_table,
         design_of,
         effects,
         effects_table,
-        findings,
+        finalists_words,
+        is_confirmation,
         records_of,
         same_networks,
         statements,
     )
+    from skexplore.cli.display import print_table
 
     confirms = is_confirmation(study)
     if as_json:
-        said = findings(study)
+        said = ablation_findings(study)
         if confirms:
             said |= {"finalists": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
         print(json.dumps(said))
@@ -212,8 +213,8 @@ def _percent(value: float | None) -> str:
 
 
 def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> None:
-    from skexplore.display import error_console, print_table
-    from skexplore.estimate import estimate
+    from skexplore.cli.display import error_console, print_table
+    from skexplore.engine import estimate
 
     spec, design = planned.spec, planned.spec.ablation
     assert design is not None

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli_ablate import ablate_app
-from skexplore.cli_bench import bench_app
-from skexplore.cli_blocks import GFLOPS, JsonOption, blocks_app
-from skexplore.cli_compare import compare_app
-from skexplore.cli_data import data_app
-from skexplore.cli_run import pictures, writable
-from skexplore.cli_search import search_app
-from skexplore.cli_space import space_app
-from skexplore.cli_systems import systems_app
+from skexplore.cli.ablate import ablate_app
+from skexplore.cli.bench import bench_app
+from skexplore.cli.blocks import GFLOPS, JsonOption, blocks_app
+from skexplore.cli.common import pictures, writable
+from skexplore.cli.compare import compare_app
+from skexplore.cli.data import data_app
+from skexplore.cli.search import search_app
+from skexplore.cli.space import space_app
+from skexplore.cli.systems import systems_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
-    from skexplore.record import Study
+    from skexplore.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,9 +82,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Print how far a study is; without a name, all studies under studies/."""
-    from skexplore.display import print_table
-    from skexplore.record import status_row
-    from skexplore.store import known_studies, load_study
+    from skexplore.cli.display import print_table
+    from skexplore.study import known_studies, load_study, status_row
 
     said = status_row if as_json else _status_in_words
     rows = [said(load_study(study))] if study else [_row_or_reason(path, said) for path in known_studies()]
@@ -102,7 +101,7 @@ def status(
 
 def _status_in_words(study: Study) -> dict[str, str]:
     """Return the status of a study as the report writes it; JSON has the values as they are."""
-    from skexplore.record import status_row
+    from skexplore.study import status_row
 
     missing = "not a search" if study.spec.sampler == "none" else "none yet"
     return {
@@ -120,7 +119,7 @@ def _said(name: str, value: object) -> str:
 
 def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:
     """Return the status of a study, or why it cannot be read: one bad study must not hide the others."""
-    from skexplore.store import load_study
+    from skexplore.study import load_study
 
     try:
         return said(load_study(str(folder)))
@@ -131,7 +130,7 @@ def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dic
 @app.command()
 def archive(study: StudyArgument) -> None:
     """Write study.json and records.jsonl of a study, the form in which evidence is kept and shared."""
-    from skexplore.store import archive as write_archive
+    from skexplore.study import archive as write_archive
 
     for path in write_archive(study):
         print(path)
@@ -158,7 +157,7 @@ def report(
 ) -> None:
     """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are laid over its plots."""
     from skexplore.report import write_report
-    from skexplore.store import load_study
+    from skexplore.study import load_study
 
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
@@ -172,11 +171,11 @@ def report(
 
 def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:
     """Return the name of a report's picture, and what draws it as ``svg`` or ``png``."""
-    from skexplore import ablation_report, page
+    from skexplore.report import ablation_picture, search_picture
 
     if study.spec.ablation is not None:
-        return "effects", lambda kind: ablation_report.picture(study, kind)
-    return "pareto", lambda kind: page.picture(study, kind, beside)
+        return "effects", lambda kind: ablation_picture(study, kind)
+    return "pareto", lambda kind: search_picture(study, kind, beside)
 
 
 @app.command()
@@ -192,9 +191,8 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Folder; default exports/STUDY/trial-N.")] = None,
 ) -> None:
     """Write the block of a trial as code, weights and pictures that do without skexplore."""
-    from skexplore.blockfile import read_block_file
-    from skexplore.export import chosen, export_block
-    from skexplore.store import load_study, study_folder
+    from skexplore.export import chosen, export_block, read_block_file
+    from skexplore.study import load_study, study_folder
 
     loaded = load_study(study)
     records = chosen(loaded, trial)
@@ -223,7 +221,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that export wrote.")],
 ) -> None:
     """Rebuild an exported block from its files and check every number; exit 1 if one is off."""
-    from skexplore.verify import verify as run_checks
+    from skexplore.export import verify as run_checks
 
     checks = run_checks(folder)
     for check in checks:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import JsonOption
+from skexplore.cli.blocks import JsonOption
 
 if TYPE_CHECKING:
-    from skexplore.bench_search import Comparison
-    from skexplore.bench_train import TrainTimings
+    from skexplore.engine import Comparison
+    from skexplore.training import TrainTimings
 
 bench_app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +43,7 @@ def bench_sk(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the SK convolution with timm's and with its bare branches (needs skexplore[bench])."""
-    from skexplore.bench import environment, geometric_means, time_sk, use_threads
+    from skexplore.nn import environment, geometric_means, time_sk, use_threads
 
     if threads is not None:
         use_threads(threads)
@@ -87,7 +87,7 @@ def bench_sk(
 @bench_app.command("cost")
 def bench_cost(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """Time the exact cost of random blocks at the reference, and fvcore's count of built networks."""
-    from skexplore.bench import environment, time_cost
+    from skexplore.nn import environment, time_cost
 
     timings, where = list(time_cost(quick=quick)), environment()
     if as_json:
@@ -113,7 +113,7 @@ def bench_train(
     ] = None,
 ) -> None:
     """Time training on the CPU: what a trial's time goes into, processes, batch sizes, memory layouts."""
-    from skexplore.bench_train import time_train
+    from skexplore.training import time_train
 
     found = time_train(quick=quick, data_dir=data_dir, progress=lambda text: print(text, file=sys.stderr))
     if as_json:
@@ -172,10 +172,9 @@ def bench_search(
     as_json: JsonOption = False,
 ) -> None:
     """Count the trainings until a search finds a good block, on an analytic objective: nothing is trained."""
-    from skexplore.bench_search import CAP, OBJECTIVES, compare, distinct, landscape
+    from skexplore.engine import CAP, OBJECTIVES, compare, distinct, landscape
     from skexplore.errors import UserError
-    from skexplore.space import Space
-    from skexplore.survey import check_budget
+    from skexplore.space import Space, check_budget
 
     if objective not in (*OBJECTIVES, "all"):
         raise UserError(f"--objective {objective}: must be one of {', '.join(OBJECTIVES)}, all")
@@ -209,7 +208,7 @@ def bench_search(
 
 
 def _print_search(found: Comparison) -> None:
-    from skexplore.bench_search import COMPETITORS
+    from skexplore.engine import COMPETITORS
 
     print(
         f"{found.space} within {found.budget_gflops:g} GFLOPs, objective {found.objective}: {found.feasible:,} of "

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from skexplore.backbone import Backbone
-    from skexplore.block import Blocks
-    from skexplore.cost import Cost
-    from skexplore.gate import Gate
-    from skexplore.systems import System
+    from skexplore.arch import Backbone, Blocks, Cost, Gate
+    from skexplore.paper import System
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
@@ -36,10 +33,8 @@ ClassesOption = Annotated[
 @blocks_app.command()
 def block(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Print what a block means: its canonical form, branches, and d at every stage of the reference."""
-    from skexplore.backbone import REFERENCE, canonical_at_reference
-    from skexplore.block import explain, format_blocks, per_stage
-    from skexplore.blockfile import read_block
-    from skexplore.cost import arch_id
+    from skexplore.arch import REFERENCE, arch_id, canonical_at_reference, explain, format_blocks, per_stage
+    from skexplore.export import read_block
 
     given = read_block(block)
     form = canonical_at_reference(given)
@@ -89,7 +84,7 @@ def signed(percent: float) -> str:
 def _chosen(block: str | None, system: str | None, backbone: str | None) -> System:
     """Return what a command was asked about: a block in a backbone, or a network of the paper."""
     from skexplore.errors import UserError
-    from skexplore.systems import System, get_system
+    from skexplore.paper import System, get_system
 
     if (block is None) == (system is None):
         raise UserError("give either a BLOCK such as k3+k3d2 or --system NAME")
@@ -126,11 +121,9 @@ def cost(
     ] = False,
 ) -> None:
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
-    from skexplore.backbone import get_backbone
-    from skexplore.block import format_blocks
-    from skexplore.blockfile import read_block
-    from skexplore.cost import check_memory
-    from skexplore.systems import System, system_cost, system_cost_by_stage
+    from skexplore.arch import check_memory, format_blocks, get_backbone
+    from skexplore.export import read_block
+    from skexplore.paper import System, system_cost, system_cost_by_stage
 
     chosen = _chosen(block, system, backbone)
     blocks, body = read_block(chosen.block), get_backbone(chosen.backbone)
@@ -143,7 +136,7 @@ def cost(
     different = {}
     if verify:
         check_memory(total, system or f"{own.block} in {body.name}", size)  # before torch is loaded
-        from skexplore.count import differences
+        from skexplore.nn import differences
 
         different = differences(blocks, body, resolution=resolution, classes=classes, gate=own.gate)
     if as_json:
@@ -161,9 +154,7 @@ def cost(
 
 def _cost_row(blocks: Blocks, body: Backbone, system: str | None, gate: Gate | None) -> dict[str, object]:
     """Return what a cost is of. An attention module is no part of the block: it has no arch_id."""
-    from skexplore.backbone import canonical_at_reference
-    from skexplore.block import format_blocks
-    from skexplore.cost import arch_id
+    from skexplore.arch import arch_id, canonical_at_reference, format_blocks
 
     row: dict[str, object] = {"system": system, "gate": gate.kind} if system and gate else {}
     row |= {"system": system} if system else {}
@@ -192,12 +183,10 @@ def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
 @blocks_app.command()
 def place(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Place a block on Tables 3, 6 and 7 of the SKNet paper, by params and multiply-adds at the reference."""
-    from skexplore.backbone import canonical_at_reference
-    from skexplore.block import format_blocks
-    from skexplore.blockfile import read_block
-    from skexplore.cost import arch_id
-    from skexplore.cost import cost as closed_form
-    from skexplore.published import place_cost
+    from skexplore.arch import arch_id, canonical_at_reference, format_blocks
+    from skexplore.arch import cost as closed_form
+    from skexplore.export import read_block
+    from skexplore.paper import place_cost
 
     blocks = read_block(block)
     own, name = closed_form(blocks), format_blocks(canonical_at_reference(blocks))

@@ -14,7 +14,7 @@ import typer
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.launch import Run
+    from skexplore.engine import Run
 
 T = TypeVar("T")
 KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
@@ -37,7 +37,7 @@ def run_settings(
     workers: int | None, time_limit: str | None, storage: str | None, data_dir: Path | None
 ) -> dict[str, object]:
     """Return the options as arguments of ``launch.Run``; raises ``UserError`` for a time that is none."""
-    from skexplore.request import seconds_of
+    from skexplore.plan import seconds_of
 
     return {
         "workers": workers,
@@ -49,8 +49,8 @@ def run_settings(
 
 def watched(work: Callable[[Run], T], settings: dict[str, object]) -> T:
     """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
-    from skexplore.display import Reporter, counted_interrupts, error_console
-    from skexplore.launch import Run
+    from skexplore.cli.display import Reporter, counted_interrupts, error_console
+    from skexplore.engine import Run
 
     console = error_console()
     with (
@@ -76,7 +76,7 @@ def interruptible(say: Callable[[str], object], message: str) -> Iterator[None]:
 
 def typed_command() -> str:
     """Return the command as typed, without a password that a storage URL may hold."""
-    from skexplore.database import hide_password
+    from skexplore.study import hide_password
 
     words = list(sys.argv[1:])
     for number, word in enumerate(words):
@@ -105,10 +105,10 @@ def writable(folder: Path) -> Iterator[None]:
 
 def pictures(stem: Path, draw: Callable[[str], bytes], *, asked: bool | None) -> Iterator[Path]:
     """Write pictures beside ``stem``; if nobody ``asked``, what hinders them is a remark, not an error."""
-    from skexplore import figure_files
     from skexplore.files import write_atomic
+    from skexplore.report import can_draw
 
-    if asked is None and not figure_files.can_draw():
+    if asked is None and not can_draw():
         print("no pictures: they need a Chromium and pip install 'skexplore[picture]'", file=sys.stderr)
     elif asked is not False:
         try:

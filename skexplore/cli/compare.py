@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, JsonOption
-from skexplore.cli_run import pictures, writable
+from skexplore.cli.blocks import GFLOPS, JsonOption
+from skexplore.cli.common import pictures, writable
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.repeats import Compared
+    from skexplore.analysis import Compared
 
 compare_app = typer.Typer(rich_markup_mode=None)
 
@@ -47,9 +47,9 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare searches at equal cost; those that differ in their seed alone are repeats of one group."""
-    from skexplore.compare_report import comparison_findings, comparison_picture, write_comparison
-    from skexplore.repeats import compare as compare_studies
-    from skexplore.store import check_name, load_study
+    from skexplore.analysis import compare as compare_studies
+    from skexplore.report import comparison_findings, comparison_picture, write_comparison
+    from skexplore.study import check_name, load_study
 
     point = None if reference is None else _point(reference)
     found = compare_studies([load_study(name) for name in studies], point)
@@ -81,8 +81,8 @@ def _point(text: str) -> tuple[float, float]:
 
 
 def _print(found: Compared) -> None:
-    from skexplore.compare_report import comparison_findings
-    from skexplore.display import print_table
+    from skexplore.cli.display import print_table
+    from skexplore.report import comparison_findings
 
     said = comparison_findings(found)
     print_table([_row(group) for group in said["groups"]], right=("searches", "val error", "hypervolume"))

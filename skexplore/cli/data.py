@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from skexplore.cli_blocks import JsonOption
+from skexplore.cli.blocks import JsonOption
 
 data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Fetch a data set, or check the copy that is there."
@@ -60,12 +60,11 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Put a data set into the cache, checked byte for byte; one that is there and sound stays."""
-    from skexplore.cifar import PARTS, prepare
-    from skexplore.cifar_files import get_release
+    from skexplore.training import PARTS, get_release, prepare_data
 
     release, bar = get_release(dataset), Bar(sys.stderr)
     try:
-        folder = prepare(dataset, data_dir=data_dir, progress=bar, whole=True)
+        folder = prepare_data(dataset, data_dir=data_dir, progress=bar, whole=True)
     except KeyboardInterrupt:
         bar.clear()
         print("interrupted; nothing was cached. Repeat the same command to begin again.", file=sys.stderr)
@@ -92,11 +91,11 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
-    from skexplore import cifar, cifar_files
+    from skexplore.training import cache_folder, get_release, inspect_cache, inspect_release
 
-    release = cifar_files.get_release(dataset)
-    place = data_dir.expanduser() if data_dir else cifar.cache_folder(dataset)
-    found = cifar_files.inspect(release, place, str(place)) if data_dir else cifar.inspect(dataset)
+    release = get_release(dataset)
+    place = data_dir.expanduser() if data_dir else cache_folder(dataset)
+    found = inspect_release(release, place, str(place)) if data_dir else inspect_cache(dataset)
     checks = []
     for check in found:
         checks.append(check)

@@ -15,10 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from skexplore import analysis
-from skexplore.coordinator import Progress
-from skexplore.launch import Fetch, Note
-from skexplore.record import STATUSES, Study
+from skexplore.analysis import anchors_table, counters, nearest_in_table_7, notes, within_noise
+from skexplore.engine import Fetch, Note, Progress
+from skexplore.study import STATUSES, Study
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
 
@@ -166,10 +165,10 @@ def counted_interrupts() -> Iterator[Callable[[], int]]:
 
 def print_front(study: Study) -> None:
     """Print what a search found: counters, the front, the anchors, and how much of it is noise."""
-    counts = analysis.counters(study)
+    counts = counters(study)
     done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
-    marks, names = analysis.within_noise(study), {True: "yes", False: "no", None: "not known"}
+    marks, names = within_noise(study), {True: "yes", False: "no", None: "not known"}
     best = study.best()
     rows = [
         {
@@ -179,7 +178,7 @@ def print_front(study: Study) -> None:
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             "val error": "" if record.val_error is None else f"{100 * record.val_error:.2f} %",
             "within noise of best": "best" if record == best else names[marks.get(record.number)],
-            "nearest in Table 7": analysis.nearest_in_table_7(record),
+            "nearest in Table 7": nearest_in_table_7(record),
         }
         for record in study.front()
     ]
@@ -189,13 +188,13 @@ def print_front(study: Study) -> None:
         print("No trial within the budget is complete yet, so there is no front.")
     _print_anchors(study)
     print()
-    for note in analysis.notes(study):
+    for note in notes(study):
         print(note)
     print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}.")
 
 
 def _print_anchors(study: Study) -> None:
-    table = analysis.anchors_table(study)
+    table = anchors_table(study)
     rows = [
         {
             "anchor": f"{row['block']} ({row['name']})",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, JsonOption
-from skexplore.cli_run import (
+from skexplore.cli.blocks import GFLOPS, JsonOption
+from skexplore.cli.common import (
     DataOption,
     DatasetOption,
     StorageOption,
@@ -26,9 +26,9 @@ from skexplore.cli_run import (
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.estimate import Estimate
-    from skexplore.record import Record, Study
-    from skexplore.request import Plan, Request
+    from skexplore.engine import Estimate
+    from skexplore.plan import Plan, Request
+    from skexplore.study import Record, Study
 
 MOST_REPEATS = 1000
 
@@ -112,9 +112,9 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search a space of SK blocks under a budget, trained on real CIFAR; repeat the command to continue."""
-    from skexplore.blockfile import read_block
-    from skexplore.launch import default_profile, run_plans
-    from skexplore.request import Request, plan_search
+    from skexplore.engine import default_profile, run_plans
+    from skexplore.export import read_block
+    from skexplore.plan import Request, plan_search
 
     request = Request(
         budget_gflops=budget_gflops,
@@ -189,9 +189,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a block of your own by the recipe of a profile, or of a study."""
-    from skexplore.blockfile import read_block
-    from skexplore.cost import arch_id
-    from skexplore.launch import train as run_training
+    from skexplore.arch import arch_id
+    from skexplore.engine import train as run_training
+    from skexplore.export import read_block
 
     blocks = read_block(block)
     settings = run_settings(workers, time_limit, None, data_dir)
@@ -224,8 +224,8 @@ def train(
 
 
 def _print_plan(plans: Sequence[Plan], workers: int | None, storage: str | None, *, as_json: bool) -> None:
-    from skexplore.display import error_console
-    from skexplore.survey import summarise
+    from skexplore.cli.display import error_console
+    from skexplore.space import summarise
 
     spec, names = plans[0].spec, [plan.spec.name for plan in plans]
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
@@ -246,8 +246,7 @@ def _print_plan(plans: Sequence[Plan], workers: int | None, storage: str | None,
 
 def _estimate(plans: Sequence[Plan], workers: int | None, storage: str | None) -> Estimate:
     """Return what all ``plans`` together would train; those that are not begun differ in nothing, and count alike."""
-    from skexplore.estimate import estimate
-    from skexplore.launch import is_study
+    from skexplore.engine import estimate, is_study
 
     begun = [is_study(plan.spec.name) for plan in plans]
     found = [estimate(plan, workers, storage=storage) for plan, old in zip(plans, begun, strict=True) if old]
@@ -268,7 +267,7 @@ def _estimate(plans: Sequence[Plan], workers: int | None, storage: str | None) -
 
 
 def _print_result(study: Study) -> None:
-    from skexplore.display import print_front
+    from skexplore.cli.display import print_front
 
     name = study.spec.name
     print_front(study)
@@ -279,8 +278,8 @@ def _print_result(study: Study) -> None:
 
 def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: bool) -> None:
     """Print how far repeats of a search are, and how to compare them."""
-    from skexplore.display import print_table
-    from skexplore.record import status_row
+    from skexplore.cli.display import print_table
+    from skexplore.study import status_row
 
     rows = [status_row(study) for study in results]
     if as_json:
@@ -302,7 +301,7 @@ def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: 
 
 
 def _print_json(study: Study) -> None:
-    from skexplore.record import status_row
+    from skexplore.study import status_row
 
     print(json.dumps(status_row(study) | {"front": [record.row() for record in study.front()]}))
 
@@ -313,7 +312,7 @@ def _whose(record: Record) -> str:
 
 def _print_trainings(study: Study, own: str) -> None:
     """Print the trainings of one's own block, and what else was trained by the same recipe."""
-    from skexplore.display import print_table
+    from skexplore.cli.display import print_table
 
     rows = [
         {

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, JsonOption
+from skexplore.cli.blocks import GFLOPS, JsonOption
 
 if TYPE_CHECKING:
-    from skexplore.bounds import Bound
-    from skexplore.space import Space
-    from skexplore.survey import SpaceSummary
+    from skexplore.arch import Bound
+    from skexplore.space import Space, SpaceSummary
 
 space_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces, or begin one."
@@ -94,10 +93,9 @@ def space_show(
     as_json: JsonOption = False,
 ) -> None:
     """Print what a search space holds: decisions, size, reference costs, and what a budget leaves of it."""
-    from skexplore.backbone import get_backbone
-    from skexplore.recipe import PROFILES
-    from skexplore.space import Space
-    from skexplore.survey import check_budget, summarise
+    from skexplore.arch import get_backbone
+    from skexplore.space import Space, check_budget, summarise
+    from skexplore.study import PROFILES
 
     chosen = Space.load(space)
     for name in sorted({profile.backbone for profile in PROFILES.values()}):

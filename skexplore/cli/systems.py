@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli_blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption, signed
+from skexplore.cli.blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption, signed
 
 if TYPE_CHECKING:
-    from skexplore.reproduce import ReproducedRow
+    from skexplore.paper import ReproducedRow
 
 systems_app = typer.Typer(rich_markup_mode=None)
 
@@ -21,8 +21,7 @@ systems_app = typer.Typer(rich_markup_mode=None)
 @systems_app.command()
 def systems(as_json: JsonOption = False) -> None:
     """List the paper's networks: tables, definition, exact cost."""
-    from skexplore.published import printed_rows
-    from skexplore.systems import SYSTEMS, system_cost
+    from skexplore.paper import SYSTEMS, printed_rows, system_cost
 
     rows = []
     for name, system in SYSTEMS.items():
@@ -64,12 +63,10 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
-    from skexplore.backbone import get_backbone
-    from skexplore.blockfile import read_block
-    from skexplore.cost import check_memory
+    from skexplore.arch import check_memory, gated_cost, get_backbone
     from skexplore.errors import UserError
-    from skexplore.gate import gated_cost
-    from skexplore.systems import get_system
+    from skexplore.export import read_block
+    from skexplore.paper import get_system
 
     if (system is None) == (block is None):
         raise UserError("give one of --system NAME and --block BLOCK")
@@ -90,8 +87,8 @@ def build(
     size = body.resolution if resolution is None else resolution
     # a wrong block and too large a network are said before torch is loaded
     check_memory(gated_cost(blocks, body, gate, resolution=size, classes=classes), title, size)
-    from skexplore.model import build as build_network
-    from skexplore.summary import summarise_network
+    from skexplore.nn import build as build_network
+    from skexplore.nn import summarise_network
 
     rows = summarise_network(build_network(blocks, body, classes=classes, gate=gate), size)
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
@@ -122,8 +119,8 @@ def reproduce(
     """Set our exact counts beside the complexity columns of the paper's tables."""
     from skexplore.errors import UserError
     from skexplore.files import write_atomic
-    from skexplore.reproduce import reproduce as reproduced
-    from skexplore.reproduce import to_csv
+    from skexplore.paper import reproduce as reproduced
+    from skexplore.paper import to_csv
 
     rows = reproduced(table)
     if out is not None:
@@ -162,7 +159,7 @@ def _print_table(name: str, rows: list[ReproducedRow]) -> None:
 
 
 def _print_row(row: ReproducedRow) -> None:
-    from skexplore.reproduce import as_printed, in_giga
+    from skexplore.paper import as_printed, in_giga
 
     macs, gated, normed, both = in_giga(row)
     paper, params = as_printed(row), (row.params or 0) / 1e6

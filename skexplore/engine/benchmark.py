@@ -19,18 +19,14 @@ import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial
 
-from skexplore.backbone import REFERENCE
-from skexplore.block import Blocks, SKBlock, format_blocks, per_stage
-from skexplore.coordinator import PATIENCE
-from skexplore.cost import arch_id, cost
+from skexplore.arch import REFERENCE, Blocks, SKBlock, arch_id, cost, format_blocks, per_stage
+from skexplore.engine.coordinator import PATIENCE
+from skexplore.engine.sampler import constraints
+from skexplore.engine.state import Ledger
 from skexplore.errors import UserError
-from skexplore.job import Outcome
-from skexplore.ledger import Ledger
-from skexplore.recipe import Recipe, Split
-from skexplore.record import Epoch, Record, StudySpec
-from skexplore.sampling import constraints
 from skexplore.space import Space
-from skexplore.store import Store
+from skexplore.study import Epoch, Recipe, Record, Split, Store, StudySpec
+from skexplore.training import Outcome
 
 SHARES = (0.05, 0.01, 0.005)  # of the distinct blocks within the budget
 CAP = 300  # trainings after which a search that has not found one ends

@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skexplore.backbone import REFERENCE
-from skexplore.block import Blocks
-from skexplore.decisions import Level
+from skexplore.engine.state import Ledger
 from skexplore.errors import StudyError
-from skexplore.job import Job, Outcome, checkpoint_file
-from skexplore.ledger import Ledger
-from skexplore.recipe import PLAIN, Setting
-from skexplore.record import Epoch, Record
-from skexplore.runner import EpochEvent, Pool
+from skexplore.plan import Training
+from skexplore.space import Level
+from skexplore.study import Epoch, Record
+from skexplore.training import EpochEvent, Job, Outcome, Pool, checkpoint_file
 
 PATIENCE = 200  # proposals in a row that bring nothing to train
 FAILURES = 10  # failed or diverged trials in a row that end a search
@@ -46,20 +43,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """A training that is no trial of a search: ``chosen_by`` is ``none`` for an anchor, ``user`` else.
-
-    setting: what surrounds the block. reference: the backbone in which the paper's costs of this network hold.
-    """
-
-    blocks: Blocks
-    seed: int
-    chosen_by: str = "none"
-    setting: Setting = PLAIN
-    reference: str = REFERENCE.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What one run of a study is to do.
 
@@ -71,7 +54,7 @@ class Work:
 
     target: int
     data_folder: Path
-    beside: tuple[Beside, ...] = ()
+    beside: tuple[Training, ...] = ()
     wished: tuple[dict[str, Level], ...] = ()
     time_limit: float | None = None
     search: bool = True

@@ -12,20 +12,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import skexplore
-from skexplore import cifar
-from skexplore.block import Blocks
-from skexplore.coordinator import Coordinator, Progress, Work
-from skexplore.cost import cost
-from skexplore.database import DATABASE_ERRORS, check_storage
-from skexplore.encode import stored_space
+from skexplore.arch import Blocks, cost
+from skexplore.engine.coordinator import Coordinator, Progress, Work
+from skexplore.engine.state import Ledger
 from skexplore.errors import StudyError, UserError
-from skexplore.ledger import Ledger
-from skexplore.recipe import get_profile
-from skexplore.record import Study, StudySpec
-from skexplore.request import Plan, Request, own_trainings, plan_search, plan_training
-from skexplore.runner import WorkerError, default_devices
+from skexplore.plan import Plan, Request, own_trainings, plan_search, plan_training
 from skexplore.space import Space
-from skexplore.store import STUDIES, Store, check_continues, known_studies, load_study, study_folder
+from skexplore.study import (
+    DATABASE_ERRORS,
+    STUDIES,
+    Store,
+    Study,
+    StudySpec,
+    check_continues,
+    check_storage,
+    get_profile,
+    known_studies,
+    load_study,
+    stored_space,
+    study_folder,
+)
+from skexplore.training import WorkerError, default_devices, prepare_data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +233,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
         run.on_progress(Fetch(what=what, done=done, total=total))
 
     test = spec.ablation is not None and spec.ablation.test
-    data = run.data_folder or cifar.prepare(
+    data = run.data_folder or prepare_data(
         spec.split.dataset, data_dir=run.data_dir, progress=fetching, whole=test
     )
     try:

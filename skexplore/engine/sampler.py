@@ -19,14 +19,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.census import TooManyError
-from skexplore.database import directions
-from skexplore.decisions import Level
-from skexplore.encode import UniformDraws
-from skexplore.record import Record, StudySpec
-from skexplore.space import Space
+from skexplore.space import Level, Space, TooManyError, UniformDraws
+from skexplore.study import Record, StudySpec, directions
 
-SAMPLERS = ("tpe", "random", "nsga2", "gp")
 POPULATION = 10  # of NSGA-II: a search has tens of trials, and its first generation is random
 STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
 

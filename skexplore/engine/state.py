@@ -7,19 +7,23 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.backbone import REFERENCE, get_backbone
-from skexplore.block import Blocks, format_blocks
-from skexplore.cost import arch_id
-from skexplore.decisions import Level
-from skexplore.job import Outcome, checkpoint_file
-from skexplore.recipe import PLAIN, Setting, TrainSpec
-from skexplore.record import Record, pareto_front, trained
-from skexplore.rungs import ALIVE, RungValue, goes_on
-from skexplore.sampling import Proposer, constraints
-from skexplore.space import Space
-from skexplore.store import Store
-from skexplore.weights import weights_file
-from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
+from skexplore.arch import (
+    PLAIN,
+    REFERENCE,
+    Blocks,
+    Setting,
+    arch_id,
+    format_blocks,
+    get_backbone,
+    whole_arch_id,
+    whole_cost,
+    whole_net_id,
+)
+from skexplore.engine.halving import ALIVE, RungValue, goes_on
+from skexplore.engine.sampler import Proposer, constraints
+from skexplore.space import Level, Space
+from skexplore.study import Record, Store, TrainSpec, pareto_front, trained
+from skexplore.training import Outcome, checkpoint_file, weights_file
 
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
@@ -107,7 +111,7 @@ class Ledger:
         """Return the record of an anchor to train, not written yet, or None if it was trained (or is about to be).
 
         chosen_by: ``none`` for a published block, ``user`` for one of the user's own or of an ablation. setting,
-        reference: as in ``coordinator.Beside``.
+        reference: as in ``Training``.
         """
         record = self._record(
             len(self.anchors),

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.cost import net_id
-from skexplore.database import check_storage
-from skexplore.launch import count_devices, is_study
-from skexplore.ledger import AGAIN
-from skexplore.recipe import TrainSpec
-from skexplore.record import trained
-from skexplore.request import Plan
-from skexplore.runner import default_devices
-from skexplore.store import check_continues, load_study, study_folder
-from skexplore.throughput import measure
+from skexplore.arch import net_id
+from skexplore.engine.run import count_devices, is_study
+from skexplore.engine.state import AGAIN
+from skexplore.plan import Plan
+from skexplore.study import TrainSpec, check_continues, check_storage, load_study, study_folder, trained
+from skexplore.training import default_devices, measure
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 

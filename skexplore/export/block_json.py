@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skexplore.backbone import Backbone, get_backbone
-from skexplore.block import Blocks, parse_blocks
-from skexplore.cost import Cost, arch_id
+from skexplore.arch import Backbone, Blocks, Cost, arch_id, get_backbone, parse_blocks
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json
-from skexplore.recipe import Recipe, Split
+from skexplore.study import Recipe, Split
 
 FILE_NAME = "block.json"
 SCHEMA = 2

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from skexplore.backbone import REFERENCE, Backbone
-from skexplore.block import Blocks, SKBlock, parse_blocks
-from skexplore.blockfile import BlockFile
-from skexplore.cost import cost
-from skexplore.data import MEAN, STD
-from skexplore.published import Placement, place, table_rows
-from skexplore.recipe import Recipe
-from skexplore.record import Record, Study
-from skexplore.render import render
-from skexplore.timm_arguments import why_not
+from skexplore.arch import REFERENCE, Backbone, Blocks, SKBlock, cost, parse_blocks, why_not
+from skexplore.export.block_json import BlockFile
+from skexplore.paper import Placement, place, table_rows
+from skexplore.study import Recipe, Record, Study
+from skexplore.templates import render
+from skexplore.training import MEAN, STD
 
 
 def card(study: Study, block: BlockFile) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from skexplore.backbone import REFERENCE, Backbone
-from skexplore.block import Blocks, format_blocks
-from skexplore.card import fusion, size_line
-from skexplore.render import render
+from skexplore.arch import REFERENCE, Backbone, Blocks, format_blocks
+from skexplore.export.card import fusion, size_line
+from skexplore.templates import render
 
 
 def code(blocks: Blocks, body: Backbone, scale: str) -> str:

@@ -12,23 +12,41 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from skexplore.backbone import REFERENCE, Backbone, canonical_at_reference
-from skexplore.block import Blocks, format_blocks, parse_blocks
-from skexplore.block_code import code
-from skexplore.blockfile import FILE_NAME, SCALES, SCHEMA, BlockFile, FileHash, OnnxFile, Place, Provenance
-from skexplore.card import card
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.drawing import block_svg, standalone
+from skexplore.arch import (
+    REFERENCE,
+    Backbone,
+    Blocks,
+    arch_id,
+    block_svg,
+    canonical_at_reference,
+    cost,
+    format_blocks,
+    net_id,
+    parse_blocks,
+    standalone,
+    timm_arguments,
+)
 from skexplore.errors import UserError
+from skexplore.export.block_json import (
+    FILE_NAME,
+    SCALES,
+    SCHEMA,
+    BlockFile,
+    FileHash,
+    OnnxFile,
+    Place,
+    Provenance,
+)
+from skexplore.export.card import card
+from skexplore.export.code import code
+from skexplore.export.onnx_file import OPSET, onnx_bytes
+from skexplore.export.onnx_file import require as require_onnx
 from skexplore.files import write_atomic
-from skexplore.model import build, seeded_build
-from skexplore.onnx_file import OPSET, onnx_bytes
-from skexplore.onnx_file import require as require_onnx
-from skexplore.place_drawing import place_svg
-from skexplore.record import Record, Study
-from skexplore.request import plan_training
-from skexplore.timm_arguments import timm_arguments
-from skexplore.weights import load_weights, weights_file
+from skexplore.nn import build, seeded_build
+from skexplore.paper import place_svg
+from skexplore.plan import plan_training
+from skexplore.study import Record, Study
+from skexplore.training import load_weights, weights_file
 
 CODE_NAME = "block.py"
 WEIGHTS_NAME = "weights.safetensors"

@@ -14,9 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skexplore.errors import StudyError, UserError
-from skexplore.fast import plain_layers
-from skexplore.layers import SKConv, SKUnit
-from skexplore.model import Network
+from skexplore.nn import Network, SKConv, SKUnit, plain_layers
 
 EXTRA = 'pip install "skexplore[onnx]"'
 OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes of any age in use read

@@ -16,15 +16,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import format_blocks, parse_blocks
-from skexplore.blockfile import BlockFile, FileHash, OnnxFile, Place, read_block_file
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.count import count
+from skexplore.arch import (
+    REFERENCE,
+    arch_id,
+    canonical_at_reference,
+    cost,
+    format_blocks,
+    net_id,
+    parse_blocks,
+)
 from skexplore.errors import UserError
-from skexplore.model import Network, build, seeded_build
-from skexplore.onnx_file import NoRuntimeError, compare
-from skexplore.recipe import TrainSpec
+from skexplore.export.block_json import BlockFile, FileHash, OnnxFile, Place, read_block_file
+from skexplore.export.onnx_file import NoRuntimeError, compare
+from skexplore.nn import Network, build, count, seeded_build
+from skexplore.study import TrainSpec
 
 TOLERANCE = 1e-5  # of the largest output; both sides compute in float64, so rounding is far below
 TIME_OUT = 300  # seconds for block.py, torch's import included

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.gate import BAM_DILATION, CBAM_KERNEL, Gate
+from skexplore.arch import BAM_DILATION, CBAM_KERNEL, Gate
 
 Map = Float[Tensor, "batch channels height width"]
 

@@ -17,13 +17,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from skexplore.backbone import REFERENCE, get_backbone
-from skexplore.block import Blocks, Branch, SKBlock, format_blocks
-from skexplore.cost import cost
-from skexplore.count import count
+from skexplore.arch import REFERENCE, Blocks, Branch, SKBlock, cost, format_blocks, get_backbone
 from skexplore.errors import UserError
-from skexplore.layers import SKConv
-from skexplore.model import build
+from skexplore.nn.flop_count import count
+from skexplore.nn.layers import SKConv
+from skexplore.nn.network import build
 
 K = TypeVar("K")
 SHAPES = ((16, 128, 56, 56), (128, 64, 32, 32), (16, 512, 14, 14))  # of input and output maps

@@ -62,7 +62,9 @@ def watched(module: nn.Module) -> bool:
 def _first_derivative_only() -> None:
     """Refuse to be differentiated twice: the backward passes below are no graph that autograd could follow."""
     if torch.is_grad_enabled():  # autograd's create_graph=True
-        raise RuntimeError("no second derivative here: run the network inside skexplore.fast.plain_layers()")
+        raise RuntimeError(
+            "no second derivative here: run the network inside skexplore.nn.fast.plain_layers()"
+        )
 
 
 class FastConv2d(nn.Conv2d):

@@ -10,11 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from skexplore.backbone import Backbone
-from skexplore.block import Blocks
-from skexplore.cost import Cost
-from skexplore.gate import Gate, gated_cost
-from skexplore.model import build
+from skexplore.arch import Backbone, Blocks, Cost, Gate, gated_cost
+from skexplore.nn.network import build
 
 with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
     warnings.simplefilter("ignore", FutureWarning)

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.block import Branch, SKBlock
-from skexplore.fast import ConvBN, FastConv2d, Fuse, MapIn, MapOut, Select, traced, watched
+from skexplore.arch import Branch, SKBlock
+from skexplore.nn.fast import ConvBN, FastConv2d, Fuse, MapIn, MapOut, Select, traced, watched
 
 
 def conv_bn(

@@ -6,13 +6,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.attention import make_gate
-from skexplore.backbone import REFERENCE, Backbone, Stem, get_backbone
-from skexplore.block import Blocks, SKBlock
-from skexplore.cost import MAX_CLASSES, as_blocks, check_whole
-from skexplore.gate import Gate
-from skexplore.layers import SKUnit, conv_bn
-from skexplore.systems import System, get_system
+from skexplore.arch import (
+    MAX_CLASSES,
+    REFERENCE,
+    Backbone,
+    Blocks,
+    Gate,
+    SKBlock,
+    Stem,
+    as_blocks,
+    check_whole,
+    get_backbone,
+)
+from skexplore.nn.attention import make_gate
+from skexplore.nn.layers import SKUnit, conv_bn
+from skexplore.paper import System, get_system
 
 
 class Network(nn.Module):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from skexplore.attention import BAM, CBAM, SE
-from skexplore.count import macs_by_module
-from skexplore.layers import SKConv, SKUnit
-from skexplore.model import Network
+from skexplore.nn.attention import BAM, CBAM, SE
+from skexplore.nn.flop_count import macs_by_module
+from skexplore.nn.layers import SKConv, SKUnit
+from skexplore.nn.network import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 
-from skexplore.cost import Cost
+from skexplore.arch import Cost
 from skexplore.errors import UserError
-from skexplore.published import PrintedRow, printed_rows
-from skexplore.systems import SYSTEMS, alternatives, system_cost
+from skexplore.paper.networks import SYSTEMS, alternatives, system_cost
+from skexplore.paper.tables import PrintedRow, printed_rows
 
 # what a row of the paper may have counted as params and as multiply-adds
 PARAMS = ("params", "params+bn_stats")

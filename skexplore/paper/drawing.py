@@ -6,10 +6,8 @@ import math
 import textwrap
 from dataclasses import dataclass
 
-from skexplore.block import Blocks, format_blocks
-from skexplore.cost import Cost, cost
-from skexplore.drawing import svg
-from skexplore.published import TABLES, PublishedRow, published_rows
+from skexplore.arch import Blocks, Cost, cost, format_blocks, svg
+from skexplore.paper.tables import TABLES, PublishedRow, published_rows
 
 LEFT, TOP, WIDE, HIGH = 44, 44, 380, 270  # pixels: where the plot begins, and its size
 KEY = LEFT + WIDE + 28  # where the list of rows begins

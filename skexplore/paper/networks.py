@@ -9,10 +9,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from skexplore.backbone import get_backbone
-from skexplore.cost import Cost, cost_by_stage
+from skexplore.arch import Cost, Gate, cost_by_stage, gate_costs, gated_cost, get_backbone
 from skexplore.errors import UserError
-from skexplore.gate import Gate, gate_costs, gated_cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from skexplore.block import Blocks, SKBlock
-from skexplore.cost import Cost, arch_id, cost
+from skexplore.arch import Blocks, Cost, SKBlock, arch_id, cost
 from skexplore.errors import UserError
-from skexplore.systems import SYSTEMS, system_cost
+from skexplore.paper.networks import SYSTEMS, system_cost
 
 TABLES = (3, 6, 7)  # those with complexity and error side by side, on which blocks are placed
 MATCH_PCT = 1.0  # "matched complexity": within this many percent in params and in macs
@@ -78,7 +77,7 @@ class Placement:
 @lru_cache(maxsize=1)
 def printed_rows() -> tuple[PrintedRow, ...]:
     """Return every row of Tables 1-7, S8 and S9 as printed, in their order."""
-    text = files("skexplore").joinpath("published.csv").read_text(encoding="utf-8")
+    text = files("skexplore.paper").joinpath("published.csv").read_text(encoding="utf-8")
     lines = csv.DictReader(text.splitlines())
     return tuple(PrintedRow(**line | {"row": int(line["row"])}) for line in lines)  # type: ignore[arg-type]
 

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.coordinator import Beside
-from skexplore.database import is_begun
-from skexplore.design import Design
+from skexplore.arch import Setting, get_backbone, parse_blocks, whole_cost
 from skexplore.errors import UserError
-from skexplore.recipe import CLASSES, Profile, Setting, get_profile
-from skexplore.record import Record, Study, StudySpec, differences
-from skexplore.request import NO_SPACE, Plan, check_seed, profile_of, space_fields
-from skexplore.store import UnbegunError, check_name, load_study, study_folder
-from skexplore.study_file import BEST, MAX_SEEDS, Definition, load_definition
-from skexplore.variants import Base, base_of, expand
-from skexplore.whole import whole_cost
+from skexplore.plan.ablation_file import BEST, MAX_SEEDS, Definition, load_definition
+from skexplore.plan.search import NO_SPACE, Plan, Training, check_seed, profile_of, space_fields
+from skexplore.plan.variants import Base, base_of, expand
+from skexplore.study import (
+    CLASSES,
+    Design,
+    Profile,
+    Record,
+    Study,
+    StudySpec,
+    UnbegunError,
+    check_name,
+    differences,
+    get_profile,
+    is_begun,
+    load_study,
+    study_folder,
+)
 
 DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
 
@@ -143,17 +150,17 @@ def plan_design(
     )
 
 
-def trainings(spec: StudySpec) -> tuple[Beside, ...]:
+def trainings(spec: StudySpec) -> tuple[Training, ...]:
     """Return the trainings of an ablation, seed by seed: whenever it is cut, whole blocks are done first.
 
     Two variants that are one network are one training.
     """
     design = spec.ablation
     assert design is not None
-    found: dict[tuple[str, int], Beside] = {}
+    found: dict[tuple[str, int], Training] = {}
     for seed in range(spec.seed, spec.seed + design.seeds):
         for variant in design.variants:
-            each = Beside(
+            each = Training(
                 blocks=parse_blocks(variant.block),
                 seed=seed,
                 chosen_by="user",

@@ -12,18 +12,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from skexplore.backbone import cifar_backbone
-from skexplore.block import parse_blocks
-from skexplore.decisions import Level, Problem, decision_problems, is_path, shown
-from skexplore.design import COLUMNS_OF_ERRORS
+from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import read_yaml
-from skexplore.gate import parse_gate
-from skexplore.published import printed_rows
-from skexplore.recipe import CLASSES, PROFILES, SCHEDULES, Recipe, Split, get_profile
+from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.shipped import find_shipped, shipped
-from skexplore.space import NAME
-from skexplore.systems import SYSTEMS, get_system
+from skexplore.space import NAME, Level, Problem, decision_problems, is_path, shown
+from skexplore.study import CLASSES, COLUMNS_OF_ERRORS, PROFILES, SCHEDULES, Recipe, Split, get_profile
 
 KEYS = (
     "name", "description", "table", "column", "profile", "backbone", "recipe", "split", "seeds", "baseline",

@@ -6,18 +6,25 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from skexplore.ablate import begun, plan_design, seeds_of
-from skexplore.backbone import canonical_at_reference
-from skexplore.block import Blocks, format_blocks
-from skexplore.census import TooManyError
-from skexplore.cost import arch_id, cost
-from skexplore.design import PAPER, PLAIN_BLOCK, Design, Variant
-from skexplore.encode import UniformDraws, stored_space
+from skexplore.arch import Blocks, arch_id, canonical_at_reference, cost, format_blocks
 from skexplore.errors import UserError
-from skexplore.recipe import Profile, get_profile
-from skexplore.record import Record, Study, StudySpec
-from skexplore.request import Plan, profile_of
-from skexplore.store import check_name, load_study
+from skexplore.plan.ablation import begun, plan_design, seeds_of
+from skexplore.plan.search import Plan, profile_of
+from skexplore.space import TooManyError, UniformDraws
+from skexplore.study import (
+    PAPER,
+    PLAIN_BLOCK,
+    Design,
+    Profile,
+    Record,
+    Study,
+    StudySpec,
+    Variant,
+    check_name,
+    get_profile,
+    load_study,
+    stored_space,
+)
 
 RANDOM = 2  # feasible blocks that nobody chose
 SEEDS = 3

@@ -6,19 +6,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from skexplore.backbone import canonical_at_reference, cifar_backbone, get_backbone
-from skexplore.block import Blocks, Branch, SKBlock, parse_blocks
-from skexplore.coordinator import Beside
-from skexplore.decisions import Level
-from skexplore.encode import encode
+from skexplore.arch import (
+    PLAIN,
+    REFERENCE,
+    Blocks,
+    Branch,
+    Setting,
+    SKBlock,
+    canonical_at_reference,
+    cifar_backbone,
+    get_backbone,
+    parse_blocks,
+)
 from skexplore.errors import UserError
-from skexplore.published import anchor_blocks
-from skexplore.recipe import Profile, get_profile, rung_epochs
-from skexplore.record import Record, StudySpec
-from skexplore.sampling import SAMPLERS
-from skexplore.space import Space
-from skexplore.store import check_name
-from skexplore.survey import check_budget
+from skexplore.paper import anchor_blocks
+from skexplore.space import Level, Space, check_budget, encode
+from skexplore.study import SAMPLERS, Profile, Record, StudySpec, check_name, get_profile, rung_epochs
 
 MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
@@ -28,6 +31,20 @@ MAX_SEED = 2**31 - 1
 NO_SPACE = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})
 _PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default
 _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """A training that is no trial of a search: ``chosen_by`` is ``none`` for an anchor, ``user`` else.
+
+    setting: what surrounds the block. reference: the backbone in which the paper's costs of this network hold.
+    """
+
+    blocks: Blocks
+    seed: int
+    chosen_by: str = "none"
+    setting: Setting = PLAIN
+    reference: str = REFERENCE.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +82,7 @@ class Plan:
     spec: StudySpec
     space: Space
     target: int
-    beside: tuple[Beside, ...]
+    beside: tuple[Training, ...]
     wished: tuple[dict[str, Level], ...]
     known: Mapping[str, Record] = field(default_factory=dict)
 
@@ -89,7 +106,7 @@ def plan_search(request: Request) -> Plan:
     if target < 1:
         raise UserError(f"--trials {target}: must be at least 1")
     check_seed(request.seed)
-    anchors = [Beside(blocks=b, seed=s) for b, s in _anchors(request.anchors, profile, request.seed)]
+    anchors = [Training(blocks=b, seed=s) for b, s in _anchors(request.anchors, profile, request.seed)]
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
     rungs = _rungs(request.pruner, profile)
@@ -151,13 +168,13 @@ def plan_training(
     return Plan(spec=spec, space=NO_SPACE, target=0, beside=own_trainings(blocks, seeds, seed), wished=())
 
 
-def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Beside, ...]:
+def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Training, ...]:
     """Return the trainings of a user's block with ``seeds`` seeds from ``seed`` on; raises ``UserError``."""
     check_seed(seed)
     if not 1 <= seeds <= 1000:
         raise UserError(f"--seeds {seeds}: must be between 1 and 1000")
     form = canonical_at_reference(blocks)
-    return tuple(Beside(blocks=form, seed=seed + number, chosen_by="user") for number in range(seeds))
+    return tuple(Training(blocks=form, seed=seed + number, chosen_by="user") for number in range(seeds))
 
 
 def check_seed(seed: int) -> None:

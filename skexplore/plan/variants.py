@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import format_blocks, parse_blocks
-from skexplore.decisions import NONE, is_path
-from skexplore.design import Design, Printed, Variant
+from skexplore.arch import (
+    PLAIN,
+    REFERENCE,
+    Setting,
+    canonical_at_reference,
+    format_blocks,
+    format_gate,
+    parse_blocks,
+    whole_arch_id,
+)
 from skexplore.errors import UserError
-from skexplore.gate import format_gate
-from skexplore.published import printed_rows
-from skexplore.recipe import PLAIN, Setting
-from skexplore.space import Space
-from skexplore.study_file import Change, Definition, Row
-from skexplore.systems import SYSTEMS, get_system
-from skexplore.whole import whole_arch_id
+from skexplore.paper import SYSTEMS, get_system, printed_rows
+from skexplore.plan.ablation_file import Change, Definition, Row
+from skexplore.space import NONE, Space, is_path
+from skexplore.study import Design, Printed, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

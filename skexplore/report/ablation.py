@@ -8,28 +8,33 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore import figure_files, figures_ablation, figures_finalists
-from skexplore.block import parse_blocks
-from skexplore.confirmation import confirmation_table, finalists_words, is_confirmation
-from skexplore.design import Design
-from skexplore.effects import (
+from skexplore.analysis import (
+    DRAWS,
+    MOST_SEEDS,
     NEARLY_EQUAL,
+    POWER,
     Effects,
+    ablation_findings,
+    confirmation_table,
     course_table,
     design_of,
     effects,
     effects_table,
-    findings,
+    finalists_words,
+    is_confirmation,
     layout,
     measured,
     records_of,
     same_networks,
 )
+from skexplore.arch import parse_blocks
 from skexplore.files import write_atomic
-from skexplore.inference import DRAWS, MOST_SEEDS, POWER
-from skexplore.page import compact, packed
-from skexplore.record import Study, cells
-from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
+from skexplore.report.figures import ablation as figures_ablation
+from skexplore.report.figures import files as figure_files
+from skexplore.report.figures import finalists as figures_finalists
+from skexplore.report.page_data import compact, packed
+from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
+from skexplore.study import Design, Study, cells
 
 TRAINING_COLUMNS = (
     "variant", "seed", "status", "val_error", "test_error", "epochs", "images", "seconds", "key", "replay_of", "reason",
@@ -82,7 +87,7 @@ def write_ablation_report(study: Study, out: Path) -> list[Path]:
     return [out / name for name in texts]
 
 
-def picture(study: Study, kind: str) -> bytes:
+def ablation_picture(study: Study, kind: str) -> bytes:
     """Return the means of an ablation with their intervals as a picture for READMEs; kind: ``svg`` or ``png``.
 
     Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
@@ -215,7 +220,7 @@ def _content(shown: _Shown) -> dict[str, Any]:
     figures = _figures(shown)
     rows = _rows(shown)
     return {
-        "f": findings(study) | ({"finalists": finalists["rows"]} if finalists else {}),
+        "f": ablation_findings(study) | ({"finalists": finalists["rows"]} if finalists else {}),
         "finalists": finalists,
         "spec": study.spec,
         "design": design,

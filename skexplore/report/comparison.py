@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from skexplore import figure_files
-from skexplore.figures_compare import curves_figure
+from skexplore.analysis import QUARTILES, Compared, Group, Pair, finite, repeats_table, spread
+from skexplore.engine import STARTUP
 from skexplore.files import write_atomic
-from skexplore.page import PICTURE_SIZE, compact, packed, rows_of
-from skexplore.repeats import QUARTILES, Compared, Group, Pair, finite, repeats_table, spread
-from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
-from skexplore.sampling import STARTUP
+from skexplore.report.figures import files as figure_files
+from skexplore.report.figures.comparison import curves_figure
+from skexplore.report.page_data import PICTURE_SIZE, compact, packed, rows_of
+from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
 
 CLAIM = 0.05  # p above which two groups are not told apart
 SHOWN = 6  # names in a sentence

@@ -11,13 +11,24 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore import analysis, figure_files, figures, figures_course
-from skexplore.block import parse_blocks
-from skexplore.drawing import block_svg
-from skexplore.figure_style import Band
-from skexplore.fronts import knee, noise_groups
-from skexplore.importance import Importances
-from skexplore.record import Record, Study
+from skexplore.analysis import (
+    Importances,
+    anchors_table,
+    curves_table,
+    incumbent,
+    knee,
+    noise_groups,
+    places,
+    published_table,
+    study_noise,
+    within_noise,
+)
+from skexplore.arch import block_svg, parse_blocks
+from skexplore.report.figures import course as figures_course
+from skexplore.report.figures import files as figure_files
+from skexplore.report.figures import front as figures
+from skexplore.report.figures.style import Band
+from skexplore.study import Record, Study, records_table
 
 CURVES = 200  # learning curves of other than anchors and the front in one plot
 PICTURE_SIZE = (860, 520)  # pixels; the width of a README's column
@@ -39,7 +50,7 @@ def packed(text: str) -> str:
 
 def band(study: Study) -> Band | None:
     """Return the band of errors that seed noise does not tell from the best, None if that is not known."""
-    best, noise = study.best(), analysis.study_noise(study)
+    best, noise = study.best(), study_noise(study)
     if best is None or best.val_error is None or noise is None:
         return None
     return Band(best=best.val_error, width=noise.least_difference)
@@ -50,20 +61,20 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
     spec = study.spec
     budget = spec.max_macs if x == "ref_macs" else spec.max_params
     return figures.pareto_figure(
-        analysis.trials_table(study),
+        study.trials(),
         _front(study, x),
-        analysis.anchors_table(study),
+        anchors_table(study),
         x=x,
         budget=budget if math.isfinite(budget) else None,
         band=band(study),
         beside=[
-            figures.Overlay(name=other.spec.name, front=analysis.records_table(other.front(_SIZES[x])))
+            figures.Overlay(name=other.spec.name, front=records_table(other.front(_SIZES[x])))
             for other in beside
         ],
     )
 
 
-def picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> bytes:
+def search_picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> bytes:
     """Return the Pareto plot over reference GFLOPs as a picture for READMEs; kind: ``svg`` or ``png``.
 
     Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
@@ -74,20 +85,20 @@ def picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> bytes:
 
 def figures_json(study: Study, importances: Importances, beside: Sequence[Study] = ()) -> dict[str, str]:
     """Return the figures of the page as JSON text by the id of their element."""
-    trials, front = analysis.trials_table(study), _front(study, "ref_macs")
-    anchors, noise = analysis.anchors_table(study), band(study)
-    incumbent = analysis.incumbent(study)
-    others = {other.spec.name: analysis.incumbent(other) for other in beside}
-    curves = analysis.curves_table(study, most=CURVES)
+    trials, front = study.trials(), _front(study, "ref_macs")
+    anchors, noise = anchors_table(study), band(study)
+    lowest = incumbent(study)
+    others = {other.spec.name: incumbent(other) for other in beside}
+    curves = curves_table(study, most=CURVES)
     drawn = {
         "pareto-gflops": pareto_figure(study, "ref_macs", beside),
         "pareto-params": pareto_figure(study, "ref_params", beside),
-        "placement": figures.placement_figure(analysis.published_table(), trials, front),
+        "placement": figures.placement_figure(published_table(), trials, front),
         "incumbent-images": figures_course.incumbent_figure(
-            incumbent, anchors, x="images", band=noise, beside=others
+            lowest, anchors, x="images", band=noise, beside=others
         ),
         "incumbent-trained": figures_course.incumbent_figure(
-            incumbent, anchors, x="trained", band=noise, beside=others
+            lowest, anchors, x="trained", band=noise, beside=others
         ),
         "curves": figures_course.curves_figure(curves, front.rows, band=noise),
         "importances": figures_course.importance_figure(importances.shares, importances.clear),
@@ -102,7 +113,7 @@ def page_data(study: Study) -> dict[str, Any]:
     validation errors per epoch; front, best: positions; noise: whether a point of the front is within noise of the
     best; places, drawings: by block.
     """
-    marks = analysis.within_noise(study)
+    marks = within_noise(study)
     front = _front(study, "ref_macs").rows
     blocks = dict.fromkeys(record.block for record in study.records)
     best = study.best()
@@ -122,7 +133,7 @@ def page_data(study: Study) -> dict[str, Any]:
 def _places(record: Record) -> list[list[Any]]:
     return [
         [at.table, " | ".join(at.nearest), at.params_diff_pct, at.macs_diff_pct, at.matched]
-        for at in analysis.places(record)
+        for at in places(record)
     ]
 
 

@@ -9,18 +9,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from skexplore import analysis
-from skexplore.ablation_report import write_ablation_report
-from skexplore.checklist import checklist
-from skexplore.comparable import compare_specs
+from skexplore.analysis import (
+    Importances,
+    checklist,
+    counters,
+    importances,
+    knee,
+    noise_groups,
+    pareto_table,
+    placed_table,
+    placement_table,
+    search_findings,
+)
 from skexplore.errors import UserError
 from skexplore.files import write_atomic
-from skexplore.fronts import knee, noise_groups
-from skexplore.importance import Importances, importances
-from skexplore.page import CURVES, compact, figures_json, packed, page_data, rows_of
-from skexplore.published import TABLES
-from skexplore.record import Study
-from skexplore.report_text import csv_text, json_text, markdown_environment, page_environment
+from skexplore.paper import TABLES
+from skexplore.report.ablation import write_ablation_report
+from skexplore.report.page_data import CURVES, compact, figures_json, packed, page_data, rows_of
+from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
+from skexplore.study import Study, compare_specs
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
 
@@ -47,9 +54,9 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     found = _findings(study, beside, others, weights)
     content = _content(study, found, beside, weights)
     texts = {
-        "trials.csv": csv_text(analysis.trials_table(study)),
-        "pareto.csv": csv_text(analysis.pareto_table(study)),
-        "placement.csv": csv_text(analysis.placement_table(study)),
+        "trials.csv": csv_text(study.trials()),
+        "pareto.csv": csv_text(pareto_table(study)),
+        "placement.csv": csv_text(placement_table(study)),
         "findings.json": json_text(found),
         "report.md": markdown_environment().get_template("report.md.j2").render(content),
         "index.html": page_environment()
@@ -70,7 +77,7 @@ def _compared(study: Study, other: Study) -> dict[str, Any]:
         )
     return {
         "study": other.spec.name,
-        "trained": analysis.counters(other)["trained"],
+        "trained": counters(other)["trained"],
         "best_block": best.block if best else None,
         "best_val_error": best.val_error if best else None,
         "labels": list(found.labels),
@@ -82,7 +89,7 @@ def _findings(
 ) -> dict[str, Any]:
     """Return the content of ``findings.json``."""
     turn = knee(study.front(), lambda record: record.ref_macs)
-    return analysis.findings(study) | {
+    return search_findings(study) | {
         "knee": turn.number if turn else None,
         "noise_groups": [list(group) for group in noise_groups(study, lambda record: record.ref_macs)],
         "importances": asdict(weights) | {"shares": dict(weights.shares)},
@@ -96,7 +103,7 @@ def _content(
 ) -> dict[str, Any]:
     """Return everything the templates name."""
     many = found["counters"]["trained"] > MANY
-    placed = {t: rows_of(analysis.placed_table(study, t, front_only=many)) for t in TABLES}
+    placed = {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES}
     data = page_data(study)
     drawings = data.pop("drawings")
     return {

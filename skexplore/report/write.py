@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup, escape
 
-from skexplore import figure_files
-from skexplore.page import packed
-from skexplore.render import Environment, environment, template_source
+from skexplore.report.figures import files as figure_files
+from skexplore.report.page_data import packed
+from skexplore.templates import Environment, environment, template_source
 
 STATUS_WORDS = {"over_budget": "over budget"}
 

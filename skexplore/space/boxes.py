@@ -15,11 +15,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import Blocks, Branch, SKBlock, parse_branch
-from skexplore.cost import cost, output_sizes, sk_conv_cost
-from skexplore.decisions import NONE, STAGES, Level, Target, named_in, resolved, target_of
-from skexplore.space import Space
+from skexplore.arch import (
+    REFERENCE,
+    Blocks,
+    Branch,
+    SKBlock,
+    canonical_at_reference,
+    cost,
+    output_sizes,
+    parse_branch,
+    sk_conv_cost,
+)
+from skexplore.space.decisions import NONE, STAGES, Level, Target, named_in, resolved, target_of
+from skexplore.space.space import Space
 
 Levels = Mapping[str, tuple[Level, ...]]  # what each decision may still be
 Form = tuple[tuple[Branch, ...], tuple[int, ...]]  # sorted branches, d of each stage (none: no attention)

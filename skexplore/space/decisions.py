@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from skexplore.backbone import REFERENCE
-from skexplore.block import parse_branch
+from skexplore.arch import REFERENCE, parse_branch
 from skexplore.errors import UserError
 
 Level = str | int

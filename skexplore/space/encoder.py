@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import random
 
-from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import Blocks, format_blocks, parse_block, per_stage
-from skexplore.census import Form, Layout, Levels, TooManyError
-from skexplore.decisions import Level
+from skexplore.arch import REFERENCE, Blocks, canonical_at_reference, format_blocks, per_stage
 from skexplore.errors import UserError
-from skexplore.record import StudySpec
-from skexplore.space import Space
-from skexplore.union import Union
-
-
-def stored_space(spec: StudySpec) -> Space:
-    """Return the space of a study as it was when the study began."""
-    return Space(
-        name=spec.space,
-        description="",
-        base=parse_block(spec.space_base or "k3"),
-        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
-        conditions=spec.space_conditions,
-        band_gflops=spec.band_gflops,
-        band_params_m=spec.band_params_m,
-    )
+from skexplore.space.boxes import Form, Layout, Levels, TooManyError
+from skexplore.space.decisions import Level
+from skexplore.space.space import Space
+from skexplore.space.union import Union
 
 
 class Encoder:

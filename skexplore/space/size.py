@@ -9,21 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from skexplore.block import Blocks, format_blocks
-from skexplore.bounds import Bound, budget_bounds
-from skexplore.census import (
-    Layout,
-    Levels,
-    Sizes,
-    TooManyError,
-    box_size,
-    enumerate_costs,
-)
-from skexplore.cost import cost
-from skexplore.decisions import Level
+from skexplore.arch import Blocks, Bound, budget_bounds, cost, format_blocks
 from skexplore.errors import UserError
-from skexplore.space import Space
-from skexplore.union import Union
+from skexplore.space.boxes import Layout, Levels, Sizes, TooManyError, box_size, enumerate_costs
+from skexplore.space.decisions import Level
+from skexplore.space.space import Space
+from skexplore.space.union import Union
 
 ENUMERABLE = 1_000_000  # architectures up to which costs are counted one by one
 SAMPLES = 20_000

@@ -22,10 +22,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skexplore.backbone import Backbone, canonical_at_reference
-from skexplore.block import Blocks, Branch, SKBlock, parse_block, parse_branch, scale_block
-from skexplore.bounds import FREE, Band, Bound, band_bounds
-from skexplore.decisions import (
+from skexplore.arch import (
+    FREE,
+    Backbone,
+    Band,
+    Blocks,
+    Bound,
+    Branch,
+    SKBlock,
+    band_bounds,
+    canonical_at_reference,
+    parse_block,
+    parse_branch,
+    scale_block,
+)
+from skexplore.errors import UserError
+from skexplore.files import read_yaml
+from skexplore.shipped import find_shipped, shipped
+from skexplore.space.decisions import (
     NONE,
     STAGES,
     Condition,
@@ -40,9 +54,6 @@ from skexplore.decisions import (
     shown,
     target_of,
 )
-from skexplore.errors import UserError
-from skexplore.files import read_yaml
-from skexplore.shipped import find_shipped, shipped
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MAX_SHOWN = 50  # problems of one file

@@ -7,8 +7,8 @@ import itertools
 import random
 from collections import Counter
 
-from skexplore.block import Branch
-from skexplore.census import MANY, Box, Form, Part, Sizes, TooManyError, box_size, frame_sizes
+from skexplore.arch import Branch
+from skexplore.space.boxes import MANY, Box, Form, Part, Sizes, TooManyError, box_size, frame_sizes
 
 MANY_BOXES = 20_000  # each is a bit in numbers of which there are as many
 MANY_STEPS = 10_000_000  # of counting the overlaps: a few seconds

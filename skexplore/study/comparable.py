@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from skexplore.record import Study, StudySpec, differences, trained
+from skexplore.study.record import Study, StudySpec, differences, trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

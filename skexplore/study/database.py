@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import read_text, write_atomic
-from skexplore.record import StudySpec
+from skexplore.study.record import StudySpec
 
 DATABASE = "study.db"
 STORAGE = "storage.url"  # of a study whose database is elsewhere

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.backbone import REFERENCE
-from skexplore.recipe import PLAIN, Setting
+from skexplore.arch import PLAIN, REFERENCE, Setting
 
 PAPER, PLAIN_BLOCK = "k3+k3d2", "k3"  # the paper's block, and the ResNeXt block that it is made from
 COLUMNS_OF_ERRORS = ("top1_error_pct", "top1_error_320_pct", "cifar10_error_pct", "cifar100_error_pct")

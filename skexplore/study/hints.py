@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from skexplore.recipe import PROFILES
-from skexplore.record import Study
+from skexplore.study.recipe import PROFILES
+from skexplore.study.record import Study
 
 REPEATS = 3  # seeds of a training that is asked for
 

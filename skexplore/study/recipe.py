@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 
-from skexplore.backbone import Backbone, get_backbone
+from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
 from skexplore.errors import UserError
 
 SCHEDULES = ("one_cycle", "steps")
@@ -57,30 +57,6 @@ class Split:
     def id(self) -> str:
         """Identity of the split, readable."""
         return f"{self.dataset}-{self.train_images}-{self.val_images}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What surrounds the block in one network of an ablation, where that is not as the study has it.
-
-    backbone: its name (empty: the study's). gate: an attention module in the notation of ``gate.parse_gate`` (empty:
-    none). fuse_norm: whether the fully connected layer of fuse has its BatchNorm (Eq. 3).
-    """
-
-    backbone: str = ""
-    gate: str = ""
-    fuse_norm: bool = True
-
-    @property
-    def words(self) -> str:
-        """What is not plain, in words; empty if all is."""
-        parts = [f"in {self.backbone}"] if self.backbone else []
-        parts += [f"+ {self.gate}"] if self.gate else []
-        parts += ["without BN in fuse"] if not self.fuse_norm else []
-        return " ".join(parts)
-
-
-PLAIN = Setting()  # the study's backbone and nothing beside the block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

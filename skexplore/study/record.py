@@ -6,20 +6,31 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from skexplore.backbone import Backbone, get_backbone
-from skexplore.block import Blocks, parse_blocks
-from skexplore.bounds import FREE, Band, Bound, band_bounds, budget_bounds
-from skexplore.decisions import Condition
-from skexplore.design import Design
-from skexplore.recipe import PLAIN, Recipe, Setting, Split
-from skexplore.whole import whole_net_id
+from skexplore.arch import (
+    FREE,
+    PLAIN,
+    Backbone,
+    Band,
+    Blocks,
+    Bound,
+    Setting,
+    band_bounds,
+    budget_bounds,
+    get_backbone,
+    parse_block,
+    parse_blocks,
+    whole_net_id,
+)
+from skexplore.space import Condition, Space
+from skexplore.study.design import Design
+from skexplore.study.recipe import Recipe, Split
 
 if TYPE_CHECKING:
     import pandas
 
+SAMPLERS = ("tpe", "random", "nsga2", "gp")
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
 
 THEN = ", then "  # between values of an environment that changed from run to run
@@ -224,13 +235,35 @@ class Study:
 
     def trials(self) -> pandas.DataFrame:
         """Return a table of all records, with the columns of ``trials.csv``."""
-        # by name, when asked: what reads records does not need pandas
-        table: pandas.DataFrame = import_module("skexplore.analysis").trials_table(self)
-        return table
+        return records_table(self.records)
 
     def best(self) -> Record | None:
         """Return the record of lowest validation error, or None."""
         return min(self.eligible(), key=_by_error, default=None)
+
+
+def stored_space(spec: StudySpec) -> Space:
+    """Return the space of a study as it was when the study began."""
+    return Space(
+        name=spec.space,
+        description="",
+        base=parse_block(spec.space_base or "k3"),
+        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
+        conditions=spec.space_conditions,
+        band_gflops=spec.band_gflops,
+        band_params_m=spec.band_params_m,
+    )
+
+
+def records_table(records: Iterable[Record]) -> pandas.DataFrame:
+    """Return ``records`` as a table with the columns of ``trials.csv``; None stays empty, whole numbers stay whole."""
+    import pandas
+
+    table = pandas.DataFrame([record.row() for record in records], columns=pandas.Index(COLUMNS))
+    for name in ("rung", "number"):
+        table[name] = table[name].astype("Int64")
+    table["val_error"] = table["val_error"].astype("float64")
+    return table
 
 
 def _by_error(record: Record) -> tuple[float, int, int]:

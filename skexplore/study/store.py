@@ -17,7 +17,9 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.database import (
+from skexplore.errors import UserError
+from skexplore.files import parse, read_json, read_text, write_atomic
+from skexplore.study.database import (
     DATABASE,
     DATABASE_ERRORS,
     STORAGE,
@@ -28,9 +30,7 @@ from skexplore.database import (
     open_database,
     url_of,
 )
-from skexplore.errors import UserError
-from skexplore.files import parse, read_json, read_text, write_atomic
-from skexplore.record import THEN, Record, Study, StudySpec, cells, trained
+from skexplore.study.record import THEN, Record, Study, StudySpec, cells, trained
 
 STUDIES = Path("studies")  # of the current folder
 RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"

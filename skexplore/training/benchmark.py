@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
-from skexplore import cifar
-from skexplore.bench import LAYOUTS, environment, in_turns, median_ratio, use_threads
-from skexplore.cost import net_id
-from skexplore.data import batches, load_split
-from skexplore.recipe import Split, TrainSpec, get_profile
-from skexplore.throughput import measure
-from skexplore.train import Data, prepare, train_segment, update
-from skexplore.weights import save_weights
+from skexplore.arch import net_id
+from skexplore.nn import LAYOUTS, environment, in_turns, median_ratio, use_threads
+from skexplore.study import Split, TrainSpec, get_profile
+from skexplore.training.batches import batches, load_split
+from skexplore.training.cache import prepare_data
+from skexplore.training.loop import Data, prepare, train_segment, update
+from skexplore.training.throughput import measure
+from skexplore.training.weights import save_weights
 
 BLOCK = "k3+k3d2"
 BATCH_SIZES = (64, 128, 256)
@@ -124,7 +124,7 @@ def _one_thread() -> Any:
 
 def _real(split: Split, data_dir: Path | None) -> Data:
     images, labels, val_images, val_labels = load_split(
-        cifar.prepare(split.dataset, data_dir=data_dir),
+        prepare_data(split.dataset, data_dir=data_dir),
         train_images=split.train_images,
         val_images=split.val_images,
         device="cpu",

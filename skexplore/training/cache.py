@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from skexplore import cifar_files
-from skexplore.cifar_files import (
+from skexplore.errors import UserError
+from skexplore.training import releases
+from skexplore.training.releases import (
     Batches,
     Bytes,
     DamagedError,
@@ -35,7 +36,6 @@ from skexplore.cifar_files import (
     Release,
     get_release,
 )
-from skexplore.errors import UserError
 
 STALL_SECONDS = 60.0  # a download that brings no byte for so long has failed
 STALE_SECONDS = 86_400.0  # a temporary folder this old belongs to a process that was killed
@@ -53,7 +53,7 @@ download_url(kind.url, sys.argv[1], kind.filename, kind.tgz_md5)
 """
 
 
-def prepare(
+def prepare_data(
     dataset: str, *, data_dir: Path | None = None, progress: Progress | None = None, whole: bool = False
 ) -> Path:
     """Return the folder of the checked, cached arrays of ``dataset``; fetch them if needed.
@@ -69,7 +69,7 @@ def prepare(
     report = progress or (lambda _what, _done, _total: None)
     final = cache_folder(dataset)
     given = data_dir or os.environ.get("SKEXPLORE_DATA")
-    batches = cifar_files.read(release, Path(given).expanduser(), str(given), report) if given else None
+    batches = releases.read(release, Path(given).expanduser(), str(given), report) if given else None
     parts = PARTS if whole else PARTS[:1]
     problem = _damage(release, final, parts)
     if not problem:
@@ -102,7 +102,7 @@ def load(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
     return images, labels
 
 
-def inspect(dataset: str) -> Iterator[FileCheck]:
+def inspect_cache(dataset: str) -> Iterator[FileCheck]:
     """Yield a check for every file of ``dataset`` in the cache, both parts, byte for byte.
 
     The files are those of the release, whose records the arrays hold one after another. Raises ``UserError``
@@ -135,7 +135,7 @@ def _inspect(release: Release, folder: Path, part: Part) -> Iterator[FileCheck]:
     start = 0
     for name, size in names.items():
         here = slice(start, start + size)
-        found, expected = cifar_files.record_sum(images[here], labels[here]), sums[name]
+        found, expected = releases.record_sum(images[here], labels[here]), sums[name]
         detail = f"{size:,} images, MD5 {expected}"
         if found != expected:
             where = f"{part}_images.npy or {part}_labels.npy differs between images {start:,} and"
@@ -240,7 +240,7 @@ def _write(release: Release, folder: Path, batches: Batches) -> None:
                 file.flush()
                 os.fsync(file.fileno())
     if not release.sums:
-        sums = {name: cifar_files.record_sum(*batch) for name, batch in batches.items()}
+        sums = {name: releases.record_sum(*batch) for name, batch in batches.items()}
         with (folder / SUMS).open("w", encoding="utf-8") as text:
             json.dump(sums, text)
             text.flush()
@@ -277,7 +277,7 @@ def _fetch(release: Release, folder: Path, reasons: list[str], report: Progress)
         try:
             command = COMMANDS[name](wanted.item, place)
             _run(command, place, f"{release.title} ({name})", wanted.size, report)
-            return cifar_files.read(release, place / wanted.archive, name, report)
+            return releases.read(release, place / wanted.archive, name, report)
         except UserError as error:
             reasons.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
         shutil.rmtree(place)

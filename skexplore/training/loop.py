@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skexplore.data import batches, eval_batches
+from skexplore.arch import parse_gate
 from skexplore.files import write_atomic
-from skexplore.gate import parse_gate
-from skexplore.model import seeded_build
-from skexplore.recipe import Recipe, TrainSpec
-from skexplore.record import Epoch
+from skexplore.nn import seeded_build
+from skexplore.study import Epoch, Recipe, TrainSpec
+from skexplore.training.batches import batches, eval_batches
 
 EVAL_BATCH = 500
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from skexplore.recipe import TrainSpec
-from skexplore.record import Epoch
+from skexplore.study import Epoch, TrainSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from typing import IO, Any
 
 from skexplore.errors import UserError
 from skexplore.files import parse
-from skexplore.job import Job, Outcome
-from skexplore.record import Epoch
+from skexplore.study import Epoch
+from skexplore.training.messages import Job, Outcome
 
 STILLBORN = 3  # so many workers in a row that end before they are ready end the search
 
@@ -173,7 +173,7 @@ class Pool:
 
     def _spawn(self, device: str) -> _Worker:
         process = subprocess.Popen(
-            [sys.executable, "-m", "skexplore.worker", device],
+            [sys.executable, "-m", "skexplore.training.worker", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -127,7 +127,7 @@ def read(release: Release, place: Path, source: str, progress: Progress) -> Batc
     return batches
 
 
-def inspect(release: Release, place: Path, source: str) -> Iterator[FileCheck]:
+def inspect_release(release: Release, place: Path, source: str) -> Iterator[FileCheck]:
     """Yield a check for every file of ``release`` at ``place``; raises ``UserError`` if it holds none."""
     try:
         box, packing = _find(release, place, source)

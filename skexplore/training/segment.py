@@ -10,12 +10,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from skexplore.data import load_split, load_test
-from skexplore.job import Job, Outcome
-from skexplore.recipe import Split
-from skexplore.record import Epoch
-from skexplore.train import Data, DivergedError, evaluate, train_segment
-from skexplore.weights import save_weights, weights_file
+from skexplore.study import Epoch, Split
+from skexplore.training.batches import load_split, load_test
+from skexplore.training.loop import Data, DivergedError, evaluate, train_segment
+from skexplore.training.messages import Job, Outcome
+from skexplore.training.weights import save_weights, weights_file
 
 
 @lru_cache(maxsize=1)  # a worker trains many networks on one split

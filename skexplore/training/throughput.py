@@ -1,6 +1,6 @@
 """Images per second of a training on this machine: measured before a search says how long it will take.
 
-``python -m skexplore.throughput DEVICE SECONDS [THREADS]`` reads a ``TrainSpec`` as a line of JSON, writes
+``python -m skexplore.training.throughput DEVICE SECONDS [THREADS]`` reads a ``TrainSpec`` as a line of JSON, writes
 ``ready`` after a first update, waits for another line (or the end of its input) and writes the number.
 """
 
@@ -22,11 +22,11 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from skexplore.data import batches
 from skexplore.errors import StudyError, UserError
 from skexplore.files import parse
-from skexplore.recipe import TrainSpec
-from skexplore.train import prepare, update
+from skexplore.study import TrainSpec
+from skexplore.training.batches import batches
+from skexplore.training.loop import prepare, update
 
 MOST_IMAGES = 10_000  # random images held; more of them would not change the speed
 
@@ -123,7 +123,7 @@ def _check(seconds: float) -> None:
 
 def _start(device: str, seconds: float, threads: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "skexplore.throughput", device, str(seconds), str(threads)],
+        [sys.executable, "-m", "skexplore.training.throughput", device, str(seconds), str(threads)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,

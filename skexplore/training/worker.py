@@ -1,4 +1,4 @@
-"""The worker process: ``python -m skexplore.worker DEVICE``; jobs as JSON lines on stdin, events on stdout."""
+"""The worker process: ``python -m skexplore.training.worker DEVICE``; jobs as JSON lines on stdin, events on stdout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from skexplore.errors import UserError
 from skexplore.files import parse
-from skexplore.job import Job
-from skexplore.record import Epoch
+from skexplore.study import Epoch
+from skexplore.training.messages import Job
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def _listen(inbox: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
 def _serve(device: str, channel: IO[str], inbox: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
     import torch
 
-    from skexplore.trial import run_job
+    from skexplore.training.segment import run_job
 
     if device == "cpu":
         torch.set_num_threads(1)  # one process per core is faster than one process of many threads

@@ -6,9 +6,16 @@ import math
 import random
 
 import pytest
-from ablations import LOST, SAME, STUDIES, TABLE_7, ablation
+from support.ablations import LOST, SAME, STUDIES, TABLE_7, ablation
 
-from skexplore.effects import course_table, effects, effects_table, findings, layout, statements
+from skexplore.analysis.ablation import (
+    ablation_findings,
+    course_table,
+    effects,
+    effects_table,
+    layout,
+    statements,
+)
 
 
 def said(name: str) -> list[str]:
@@ -109,7 +116,7 @@ def test_the_course_tells_when_the_order_of_the_end_is_there():
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_findings_are_plain_numbers_in_every_state(name):
-    found = findings(STUDIES[name])
+    found = ablation_findings(STUDIES[name])
     flat = str(found)
     assert "nan" not in flat.lower().replace("cannot", "")
     assert [row["variant"] for row in found["variants"]] == [

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.studies import ANCHORS, EDGE_CASES, SPEC, only, record, synthetic
 
-from skexplore.block import parse_blocks
-from skexplore.checklist import SEARCH, Item, _variants, checklist
-from skexplore.checklist_training import TRAININGS
-from skexplore.cli_search import search_app
-from skexplore.cost import arch_id
-from skexplore.launch import environment
-from skexplore.record import THEN, Study
-from skexplore.store import load_study
-from studies import ANCHORS, EDGE_CASES, SPEC, only, record, synthetic
+from skexplore.analysis.checklist_search import SEARCH, Item, _variants, checklist
+from skexplore.analysis.checklist_training import TRAININGS
+from skexplore.arch.costs import arch_id
+from skexplore.arch.notation import parse_blocks
+from skexplore.cli.search import search_app
+from skexplore.engine.run import environment
+from skexplore.study.record import THEN, Study
+from skexplore.study.store import load_study
 
 ENVIRONMENT = {
     "skexplore": "0.1.0", "python": "3.13", "torch": "2.15", "system": "Linux", "cores": "2", "workers": "2 x cpu",
@@ -329,7 +329,7 @@ def test_commands_are_ones_that_the_command_line_takes():
 
 
 def test_the_committed_studies_say_what_they_are(monkeypatch):
-    monkeypatch.chdir(Path(__file__).parent.parent)
+    monkeypatch.chdir(Path(__file__).parents[2])
     items = checklist(load_study("first-search"), [load_study("first-random")])
     undone = [item.question for item in items if item.done is False]
     assert len(undone) == 3

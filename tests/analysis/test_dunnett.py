@@ -9,9 +9,9 @@ from scipy import stats as scipy_stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from skexplore import inference
+from skexplore.analysis import dunnett as inference
+from skexplore.analysis.dunnett import Layout, critical_value, describe, dunnett_p, order, power, summarise
 from skexplore.errors import UserError
-from skexplore.inference import Layout, critical_value, describe, dunnett_p, order, power, summarise
 
 SD = 0.003  # of the residuals in simulations: 0.3 points
 WAVES = (

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from small_spaces import conditioned_spaces, space
+from support.small_spaces import conditioned_spaces, space
+from support.studies import record, synthetic
 
-from skexplore import importance
-from skexplore.block import format_blocks
-from skexplore.decisions import Condition
-from skexplore.importance import LEAST, acting, importances
-from skexplore.space import Space
-from studies import record, synthetic
+from skexplore.analysis import importance
+from skexplore.analysis.importance import LEAST, acting, importances
+from skexplore.arch.notation import format_blocks
+from skexplore.space.decisions import Condition
+from skexplore.space.space import Space
 
 KNOBS = space(
     {

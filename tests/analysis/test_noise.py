@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 
-from skexplore.stats import noise
+from skexplore.analysis.noise import noise
 
 
 def test_pooled_sd_and_least_difference_of_known_groups():

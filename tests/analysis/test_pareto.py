@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.studies import ANCHORS, record, synthetic
 
-from skexplore.analysis import study_noise
-from skexplore.fronts import knee, noise_groups
-from studies import ANCHORS, record, synthetic
+from skexplore.analysis.pareto import knee, noise_groups
+from skexplore.analysis.tables import study_noise
 
 PLAIN = record(0, "k3", "complete", 0.5, 6)
 

@@ -11,14 +11,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from optuna._hypervolume.wfg import compute_hypervolume
-from searches import EPOCH, RANDOM, TPE, changed, searched
+from support.searches import EPOCH, RANDOM, TPE, changed, searched
+from support.studies import SPEC, only, synthetic
 
-from skexplore.compare_report import comparison_findings
+from skexplore.analysis.noise import win_rate
+from skexplore.analysis.repeats import Reference, compare, course, hypervolume, quantile
 from skexplore.errors import UserError
-from skexplore.recipe import Split
-from skexplore.repeats import Reference, compare, course, hypervolume, quantile
-from skexplore.stats import win_rate
-from studies import SPEC, only, synthetic
+from skexplore.report.comparison import comparison_findings
+from skexplore.study.recipe import Split
 
 # -- one search
 

@@ -2,12 +2,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from support.studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, synthetic
 
-from skexplore import analysis
-from skexplore.cost import cost
-from skexplore.published import TABLES, place, table_rows
-from skexplore.record import COLUMNS, STATUSES
-from studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, synthetic
+from skexplore.analysis import tables as analysis
+from skexplore.arch.costs import cost
+from skexplore.paper.tables import TABLES, place, table_rows
+from skexplore.study.record import COLUMNS, STATUSES
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def study():
 
 
 def test_trials_table_is_every_record_in_the_contract_s_columns(study):
-    table = analysis.trials_table(study)
+    table = study.trials()
     assert tuple(table.columns) == COLUMNS
     assert len(table) == len(ANCHORS) + len(SEARCH)
     assert {"over_budget", "failed", "diverged", "stopped", "replay", "complete"} == set(table["status"])
@@ -165,7 +165,7 @@ def test_curves_are_all_there_or_the_front_the_anchors_and_as_many_others(study)
 @pytest.mark.parametrize("case", EDGE_CASES)
 def test_findings_are_plain_strict_json_in_every_state(case):
     study = EDGE_CASES[case]
-    found = analysis.findings(study)
+    found = analysis.search_findings(study)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["best"] == (study.best().row() if study.best() else None)
     assert [row["number"] for row in found["front"]] == [r.number for r in study.front()]

@@ -9,20 +9,21 @@ import pytest
 import torch
 from torch import nn
 
-from skexplore import model, train
-from skexplore.backbone import REFERENCE, get_backbone
-from skexplore.block import parse_blocks
-from skexplore.cost import arch_id, net_id
-from skexplore.count import count
-from skexplore.data import load_split
+from skexplore.arch.architecture import PLAIN, Setting, whole_arch_id, whole_cost, whole_net_id
+from skexplore.arch.attention import Gate, format_gate, parse_gate
+from skexplore.arch.backbones import REFERENCE, get_backbone
+from skexplore.arch.costs import arch_id, net_id
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.gate import Gate, format_gate, parse_gate
-from skexplore.model import build, seeded_build
-from skexplore.recipe import PLAIN, Recipe, Setting, Split, TrainSpec
-from skexplore.study_file import Definition, load_definition, shipped_studies
-from skexplore.train import prepare
-from skexplore.variants import base_of, expand
-from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
+from skexplore.nn import network as model
+from skexplore.nn.flop_count import count
+from skexplore.nn.network import build, seeded_build
+from skexplore.plan.ablation_file import Definition, load_definition, shipped_studies
+from skexplore.plan.variants import base_of, expand
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.training import loop as train
+from skexplore.training.batches import load_split
+from skexplore.training.loop import prepare
 
 PROXY = "8x4d-1111-s2"
 BLOCKS = ("k3+k3d2", "k3;k3+k3d2;k3+k3d2/sum;k5")

@@ -6,17 +6,17 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import any_blocks
+from support.strategies import any_blocks
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.cost import Cost, check_memory, cost, cost_by_stage
-from skexplore.count import count, differences
+from skexplore.arch.attention import Gate, gate_costs
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import Cost, check_memory, cost, cost_by_stage
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.gate import Gate, gate_costs
-from skexplore.model import build
-from skexplore.published import published_rows, table_rows
-from skexplore.systems import system_cost, system_cost_by_stage
+from skexplore.nn.flop_count import count, differences
+from skexplore.nn.network import build
+from skexplore.paper.networks import system_cost, system_cost_by_stage
+from skexplore.paper.tables import published_rows, table_rows
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count of the rows of Tables 3, 6 and 7
 COUNTED = {

@@ -5,14 +5,14 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
-from strategies import any_blocks
+from support.strategies import any_blocks
 
-from skexplore.block import parse_blocks
-from skexplore.cost import cost
-from skexplore.drawing import CHAR, block_svg, standalone
+from skexplore.arch.costs import cost
+from skexplore.arch.drawing import CHAR, block_svg, standalone
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.place_drawing import place_svg
-from skexplore.published import published_rows
+from skexplore.paper.drawing import place_svg
+from skexplore.paper.tables import published_rows
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 

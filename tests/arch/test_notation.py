@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import any_blocks, blocks
+from support.strategies import any_blocks, blocks
 
-from skexplore.backbone import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
-from skexplore.block import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
-from skexplore.cost import arch_id, cost, net_id
+from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
+from skexplore.arch.costs import arch_id, cost, net_id
+from skexplore.arch.notation import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
 from skexplore.errors import UserError
 
 PROXY = get_backbone("8x4d-1111-s2")

@@ -4,16 +4,16 @@ import json
 
 import pytest
 import torch
-from exported import PROXY, exported
 from hypothesis import HealthCheck, given, settings
-from strategies import blocks as some_block
+from support.exported import PROXY, exported
+from support.strategies import blocks as some_block
 from timm.layers import SelectiveKernel
 
-from skexplore.backbone import REFERENCE, get_backbone
-from skexplore.block import parse_block, parse_blocks
-from skexplore.blockfile import load_block
-from skexplore.layers import SKConv
-from skexplore.timm_arguments import timm_arguments, why_not
+from skexplore.arch.backbones import REFERENCE, get_backbone
+from skexplore.arch.notation import parse_block, parse_blocks
+from skexplore.arch.timm import timm_arguments, why_not
+from skexplore.export.block_json import load_block
+from skexplore.nn.layers import SKConv
 
 
 def with_our_weights(own, other):

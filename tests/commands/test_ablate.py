@@ -8,22 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from instant import InstantPool, die, error_of, pressed_after
-from study_files import ROWS, SMALL, write
+from support.instant import InstantPool, die, error_of, pressed_after
+from support.study_files import ROWS, SMALL, write
 
-from skexplore import coordinator
-from skexplore.ablate import AblationRequest, plan_ablation
-from skexplore.block import parse_block
-from skexplore.effects import effects, findings, statements
+from skexplore.analysis.ablation import ablation_findings, effects, statements
+from skexplore.arch.notation import parse_block
+from skexplore.engine import coordinator
+from skexplore.engine.run import Run, run_plan
 from skexplore.errors import StudyError, UserError
-from skexplore.job import Outcome
-from skexplore.launch import Run, run_plan
-from skexplore.recipe import PROFILES
-from skexplore.record import cells
-from skexplore.report import write_report
-from skexplore.request import plan_training
-from skexplore.store import Store, archive, load_study
-from skexplore.variants import Base
+from skexplore.plan.ablation import AblationRequest, plan_ablation
+from skexplore.plan.search import plan_training
+from skexplore.plan.variants import Base
+from skexplore.report.search import write_report
+from skexplore.study.recipe import PROFILES
+from skexplore.study.record import cells
+from skexplore.study.store import Store, archive, load_study
+from skexplore.training.messages import Outcome
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
 
 
 def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monkeypatch, synthetic_data):
-    monkeypatch.setattr("skexplore.cifar.prepare", lambda *_, **__: synthetic_data)
-    monkeypatch.setattr("skexplore.estimate.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
+    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
     instant(write(SMALL))
     code, out, _ = command("ablate", "small.yaml", "--json")
     assert code == 0
-    assert json.loads(out) == json.loads(json.dumps(findings(load_study("small"))))
+    assert json.loads(out) == json.loads(json.dumps(ablation_findings(load_study("small"))))
     code, out, _ = command("ablate", "small.yaml", "--plan")
     assert code == 0
     assert "12 trainings (variants that are one network share 2): nothing is left to train" in out
@@ -98,7 +98,7 @@ def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monk
 def test_a_baseline_that_is_anothers_twin_is_marked_at_that_ones_row(
     instant, command, monkeypatch, synthetic_data
 ):
-    monkeypatch.setattr("skexplore.cifar.prepare", lambda *_, **__: synthetic_data)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
     rows = "  - {name: A, block: k3+k3d2/sum}\n  - {name: B, block: k3+k3d2/sum, fuse_norm: false}\n"
     write(f"name: small\nprofile: tiny\nseeds: 2\nbaseline: B\nrows:\n{rows}  - {{name: K3, block: k3}}\n")
     instant()
@@ -163,7 +163,7 @@ def test_a_best_that_has_changed_is_no_longer_that_baseline(instant, run, monkey
     run(trials=3)
     text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
     instant(write(text))
-    monkeypatch.setattr("skexplore.ablate._baseline", lambda _: Base(block="k3+k7"))
+    monkeypatch.setattr("skexplore.plan.ablation._baseline", lambda _: Base(block="k3+k7"))
     with pytest.raises(UserError, match=r"has the baseline .*, which is now"):
         instant("small.yaml")
 
@@ -345,7 +345,7 @@ def test_one_and_one_point_nought_are_one_recipe(instant):
 
 def test_a_plan_as_json_counts_what_is_left(command, instant, monkeypatch):
     instant(write(ROWS, "rows.yaml"))
-    monkeypatch.setattr("skexplore.estimate.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
     code, out, _ = command("ablate", write(SMALL), "--plan", "--json")
     plan = json.loads(out)
     assert (code, plan["anchors"], plan["seeds"], len(plan["variants"])) == (0, 12, 2, 7)

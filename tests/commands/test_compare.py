@@ -11,15 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from instant import InstantPool, die, error_of
-from searches import RANDOM, TPE, changed
+from support.instant import InstantPool, die, error_of
+from support.searches import RANDOM, TPE, changed
 from test_cli_report import keep
 
-from skexplore import cifar, coordinator, estimate, figure_files, launch
-from skexplore.compare_report import write_comparison
-from skexplore.launch import Run, run_plans
-from skexplore.repeats import compare
-from skexplore.request import Request, plan_search
+from skexplore.analysis.repeats import compare
+from skexplore.engine import coordinator
+from skexplore.engine import run as launch
+from skexplore.engine import workload as estimate
+from skexplore.engine.run import Run, run_plans
+from skexplore.plan.search import Request, plan_search
+from skexplore.report.comparison import write_comparison
+from skexplore.report.figures import files as figure_files
 
 FILES = ["curves.csv", "repeats.csv", "findings.json", "compare.md", "compare.html"]
 
@@ -108,7 +111,7 @@ def test_wrong_input_exits_2_with_a_message_and_writes_nothing(command, kept, ar
 @pytest.fixture
 def instant(monkeypatch, tiny, synthetic_data) -> None:
     monkeypatch.setattr(coordinator, "Pool", InstantPool)
-    monkeypatch.setattr(cifar, "prepare", lambda *_, **__: synthetic_data)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
     monkeypatch.setattr(figure_files, "BROWSERS", ())
 
 

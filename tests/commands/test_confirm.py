@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from instant import InstantPool, error_of, pressed_after
+from support.instant import InstantPool, error_of, pressed_after
 
-from skexplore import cifar, coordinator
-from skexplore.ablate import AblationRequest, plan_ablation
-from skexplore.confirm import ConfirmRequest, plan_confirmation
-from skexplore.confirmation import confirmation_table, finalists_words
-from skexplore.cost import arch_id, cost
+from skexplore.analysis.confirmation import confirmation_table, finalists_words
+from skexplore.arch.costs import arch_id, cost
+from skexplore.engine import coordinator
+from skexplore.engine.run import Run, run_plan, search
 from skexplore.errors import UserError
-from skexplore.job import Outcome
-from skexplore.launch import Run, run_plan, search
-from skexplore.record import Epoch, cells
-from skexplore.report import write_report
-from skexplore.store import archive, load_study
+from skexplore.plan.ablation import AblationRequest, plan_ablation
+from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation
+from skexplore.report.search import write_report
+from skexplore.study.record import Epoch, cells
+from skexplore.study.store import archive, load_study
+from skexplore.training.messages import Outcome
 
 
 def truth(job) -> Outcome:
@@ -50,7 +50,7 @@ def confirm(monkeypatch, searched, synthetic_data):
             return go.pool
 
         monkeypatch.setattr(coordinator, "Pool", pool)
-        monkeypatch.setattr(cifar, "prepare", lambda *_, **__: synthetic_data)
+        monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
         plan = plan_confirmation(ConfirmRequest(study=study, **changes))
         return run_plan(plan, Run(workers=1, data_folder=synthetic_data, interrupts=interrupts))
 
@@ -165,13 +165,13 @@ def test_wrong_input_says_what_to_do(confirm, command, arguments, says):
 
 
 def test_a_confirmation_that_trains_no_longer_is_refused(confirm, monkeypatch):
-    monkeypatch.setattr("skexplore.confirm.LONGER", 1)
+    monkeypatch.setattr("skexplore.plan.confirmation.LONGER", 1)
     with pytest.raises(UserError, match="tiny: trains each block on 256 images, and the search did on 256"):
         confirm()
 
 
 def test_a_plan_says_the_roles_and_that_the_front_has_fewer(confirm, command, searched, monkeypatch):
-    monkeypatch.setattr("skexplore.estimate.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
     code, out, err = command("confirm", "s", "--top", "50", "--plan")
     assert (code, out.count("finalist"), out.count("random")) == (0, len(searched.front()), 2)
     assert f"--top 50: the front of s has {len(searched.front())} blocks" in err
@@ -242,7 +242,7 @@ def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmatio
     monkeypatch, tiny, synthetic_data, tmp_path
 ):
     """A spy on every file that is opened, under real trainings in this process: searches never see the test part."""
-    from skexplore.trial import run_job
+    from skexplore.training.segment import run_job
 
     for part in ("images", "labels"):
         np.save(synthetic_data / f"test_{part}.npy", np.load(synthetic_data / f"train_{part}.npy")[:100])
@@ -258,7 +258,7 @@ def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmatio
     class InProcess(InstantPool):
         def events(self, timeout):
             job = self.running.pop(0)
-            from skexplore.runner import DoneEvent
+            from skexplore.training.pool import DoneEvent
 
             return [DoneEvent(outcome=run_job(job, "cpu", lambda _: True))]
 

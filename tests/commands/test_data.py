@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cifar_fakes import (
+from support.cifar_fakes import (
     NAMES,
     archive,
     assert_cached,
@@ -24,8 +24,8 @@ from cifar_fakes import (
     release100,
 )
 
-from skexplore import cifar
-from skexplore.cli_data import Bar
+from skexplore.cli.data import Bar
+from skexplore.training import cache as cifar
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ cifar.TORCHVISION = "import os, time, threading\\n" \\
     "threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()\\n" \\
     "open('part', 'wb').write(bytes(5000)); time.sleep(60)"
 sys.argv = ["skexplore", "data", "fetch"]
-from skexplore.cli import main
+from skexplore.cli.app import main
 main()
 """
 
@@ -302,12 +302,12 @@ def test_the_data_commands_import_neither_torch_nor_pandas(given, tmp_path):
     script = (
         "import sys\n"
         f"sys.argv = ['skexplore', 'data', 'verify', '--data-dir', {str(tmp_path)!r}]\n"
-        "from skexplore.cli import main\n"
+        "from skexplore.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2, end.code\n"
         "heavy = {'torch', 'optuna', 'pandas', 'rich.live'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(cifar.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(cifar.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
     )

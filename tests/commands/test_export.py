@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from exported import PROXY, a_record, a_study, keep_weights
-from instant import InstantPool
+from support.exported import PROXY, a_record, a_study, keep_weights
+from support.instant import InstantPool
 
-from skexplore import coordinator
-from skexplore.block import parse_blocks
-from skexplore.blockfile import read_block_file
-from skexplore.export import export_block
-from skexplore.launch import Run, train
-from skexplore.recipe import PROFILES, TrainSpec
-from skexplore.request import plan_training
-from skexplore.store import load_study
+from skexplore.arch.notation import parse_blocks
+from skexplore.engine import coordinator
+from skexplore.engine.run import Run, train
+from skexplore.export.block_json import read_block_file
+from skexplore.export.folder import export_block
+from skexplore.plan.search import plan_training
+from skexplore.study.recipe import PROFILES, TrainSpec
+from skexplore.study.store import load_study
 
 # weights that were not kept
 
@@ -96,7 +96,7 @@ def test_own_trainings_keep_their_weights(tiny, synthetic_data, monkeypatch):
 # the command
 
 
-ARCHIVE = str(Path(__file__).parent.parent / "studies" / "first-search")
+ARCHIVE = str(Path(__file__).parents[2] / "studies" / "first-search")
 
 
 def test_command_writes_onnx_and_says_how_it_agrees(command, tmp_path):

@@ -42,7 +42,7 @@ def test_cost_verified_by_fvcore(command, backbone):
 
 
 def test_cost_exits_1_when_the_built_network_differs(command, monkeypatch):
-    from skexplore import count
+    from skexplore.nn import flop_count as count
 
     monkeypatch.setattr(count, "differences", lambda *_, **__: {"macs": (1, 2)})
     code, _, err = command("cost", "k3", "--verify")
@@ -229,7 +229,7 @@ def test_light_commands_import_neither_torch_nor_optuna(arguments):
     script = (
         "import sys\n"
         f"sys.argv = ['skexplore', *{arguments!r}]\n"
-        "from skexplore.cli import main\n"
+        "from skexplore.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "heavy = {'torch', 'optuna', 'pandas', 'plotly', 'torchvision'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -242,7 +242,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(command, monkeypatc
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skexplore.launch.run_plan", interrupted)
+    monkeypatch.setattr("skexplore.engine.run.run_plan", interrupted)
     code, _, err = command("search", "--budget-gflops", "4.5")
     assert code == 130
     assert "Repeat the same command" in err

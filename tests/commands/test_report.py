@@ -8,11 +8,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from support.studies import ANCHORS, only, synthetic
 
-from skexplore import figure_files, page
 from skexplore.errors import UserError
-from skexplore.store import HASH, _sha256, archive, load_study
-from studies import ANCHORS, only, synthetic
+from skexplore.report import page_data as page
+from skexplore.report.figures import files as figure_files
+from skexplore.study.store import HASH, _sha256, archive, load_study
 
 FILES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 

@@ -6,17 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-from instant import InstantPool, die
+from support.instant import InstantPool, die
 
-from skexplore import cifar, coordinator, estimate
-from skexplore.job import Outcome
-from skexplore.record import COLUMNS
+from skexplore.engine import coordinator
+from skexplore.engine import workload as estimate
+from skexplore.study.record import COLUMNS
+from skexplore.training.messages import Outcome
 
 
 @pytest.fixture
 def instant(monkeypatch, tiny, synthetic_data) -> None:
     monkeypatch.setattr(coordinator, "Pool", InstantPool)
-    monkeypatch.setattr(cifar, "prepare", lambda *_, **__: synthetic_data)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
 
 
 SEARCH = ("search", "--budget-gflops", "4.5", "--profile", "tiny", "--workers", "1")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.backbone import get_backbone
-from skexplore.space import Space, shipped_spaces
+from skexplore.arch.backbones import get_backbone
+from skexplore.space.space import Space, shipped_spaces
 
 SHIPPED = ("sk-cifar", "sk-paper", "sk-wide")
 BANDED = """\
@@ -127,7 +127,7 @@ def test_without_limits_everything_is_feasible_and_nothing_about_it_is_drawn(com
 
 
 def test_an_estimate_is_printed_with_its_interval(command, monkeypatch):
-    monkeypatch.setattr("skexplore.union.MANY_STEPS", 1)
+    monkeypatch.setattr("skexplore.space.union.MANY_STEPS", 1)
     out = command("space", "show", "sk-wide", "--budget-gflops", "4.5")[1]
     assert "at most 41,287,680 distinct architectures; about 41," in out
     assert "(95 %: 4" in out
@@ -136,8 +136,8 @@ def test_an_estimate_is_printed_with_its_interval(command, monkeypatch):
 
 
 def test_a_space_beyond_counting_says_so(command, monkeypatch):
-    monkeypatch.setattr("skexplore.census.MANY", 10)
-    monkeypatch.setattr("skexplore.survey.SAMPLES", 200)
+    monkeypatch.setattr("skexplore.space.boxes.MANY", 10)
+    monkeypatch.setattr("skexplore.space.size.SAMPLES", 200)
     out = command("space", "show", "sk-paper", "--budget-gflops", "4.5")[1]
     assert " to 190,512 distinct architectures: too many to count" in out
     assert "of the combinations within the budget" in out

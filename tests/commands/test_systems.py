@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.cli_blocks import signed
-from skexplore.reproduce import _excess_pct, reproduce
-from skexplore.systems import SYSTEMS
+from skexplore.cli.blocks import signed
+from skexplore.paper.accounting import _excess_pct, reproduce
+from skexplore.paper.networks import SYSTEMS
 
 KEYS = [
     "table", "system", "definition", "alternative", "paper_params_m", "paper_gflops", "params", "bn_stats", "macs",
@@ -76,7 +76,7 @@ def test_nothing_is_printed_as_less_than_nothing(percent, text):
 def test_no_difference_is_negative_zero(command):
     row = replace(reproduce("3")[0], params_diff_pct=-0.001, macs_diff_pct=-0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skexplore.reproduce.reproduce", lambda _table: [row])
+        patch.setattr("skexplore.paper.accounting.reproduce", lambda _table: [row])
         out = command("reproduce", "--table", "3")[1]
     assert "-0.00" not in out
     assert out.count("+0.00%") == 2
@@ -134,7 +134,7 @@ def test_bad_input_exits_2_with_a_message_and_writes_nothing(command, arguments,
 )
 def test_closed_form_commands_import_no_torch(arguments):
     code = (
-        "import sys; from skexplore.cli import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
+        "import sys; from skexplore.cli.app import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
@@ -156,8 +156,8 @@ HUGE = "99x99d-9999-c999-o9999"
 )
 def test_what_this_machine_cannot_hold_is_refused_before_torch_is_loaded(arguments, message):
     code = (
-        "import sys, importlib; from skexplore.cli import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
-        "importlib.import_module('skexplore.cost')._physical_memory = lambda: 16_000_000_000\n"
+        "import sys, importlib; from skexplore.cli.app import main; sys.argv = ['skexplore', *sys.argv[1:]]\n"
+        "importlib.import_module('skexplore.arch.costs')._physical_memory = lambda: 16_000_000_000\n"
         "try: main()\n"
         "finally: assert 'torch' not in sys.modules"
     )
@@ -182,7 +182,7 @@ def test_the_python_names_are_there_without_torch():
         "assert skexplore.Space.load('sk-paper').name == 'sk-paper'\n"
         "assert skexplore.system_cost('sknet50').macs == 4462710784\n"
         "import skexplore.cost\n"
-        "assert callable(skexplore.cost) and 'torch' not in sys.modules\n"
+        "assert callable(skexplore.arch.costs) and 'torch' not in sys.modules\n"
         "found = [getattr(skexplore, name) for name in skexplore.__all__]\n"
         "assert all(callable(one) and one.__doc__ for one in found)\n"
         "assert skexplore.build('k3', '8x4d-1111-s2').training and 'torch' in sys.modules\n"

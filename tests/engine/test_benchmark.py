@@ -6,12 +6,12 @@ import json
 import math
 
 import pytest
-from small_spaces import space
+from support.small_spaces import space
 
-from skexplore import bench_search
-from skexplore.bench_search import OBJECTIVES, SHARES, compare, distinct, landscape, play, play_optuna
-from skexplore.block import format_blocks, parse_blocks
-from skexplore.cost import cost
+from skexplore.arch.costs import cost
+from skexplore.arch.notation import format_blocks, parse_blocks
+from skexplore.engine import benchmark as bench_search
+from skexplore.engine.benchmark import OBJECTIVES, SHARES, compare, distinct, landscape, play, play_optuna
 from skexplore.errors import UserError
 
 YAML = """

@@ -6,14 +6,14 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from instant import rugged
+from support.instant import rugged
 
-from skexplore.block import parse_blocks
+from skexplore.arch.notation import parse_blocks
+from skexplore.engine.halving import RungValue, goes_on
 from skexplore.errors import UserError
-from skexplore.job import Outcome
-from skexplore.recipe import PROFILES, rung_epochs
-from skexplore.record import trained
-from skexplore.rungs import RungValue, goes_on
+from skexplore.study.recipe import PROFILES, rung_epochs
+from skexplore.study.record import trained
+from skexplore.training.messages import Outcome
 
 values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skexplore.record import Record, Study, trained
-from skexplore.store import load_study
+from skexplore.study.record import Record, Study, trained
+from skexplore.study.store import load_study
 
 SCRIPT = """
 import sys

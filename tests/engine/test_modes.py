@@ -7,15 +7,15 @@ from pathlib import Path
 
 import optuna
 import pytest
-from instant import error_of, rugged
+from support.instant import error_of, rugged
 
 import skexplore
+from skexplore.engine.run import Run, train
 from skexplore.errors import UserError
-from skexplore.launch import Run, train
-from skexplore.published import anchor_blocks
-from skexplore.record import pareto_front
-from skexplore.request import seconds_of
-from skexplore.store import archive, load_study
+from skexplore.paper.tables import anchor_blocks
+from skexplore.plan.search import seconds_of
+from skexplore.study.record import pareto_front
+from skexplore.study.store import archive, load_study
 
 
 def test_pareto_mode_tells_the_sampler_error_and_macs(run):
@@ -101,7 +101,7 @@ def test_a_database_that_cannot_be_is_refused_before_anything_is_written(run, ur
 
 
 def test_a_password_is_not_kept_in_the_command(command, monkeypatch):
-    from skexplore import cli_run
+    from skexplore.cli import common as cli_run
 
     monkeypatch.setattr("sys.argv", ["skexplore", "search", "--storage", "postgresql://me:secret@host/db"])
     assert "secret" not in cli_run.typed_command()
@@ -162,7 +162,7 @@ def test_weights_are_kept_as_asked(run, keep, files):
 def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic_data, monkeypatch):
     before = run(trials=3)
     options = Run(workers=1, data_folder=synthetic_data)
-    study = train(skexplore.block.parse_blocks("k3+k1/r8"), seeds=2, study="s", run=options)
+    study = train(skexplore.arch.notation.parse_blocks("k3+k1/r8"), seeds=2, study="s", run=options)
     own = [r for r in study.anchors if r.sampler == "user"]
     assert [(r.block, r.seed, r.status) for r in own] == [
         ("k1+k3/r8", 0, "complete"),
@@ -171,11 +171,11 @@ def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic
     assert study.searched == before.searched
     assert (study.target, study.command) == (before.target, before.command)
     assert (
-        train(skexplore.block.parse_blocks("k1+k3/r8"), seeds=2, study="s", run=options).records
+        train(skexplore.arch.notation.parse_blocks("k1+k3/r8"), seeds=2, study="s", run=options).records
         == study.records
     )
     with pytest.raises(UserError, match="must stay comparable"):
-        train(skexplore.block.parse_blocks("k3"), profile="quick", study="s", run=options)
+        train(skexplore.arch.notation.parse_blocks("k3"), profile="quick", study="s", run=options)
     assert run(trials=3).records == study.records
 
 
@@ -183,7 +183,7 @@ def test_an_own_block_is_trained_in_a_study_of_its_own(run, synthetic_data):
     run.pool = None
     run(trials=1)  # installs the instant pool
     options = Run(workers=1, data_folder=synthetic_data)
-    study = train(skexplore.block.parse_blocks("k3+k3d3"), profile="tiny", seeds=3, run=options)
+    study = train(skexplore.arch.notation.parse_blocks("k3+k3d3"), profile="tiny", seeds=3, run=options)
     assert study.spec.name == "synthetic-own-tiny-s0"
     assert [r.status for r in study.records] == ["complete"] * 3
     assert study.state == "finished"
@@ -217,7 +217,7 @@ def test_an_interrupted_trial_and_an_own_training_of_the_same_network_stay_apart
     waiting = next(r for r in load_study("s").searched if r.status == "running")
     run(rugged, profile="rungs", study="other", trials=1)  # from here on trainings answer again
     options = Run(workers=1, data_folder=synthetic_data)
-    blocks = skexplore.block.parse_blocks(waiting.block)
+    blocks = skexplore.arch.notation.parse_blocks(waiting.block)
     study = train(blocks, study="s", seed=waiting.seed, run=options)
     (own,) = study.anchors
     assert (own.status, own.epochs, own.key) == ("complete", 9, waiting.key)
@@ -232,12 +232,12 @@ def test_an_own_training_of_a_stopped_block_is_trained_to_the_end(run, synthetic
     study = run(rugged, profile="rungs", anchors="none", study="s", trials=6)
     stopped = next(r for r in study.searched if r.status == "stopped")
     options = Run(workers=1, data_folder=synthetic_data)
-    own = train(skexplore.block.parse_blocks(stopped.block), study="s", run=options).anchors
+    own = train(skexplore.arch.notation.parse_blocks(stopped.block), study="s", run=options).anchors
     assert [(r.status, r.epochs) for r in own] == [("complete", 9)]
 
 
 def test_an_enqueued_block_over_the_budget_is_refused_once(run):
-    wished = (skexplore.block.parse_blocks("k7g32+k7g64"),) * 2
+    wished = (skexplore.arch.notation.parse_blocks("k7g32+k7g64"),) * 2
     first = run(enqueue=wished, trials=2, anchors="none")
     assert first.searched[0].status == "over_budget"
     assert run(enqueue=wished, trials=2, anchors="none").records == first.records
@@ -246,7 +246,7 @@ def test_an_enqueued_block_over_the_budget_is_refused_once(run):
 def test_enqueued_blocks_that_found_no_place_are_named(run):
     run(trials=2, anchors="none")
     notes = []
-    wished = (skexplore.block.parse_blocks("k1+k3/r8"),)
+    wished = (skexplore.arch.notation.parse_blocks("k1+k3/r8"),)
     run(trials=2, anchors="none", enqueue=wished, on_progress=notes.append)
     assert any("1 enqueued blocks were not tried" in getattr(event, "text", "") for event in notes)
 
@@ -292,7 +292,7 @@ def test_a_study_given_by_a_path_elsewhere_is_not_trained_here(run, tmp_path, sy
     Path("studies/a").rename(copy)
     with pytest.raises(UserError, match="is kept in studies/a"):
         train(
-            skexplore.block.parse_blocks("k3"),
+            skexplore.arch.notation.parse_blocks("k3"),
             study=str(copy),
             run=Run(data_folder=synthetic_data, workers=1),
         )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from instant import SMALL, die, error_of, keys, pressed_after
+from support.instant import SMALL, die, error_of, keys, pressed_after
 
-from skexplore import launch
-from skexplore.job import Outcome
-from skexplore.record import trained
-from skexplore.store import Store, load_study
-from skexplore.weights import weights_file
+from skexplore.engine import run as launch
+from skexplore.study.record import trained
+from skexplore.study.store import Store, load_study
+from skexplore.training.messages import Outcome
+from skexplore.training.weights import weights_file
 
 
 def test_resumed_equals_uninterrupted(run):

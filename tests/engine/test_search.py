@@ -6,19 +6,19 @@ from pathlib import Path
 
 import optuna
 import pytest
-from instant import error_of, keys
+from support.instant import error_of, keys
 
-from skexplore import sampling
-from skexplore.backbone import get_backbone
-from skexplore.census import TooManyError
-from skexplore.cost import cost
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import cost
+from skexplore.engine import sampler as sampling
+from skexplore.engine.run import search
+from skexplore.engine.sampler import STARTUP
 from skexplore.errors import StudyError
-from skexplore.job import Outcome
-from skexplore.launch import search
-from skexplore.recipe import PROFILES
-from skexplore.record import status_row, trained
-from skexplore.sampling import STARTUP
-from skexplore.store import load_study
+from skexplore.space.boxes import TooManyError
+from skexplore.study.recipe import PROFILES
+from skexplore.study.record import status_row, trained
+from skexplore.study.store import load_study
+from skexplore.training.messages import Outcome
 
 
 def test_ends_at_exactly_the_trials_asked_for(run):
@@ -195,7 +195,7 @@ def test_status_has_the_contract_keys(run):
 
 
 def test_the_proxy_of_each_profile_builds_the_shipped_space():
-    from skexplore.space import Space
+    from skexplore.space.space import Space
 
     for profile in PROFILES.values():
         Space.load("sk-paper").check_buildable(get_backbone(profile.backbone))

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from skexplore.block import parse_blocks
-from skexplore.blockfile import (
+from skexplore.arch.costs import arch_id, cost, net_id
+from skexplore.arch.notation import parse_blocks
+from skexplore.errors import UserError
+from skexplore.export.block_json import (
     BlockFile,
     FileHash,
     Place,
@@ -16,9 +18,7 @@ from skexplore.blockfile import (
     read_block,
     read_block_file,
 )
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.errors import UserError
-from skexplore.recipe import Recipe, Split
+from skexplore.study.recipe import Recipe, Split
 
 PROXY = "8x4d-1111-s2"
 

@@ -7,19 +7,19 @@ import sys
 
 import pytest
 import torch
-from exported import PER_STAGE, PROXY, a_record, a_study, exported, keep_weights
 from jinja2 import UndefinedError
 from safetensors.torch import load_file, save_file
+from support.exported import PER_STAGE, PROXY, a_record, a_study, exported, keep_weights
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.blockfile import load_block, read_block_file
-from skexplore.cost import cost
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import cost
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.export import chosen, export_block
-from skexplore.model import build, seeded_build
-from skexplore.render import render
-from skexplore.weights import save_weights, weights_file
+from skexplore.export.block_json import load_block, read_block_file
+from skexplore.export.folder import chosen, export_block
+from skexplore.nn.network import build, seeded_build
+from skexplore.templates import render
+from skexplore.training.weights import save_weights, weights_file
 
 BLOCKS = ("k3", "k3+k3d2", "k3+k5g64+k3d3/r8/L16", "k3+k3d2/sum", PER_STAGE)
 HOSTILE = '<script>alert(1)</script> `x` | """ \'\nimport os #'
@@ -192,7 +192,7 @@ def test_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("skexplore.export.write_atomic", full)
+    monkeypatch.setattr("skexplore.export.folder.write_atomic", full)
     record = a_record("k3")
     with pytest.raises(UserError, match="No space left"):
         export_block(a_study(record), record, tmp_path, tmp_path / "here" / "out")

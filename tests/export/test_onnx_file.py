@@ -4,16 +4,16 @@ import sys
 
 import pytest
 import torch
-from exported import PER_STAGE, PROXY, a_record, a_study, exported, keep_weights
 from hypothesis import HealthCheck, given, settings
-from strategies import any_blocks
+from support.exported import PER_STAGE, PROXY, a_record, a_study, exported, keep_weights
+from support.strategies import any_blocks
 from torch import nn
 
-from skexplore.blockfile import read_block_file
 from skexplore.errors import StudyError, UserError
-from skexplore.export import export_block
-from skexplore.model import seeded_build
-from skexplore.onnx_file import Agreement, NoRuntimeError, compare, onnx_bytes
+from skexplore.export.block_json import read_block_file
+from skexplore.export.folder import export_block
+from skexplore.export.onnx_file import Agreement, NoRuntimeError, compare, onnx_bytes
+from skexplore.nn.network import seeded_build
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -86,7 +86,7 @@ def test_random_blocks_agree(blocks):
 
 def test_file_that_does_not_agree_is_not_left(tmp_path, monkeypatch):
     wrong = Agreement(largest_difference=0.1, largest_output=1.0)
-    monkeypatch.setattr("skexplore.onnx_file.compare", lambda *_: wrong)
+    monkeypatch.setattr("skexplore.export.onnx_file.compare", lambda *_: wrong)
     record = a_record("k3")
     with pytest.raises(StudyError, match="does not compute what torch does"):
         export_block(a_study(record), record, tmp_path, tmp_path / "out", scale="proxy", onnx=True)
@@ -115,7 +115,7 @@ def test_what_is_no_onnx_file(content):
 
 
 def test_network_too_large_for_one_file(monkeypatch):
-    monkeypatch.setattr("skexplore.onnx_file.LARGEST", 1000)
+    monkeypatch.setattr("skexplore.export.onnx_file.LARGEST", 1000)
     with pytest.raises(UserError, match="--scale proxy"):
         onnx_bytes(seeded_build("k3", PROXY, seed=0), 32)
 

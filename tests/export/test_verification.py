@@ -5,11 +5,11 @@ import json
 import sys
 
 import pytest
-from exported import PER_STAGE, exported
+from support.exported import PER_STAGE, exported
 
-from skexplore.blockfile import NEW_IN_2, read_block_file
 from skexplore.errors import UserError
-from skexplore.verify import verify
+from skexplore.export.block_json import NEW_IN_2, read_block_file
+from skexplore.export.verification import verify
 
 
 def failed(checks):
@@ -46,9 +46,9 @@ def test_export_verifies(tmp_path, block, options):
 @pytest.fixture
 def quick(monkeypatch):
     """Leave out what takes seconds and is checked elsewhere: fvcore's count, and block.py in its own process."""
-    monkeypatch.setattr("skexplore.verify._compare_code", lambda *_: iter(()))
-    monkeypatch.setattr("skexplore.verify.COUNTED", ())
-    monkeypatch.setattr("skexplore.verify.count", lambda *_: None)
+    monkeypatch.setattr("skexplore.export.verification._compare_code", lambda *_: iter(()))
+    monkeypatch.setattr("skexplore.export.verification.COUNTED", ())
+    monkeypatch.setattr("skexplore.export.verification.count", lambda *_: None)
 
 
 def test_an_export_of_schema_1_verifies(tmp_path, quick):
@@ -223,7 +223,9 @@ def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
     code.write_text(code.read_text().replace("import torch\n", "import skexplore.model\nimport torch\n", 1))
     digest = hashlib.sha256(code.read_bytes()).hexdigest()
     rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
-    monkeypatch.setattr("skexplore.verify.count", lambda network, resolution: read_block_file(out).proxy.cost)
+    monkeypatch.setattr(
+        "skexplore.export.verification.count", lambda network, resolution: read_block_file(out).proxy.cost
+    )
     checks = verify(out)
     assert failed(checks) == ["reference cost, fvcore", "block.py runs without skexplore"]
     assert "skexplore" in checks[-1].detail

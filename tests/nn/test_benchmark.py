@@ -51,7 +51,7 @@ def test_bench_cost_prints_and_writes_finite_numbers(command):
 
 
 def test_bench_cost_in_words(command, monkeypatch):
-    from skexplore import bench
+    from skexplore.nn import benchmark as bench
 
     monkeypatch.setattr(bench, "count", lambda *_: None)
     code, out, _ = command("bench", "cost", "--quick")
@@ -63,8 +63,8 @@ def test_bench_cost_in_words(command, monkeypatch):
 def test_random_blocks_of_the_benchmark_are_distinct_and_fit():
     import random
 
-    from skexplore.bench import _random_blocks
-    from skexplore.cost import cost
+    from skexplore.arch.costs import cost
+    from skexplore.nn.benchmark import _random_blocks
 
     generator = random.Random(0)
     found = [_random_blocks(generator, number % 2 == 1) for number in range(400)]

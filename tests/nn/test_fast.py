@@ -10,14 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_model import randomise
+from support.networks import randomise
 from torch import Tensor, nn
 
-from skexplore import fast
-from skexplore.block import Branch, SKBlock, parse_block
-from skexplore.fast import FastConv2d, Fuse, Select, plain_layers
-from skexplore.layers import SKConv, SKUnit, conv_bn
-from skexplore.model import seeded_build
+from skexplore.arch.notation import Branch, SKBlock, parse_block
+from skexplore.nn import fast
+from skexplore.nn.fast import FastConv2d, Fuse, Select, plain_layers
+from skexplore.nn.layers import SKConv, SKUnit, conv_bn
+from skexplore.nn.network import seeded_build
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

@@ -6,31 +6,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.networks import randomise
 from torch import Tensor, nn
 
-from skexplore.backbone import get_backbone
-from skexplore.block import Branch, SKBlock, parse_block
-from skexplore.cost import cost
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import cost
+from skexplore.arch.notation import Branch, SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.layers import SKConv, record_attention
-from skexplore.model import build, seeded_build
-from skexplore.published import published_rows
+from skexplore.nn.layers import SKConv, record_attention
+from skexplore.nn.network import build, seeded_build
+from skexplore.paper.tables import published_rows
 
 PROXY = "8x4d-1111-s2"
 TABLES_3_6_7 = sorted({(row.block, row.backbone) for row in published_rows()})
-
-
-def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
-    """Give every BatchNorm statistics and affine numbers of its own, so that none can hide; eval, float64."""
-    generator = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            with torch.no_grad():
-                module.weight.copy_(torch.rand(module.weight.shape, generator=generator) + 0.5)
-                module.bias.copy_(0.3 * torch.randn(module.bias.shape, generator=generator))
-                module.running_mean.copy_(0.3 * torch.randn(module.bias.shape, generator=generator))
-                module.running_var.copy_(torch.rand(module.bias.shape, generator=generator) + 0.5)
-    return network.double().eval()
 
 
 def copy_weights(source: nn.Module, target: nn.Module, names: dict[str, str]) -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from skexplore.backbone import get_backbone
-from skexplore.cost import cost
-from skexplore.model import build, build_system
-from skexplore.summary import summarise_network
-from skexplore.systems import SYSTEMS, system_cost
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import cost
+from skexplore.nn.network import build, build_system
+from skexplore.nn.summary import summarise_network
+from skexplore.paper.networks import SYSTEMS, system_cost
 
 
 @pytest.mark.parametrize("name", ["sknet26", "resnext50-cbam", "resnext50-bam", "senet29", "sknet29"])

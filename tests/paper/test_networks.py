@@ -10,17 +10,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skexplore.attention import BAM, CBAM, SE
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.cost import Cost
-from skexplore.count import count, differences
+from skexplore.arch.attention import Gate
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import Cost
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.gate import Gate
-from skexplore.model import build_system
-from skexplore.published import printed_rows
-from skexplore.reproduce import MACS, PARAMS, reproduce, table_names, to_csv
-from skexplore.systems import SYSTEMS, get_system, system_cost, system_cost_by_stage
+from skexplore.nn.attention import BAM, CBAM, SE
+from skexplore.nn.flop_count import count, differences
+from skexplore.nn.network import build_system
+from skexplore.paper.accounting import MACS, PARAMS, reproduce, table_names, to_csv
+from skexplore.paper.networks import SYSTEMS, get_system, system_cost, system_cost_by_stage
+from skexplore.paper.tables import printed_rows
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count; it left BAM's gates out
 COUNTED = {

@@ -6,11 +6,11 @@ import math
 
 import pytest
 from hypothesis import given, settings
-from strategies import any_blocks
+from support.strategies import any_blocks
 
-from skexplore.block import parse_blocks
-from skexplore.cost import Cost, cost
-from skexplore.published import anchor_blocks, anchor_names, place, place_cost, published_rows, table_rows
+from skexplore.arch.costs import Cost, cost
+from skexplore.arch.notation import parse_blocks
+from skexplore.paper.tables import anchor_blocks, anchor_names, place, place_cost, published_rows, table_rows
 
 # table, row: what the paper prints (definition, top-1 error in %, #P in M, GFLOPs)
 PRINTED = {

@@ -15,14 +15,14 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from ablations import HOSTILE, LOST, SAME, STUDIES, TABLE_7, ablation, hostile
+from support.ablations import HOSTILE, LOST, SAME, STUDIES, TABLE_7, ablation, hostile
+from support.studies import synthetic
 
-from skexplore import figure_files
-from skexplore.ablation_report import _course_words, _figures, _shown, picture, trainings_table
-from skexplore.effects import COLUMNS, effects
+from skexplore.analysis.ablation import COLUMNS, effects
 from skexplore.errors import UserError
-from skexplore.report import write_report
-from studies import synthetic
+from skexplore.report.ablation import _course_words, _figures, _shown, ablation_picture, trainings_table
+from skexplore.report.figures import files as figure_files
+from skexplore.report.search import write_report
 
 NAMES = ["effects.csv", "trainings.csv", "course.csv", "findings.json", "report.md", "index.html"]
 
@@ -306,7 +306,7 @@ def test_a_confirmation_says_that_the_test_set_is_read(tmp_path):
 def test_picture_without_its_extra_names_it(monkeypatch):
     monkeypatch.setattr(figure_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"skexplore\[picture\]"):
-        picture(STUDIES["table"], "svg")
+        ablation_picture(STUDIES["table"], "svg")
 
 
 # -- in a real browser
@@ -322,7 +322,7 @@ def test_the_picture_shows_the_means():
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # kaleido leaves its pipes to the collector
-        drawn = picture(STUDIES["table"], "svg")
+        drawn = ablation_picture(STUDIES["table"], "svg")
     assert drawn.startswith(b"<svg")
     assert b"K3+K5+K7 SK" in drawn
 

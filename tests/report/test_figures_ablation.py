@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from skexplore.figures_ablation import _apart, short_label
+from skexplore.report.figures.ablation import _apart, short_label
 
 
 @pytest.mark.parametrize(

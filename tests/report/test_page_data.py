@@ -7,13 +7,13 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from support.studies import EDGE_CASES, many, only, synthetic
 
-from skexplore import checklist
-from skexplore import page as page_module
-from skexplore.block import parse_blocks
-from skexplore.published import place
-from skexplore.report import write_report
-from studies import EDGE_CASES, many, only, synthetic
+from skexplore.analysis import checklist_search as checklist
+from skexplore.arch.notation import parse_blocks
+from skexplore.paper.tables import place
+from skexplore.report import page_data as page_module
+from skexplore.report.search import write_report
 
 pytestmark = pytest.mark.page
 

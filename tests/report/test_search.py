@@ -12,17 +12,17 @@ import warnings
 from dataclasses import replace
 
 import pytest
+from support.studies import EDGE_CASES, only, synthetic
 
-from skexplore import figure_files
-from skexplore.analysis import PLACEMENT_COLUMNS
-from skexplore.block import format_blocks, parse_block
+from skexplore.analysis.tables import PLACEMENT_COLUMNS
+from skexplore.arch.notation import format_blocks, parse_block
 from skexplore.errors import UserError
-from skexplore.page import picture
-from skexplore.published import place
-from skexplore.record import COLUMNS
-from skexplore.report import write_report
-from skexplore.space import Space
-from studies import EDGE_CASES, only, synthetic
+from skexplore.paper.tables import place
+from skexplore.report.figures import files as figure_files
+from skexplore.report.page_data import search_picture
+from skexplore.report.search import write_report
+from skexplore.space.space import Space
+from skexplore.study.record import COLUMNS
 
 NAMES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 HOSTILE = "<script>alert(1)</script>\"'\n|`*_[x](javascript:alert(2))"
@@ -211,7 +211,7 @@ def test_hostile_text_stays_text(tmp_path):
 def test_picture_without_its_extra_names_it(monkeypatch):
     monkeypatch.setattr(figure_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"skexplore\[picture\]"):
-        picture(synthetic(), "svg")
+        search_picture(synthetic(), "svg")
 
 
 @pytest.mark.page
@@ -221,8 +221,8 @@ def test_picture_is_svg_and_repeatable():
         pytest.skip("no browser: none of chromium, chromium-browser, google-chrome is installed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # kaleido leaves its pipes to the collector
-        first, second = picture(synthetic(), "svg"), picture(synthetic(), "svg")
-        bitmap = picture(synthetic(), "png")
+        first, second = search_picture(synthetic(), "svg"), search_picture(synthetic(), "svg")
+        bitmap = search_picture(synthetic(), "png")
     assert first.startswith(b"<svg")
     assert b"budget 4.5 GFLOPs" in first
     assert first == second

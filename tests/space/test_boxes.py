@@ -12,17 +12,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_spaces import PAIR, conditioned_spaces, space
+from support.small_spaces import PAIR, conditioned_spaces, space
 
-import skexplore.union as union_module
-from skexplore import census, survey
-from skexplore.bounds import band_bounds, budget_bounds
-from skexplore.census import Layout, TooManyError, box_size, enumerate_costs
-from skexplore.cost import cost
-from skexplore.decisions import Condition, resolved
+import skexplore.space.union as union_module
+from skexplore.arch.costs import cost
+from skexplore.arch.limits import band_bounds, budget_bounds
 from skexplore.errors import UserError
-from skexplore.space import Space
-from skexplore.union import Union
+from skexplore.space import boxes as census
+from skexplore.space import size as survey
+from skexplore.space.boxes import Layout, TooManyError, box_size, enumerate_costs
+from skexplore.space.decisions import Condition, resolved
+from skexplore.space.space import Space
+from skexplore.space.union import Union
 
 STAGES = (1, 2, 3, 4)
 # the tied branch and r make stages depend on each other; boxes overlap, because one branch hides r

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from small_spaces import PAIR, conditioned_spaces
+from support.small_spaces import PAIR, conditioned_spaces
+from support.studies import SPEC
 
-from skexplore.block import format_blocks
-from skexplore.cost import cost
-from skexplore.decisions import Condition
+from skexplore.arch.costs import cost
+from skexplore.arch.notation import format_blocks
+from skexplore.engine.sampler import constraints
 from skexplore.errors import UserError
 from skexplore.files import parse
-from skexplore.record import StudySpec
-from skexplore.sampling import constraints
-from skexplore.space import Space
-from skexplore.store import load_study
-from studies import SPEC
+from skexplore.space.decisions import Condition
+from skexplore.space.space import Space
+from skexplore.study.record import StudySpec
+from skexplore.study.store import load_study
 
 HEAD = """\
 name: s
@@ -236,7 +236,7 @@ def test_conditions_that_name_too_many_combinations_are_refused():
 
 
 def test_the_hash_without_conditions_and_bands_is_the_one_that_archives_hold():
-    study = load_study(str(Path(__file__).parent.parent / "studies" / "first-search"))
+    study = load_study(str(Path(__file__).parents[2] / "studies" / "first-search"))
     assert Space.load("sk-paper").hash == study.spec.space_hash
 
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from small_spaces import PAIR, conditioned_spaces, space, spaces
+from support.small_spaces import PAIR, conditioned_spaces, space, spaces
 
-from skexplore.backbone import canonical_at_reference
-from skexplore.block import format_blocks, parse_blocks
-from skexplore.decisions import Condition
-from skexplore.encode import UniformDraws, encode
+from skexplore.arch.backbones import canonical_at_reference
+from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.errors import UserError
-from skexplore.space import Space
+from skexplore.space.decisions import Condition
+from skexplore.space.encoder import UniformDraws, encode
+from skexplore.space.space import Space
 
 
 def held(chosen: Space) -> set:

@@ -8,13 +8,13 @@ import statistics
 
 import pytest
 from hypothesis import given, settings
-from small_spaces import PAIR, WIDTHS, space, spaces
+from support.small_spaces import PAIR, WIDTHS, space, spaces
 
-from skexplore.block import SKBlock, parse_block
-from skexplore.bounds import budget_bounds
-from skexplore.cost import cost
+from skexplore.arch.costs import cost
+from skexplore.arch.limits import budget_bounds
+from skexplore.arch.notation import SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.survey import cheapest, check_budget, summarise
+from skexplore.space.size import cheapest, check_budget, summarise
 
 # sk-paper with fewer levels, so that all of it can be counted here
 REDUCED = {

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_spaces import PAIR, WIDTHS, space, spaces
+from support.small_spaces import PAIR, WIDTHS, space, spaces
 
-from skexplore.backbone import REFERENCE, canonical_at_reference, get_backbone
-from skexplore.block import format_blocks, parse_block, parse_blocks
+from skexplore.arch.backbones import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.arch.notation import format_blocks, parse_block, parse_blocks
 from skexplore.errors import UserError
-from skexplore.space import Space, shipped_spaces
+from skexplore.space.space import Space, shipped_spaces
 
 PROXY = get_backbone("8x4d-1111-s2")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from support.studies import SPEC, only, synthetic
 
-from skexplore.comparable import compare_specs
-from skexplore.recipe import PROFILES, Split
-from studies import SPEC, only, synthetic
+from skexplore.study.comparable import compare_specs
+from skexplore.study.recipe import PROFILES, Split
 
 ONE = synthetic()
 OTHER = synthetic(name="other")

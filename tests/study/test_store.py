@@ -7,13 +7,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from instant import TINY, die, error_of
+from support.instant import TINY, die, error_of
 
+from skexplore.engine.run import search
 from skexplore.errors import StudyError, UserError
-from skexplore.launch import search
-from skexplore.recipe import PROFILES, Recipe
-from skexplore.record import trained
-from skexplore.store import Store, archive, load_study
+from skexplore.study.recipe import PROFILES, Recipe
+from skexplore.study.record import trained
+from skexplore.study.store import Store, archive, load_study
 
 
 def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run, monkeypatch):

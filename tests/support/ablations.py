@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skexplore.backbone import get_backbone
-from skexplore.block import parse_blocks
-from skexplore.design import Design, Variant
-from skexplore.recipe import Recipe, Setting, Split, TrainSpec
-from skexplore.record import Epoch, Record, Study, StudySpec
-from skexplore.variants import printed_beside
-from skexplore.whole import whole_arch_id, whole_cost, whole_net_id
+from skexplore.arch.architecture import Setting, whole_arch_id, whole_cost, whole_net_id
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.notation import parse_blocks
+from skexplore.plan.variants import printed_beside
+from skexplore.study.design import Design, Variant
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.study.record import Epoch, Record, Study, StudySpec
 
 HOSTILE = "<script>alert(1)</script>\"'|`*_[x](javascript:alert(2))<b>x</b>"
 SPEC = StudySpec(

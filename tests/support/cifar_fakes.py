@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from skexplore import cifar, cifar_files
+from skexplore.training import cache as cifar
+from skexplore.training import releases as cifar_files
 
 SIZE = 20  # synthetic images per batch
 NAMES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]

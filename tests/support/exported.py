@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import torch
 
-from skexplore.backbone import REFERENCE, canonical_at_reference
-from skexplore.block import format_blocks, parse_blocks
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.export import export_block
-from skexplore.model import seeded_build
-from skexplore.recipe import Recipe, Split, TrainSpec
-from skexplore.record import Record, Study, StudySpec
-from skexplore.weights import save_weights, weights_file
+from skexplore.arch.backbones import REFERENCE, canonical_at_reference
+from skexplore.arch.costs import arch_id, cost, net_id
+from skexplore.arch.notation import format_blocks, parse_blocks
+from skexplore.export.folder import export_block
+from skexplore.nn.network import seeded_build
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.study.record import Record, Study, StudySpec
+from skexplore.training.weights import save_weights, weights_file
 
 PROXY = "8x4d-1111-s2"
 RECIPE = Recipe(epochs=6, batch_size=64)

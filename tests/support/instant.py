@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skexplore.cost import cost
-from skexplore.job import Job, Outcome
-from skexplore.recipe import Profile, Recipe, Split
-from skexplore.record import Epoch, Study
-from skexplore.runner import DoneEvent, EpochEvent
+from skexplore.arch.costs import cost
+from skexplore.study.recipe import Profile, Recipe, Split
+from skexplore.study.record import Epoch, Study
+from skexplore.training.messages import Job, Outcome
+from skexplore.training.pool import DoneEvent, EpochEvent
 
 TINY = Profile(
     name="tiny",

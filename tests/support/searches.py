@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from studies import SPEC, only
+from support.studies import SPEC, only
 
 EPOCH = SPEC.split.train_images
 # within 4.5 GFLOPs at the reference

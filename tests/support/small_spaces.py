@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from skexplore.block import parse_block
-from skexplore.decisions import Condition
-from skexplore.space import Space
+from skexplore.arch.notation import parse_block
+from skexplore.space.decisions import Condition
+from skexplore.space.space import Space
 
 WIDTHS = (128, 256, 512, 1024)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from skexplore.block import Blocks, Branch, SKBlock
+from skexplore.arch.notation import Blocks, Branch, SKBlock
 
 branches = st.builds(
     Branch,

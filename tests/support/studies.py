@@ -6,11 +6,11 @@ import random
 from dataclasses import replace
 from functools import lru_cache
 
-from skexplore.block import format_blocks
-from skexplore.cost import arch_id, cost, net_id
-from skexplore.recipe import Recipe, Split
-from skexplore.record import Epoch, Record, Study, StudySpec
-from skexplore.space import Space
+from skexplore.arch.costs import arch_id, cost, net_id
+from skexplore.arch.notation import format_blocks
+from skexplore.space.space import Space
+from skexplore.study.recipe import Recipe, Split
+from skexplore.study.record import Epoch, Record, Study, StudySpec
 
 BACKBONE = "8x4d-1111-s2"
 SPEC = StudySpec(

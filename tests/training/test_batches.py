@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skexplore import cifar, data
 from skexplore.errors import UserError
+from skexplore.training import batches as data
+from skexplore.training import cache as cifar
 
 CIFAR_LABELS = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5_000))  # synthetic, same counts
 KNOWN_TRAIN = [124, 66, 180, 109, 181, 155]

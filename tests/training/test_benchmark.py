@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from skexplore.cost import net_id
+from skexplore.arch.costs import net_id
 from skexplore.errors import StudyError, UserError
-from skexplore.recipe import Recipe, Split, TrainSpec
-from skexplore.throughput import measure, throughput
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.training.throughput import measure, throughput
 
 BACKBONE = "8x4d-1111-s2"
 
@@ -62,7 +62,7 @@ def test_bench_train_as_json_has_every_part_and_finite_ratios(command):
 
 
 def test_bench_train_in_words(command, monkeypatch):
-    from skexplore import bench_train
+    from skexplore.training import benchmark as bench_train
 
     monkeypatch.setattr(bench_train, "measure", lambda *_args, **_options: 1000.0)
     code, out, _ = command("bench", "train", "--quick")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from skexplore import trial
-from skexplore.cost import net_id
-from skexplore.job import Job
-from skexplore.recipe import Recipe, Split, TrainSpec
-from skexplore.train import Data, learning_rate, prepare, train_segment
+from skexplore.arch.costs import net_id
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.training import segment as trial
+from skexplore.training.loop import Data, learning_rate, prepare, train_segment
+from skexplore.training.messages import Job
 
 BACKBONE = "8x4d-1111-s2"
 STEPS = Recipe(epochs=4, batch_size=32, schedule="steps", nesterov=False)

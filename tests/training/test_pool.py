@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from skexplore.cost import net_id
-from skexplore.data import load_split
+from skexplore.arch.costs import net_id
 from skexplore.errors import UserError
-from skexplore.job import Job
-from skexplore.recipe import Recipe, Split, TrainSpec
-from skexplore.runner import DoneEvent, EpochEvent, Pool, WorkerError, default_devices
-from skexplore.train import Data, DivergedError, learning_rate, train_segment
+from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.training.batches import load_split
+from skexplore.training.loop import Data, DivergedError, learning_rate, train_segment
+from skexplore.training.messages import Job
+from skexplore.training.pool import DoneEvent, EpochEvent, Pool, WorkerError, default_devices
 
 BACKBONE = "8x4d-1111-s2"
 

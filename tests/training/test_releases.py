@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cifar_fakes import (
+from PIL import Image
+from support.cifar_fakes import (
     SIZE,
     archive,
     assert_cached,
@@ -21,10 +22,10 @@ from cifar_fakes import (
     release,
     release100,
 )
-from PIL import Image
 
-from skexplore import cifar, cifar_files
 from skexplore.errors import UserError
+from skexplore.training import cache as cifar
+from skexplore.training import releases as cifar_files
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def synthetic(monkeypatch, tmp_path):
 )
 def test_folder_of_each_release(synthetic, tmp_path, kind, where):
     folder(tmp_path / "given" / where, release(synthetic, kind))
-    assert_cached(cifar.prepare("cifar10", data_dir=tmp_path / "given"), synthetic)
+    assert_cached(cifar.prepare_data("cifar10", data_dir=tmp_path / "given"), synthetic)
 
 
 @pytest.mark.parametrize(
@@ -55,20 +56,22 @@ def test_folder_of_each_release(synthetic, tmp_path, kind, where):
 @pytest.mark.parametrize("direct", [True, False])
 def test_archive_of_each_release(synthetic, tmp_path, kind, name, direct):
     path = archive(tmp_path / "given" / name, release(synthetic, kind), "../../escape")
-    folder = cifar.prepare("cifar10", data_dir=path if direct else path.parent)
+    folder = cifar.prepare_data("cifar10", data_dir=path if direct else path.parent)
     assert_cached(folder, synthetic)
     assert not list(tmp_path.parent.rglob("escape"))
 
 
 def test_environment_hands_over_a_folder(synthetic, tmp_path, monkeypatch):
     monkeypatch.setenv("SKEXPLORE_DATA", str(folder(tmp_path / "given", release(synthetic, "bin"))))
-    assert_cached(cifar.prepare("cifar10"), synthetic)
+    assert_cached(cifar.prepare_data("cifar10"), synthetic)
 
 
 def test_progress_counts_up_to_the_bytes_of_the_release(synthetic, tmp_path):
     seen = []
     given = folder(tmp_path / "given", release(synthetic, "bin"))
-    cifar.prepare("cifar10", data_dir=given, progress=lambda what, done, total: seen.append((done, total)))
+    cifar.prepare_data(
+        "cifar10", data_dir=given, progress=lambda what, done, total: seen.append((done, total))
+    )
     assert seen == [(number * SIZE * 3073, 6 * SIZE * 3073) for number in range(6)]
 
 
@@ -77,7 +80,7 @@ def test_progress_counts_up_to_the_bytes_of_the_release(synthetic, tmp_path):
 
 def _refused(tmp_path, given, *words):
     with pytest.raises(UserError) as caught:
-        cifar.prepare("cifar10", data_dir=given)
+        cifar.prepare_data("cifar10", data_dir=given)
     for word in (str(given), *words):
         assert word in str(caught.value)
     assert_clean(tmp_path / "cache")
@@ -189,7 +192,7 @@ def hundred(monkeypatch, tmp_path):
 def test_folder_of_cifar100(hundred, tmp_path, kind, where):
     inside = {"py": "cifar-100-python", "bin": "cifar-100-binary"}[kind] if where == "release" else "."
     folder(tmp_path / "given" / inside, release100(hundred, kind))
-    assert_cached100(cifar.prepare("cifar100", data_dir=tmp_path / "given"), hundred)
+    assert_cached100(cifar.prepare_data("cifar100", data_dir=tmp_path / "given"), hundred)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +201,7 @@ def test_folder_of_cifar100(hundred, tmp_path, kind, where):
 @pytest.mark.parametrize("direct", [True, False])
 def test_archive_of_cifar100(hundred, tmp_path, kind, name, direct):
     path = archive(tmp_path / "given" / name, release100(hundred, kind), name.removesuffix(".tar.gz"))
-    folder = cifar.prepare("cifar100", data_dir=path if direct else path.parent)
+    folder = cifar.prepare_data("cifar100", data_dir=path if direct else path.parent)
     assert_cached100(folder, hundred)
 
 
@@ -207,8 +210,8 @@ def test_both_sets_lie_in_one_folder(hundred, monkeypatch, tmp_path):
     given = tmp_path / "given"
     folder(given / "cifar-10-batches-py", release(ten, "py"))
     folder(given / "cifar-100-python", release100(hundred, "py"))
-    assert_cached(cifar.prepare("cifar10", data_dir=given), ten)
-    folder_of_100 = cifar.prepare("cifar100", data_dir=given)
+    assert_cached(cifar.prepare_data("cifar10", data_dir=given), ten)
+    folder_of_100 = cifar.prepare_data("cifar100", data_dir=given)
     np.testing.assert_array_equal(cifar.load(folder_of_100, "test")[1], hundred["test"][1])
 
 
@@ -227,7 +230,7 @@ def test_bad_file_of_cifar100_is_named(hundred, tmp_path, kind, suffix, name, ha
     else:
         bad.write_bytes({"truncated": content[:5000], "empty": b"", "one bit": content}[harm])
     with pytest.raises(cifar_files.DamagedError, match=f"{bad.name} is "):
-        cifar.prepare("cifar100", data_dir=given)
+        cifar.prepare_data("cifar100", data_dir=given)
     assert_clean(tmp_path / "cache")
 
 
@@ -238,11 +241,11 @@ def test_unknown_pickle_of_cifar100_is_never_run(hundred, tmp_path):
 
     files = release100(hundred, "py") | {"test": pickle.dumps(Attack())}
     with pytest.raises(UserError, match="test is damaged or not the official file"):
-        cifar.prepare("cifar100", data_dir=folder(tmp_path / "given", files))
+        cifar.prepare_data("cifar100", data_dir=folder(tmp_path / "given", files))
     assert not (tmp_path / "attacked").exists()
 
 
 def test_cifar10_handed_over_as_cifar100(hundred, monkeypatch, tmp_path):
     given = folder(tmp_path / "given", release(fake_cifar(monkeypatch, tmp_path), "py"))
     with pytest.raises(UserError, match=r"holds no CIFAR-100; expected the files of cifar-100-python"):
-        cifar.prepare("cifar100", data_dir=given)
+        cifar.prepare_data("cifar100", data_dir=given)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from skexplore.errors import UserError
-from skexplore.model import seeded_build
-from skexplore.weights import load_weights, save_weights, weights_file
+from skexplore.nn.network import seeded_build
+from skexplore.training.weights import load_weights, save_weights, weights_file
 
 
 def test_a_networks_weights_round_trip():

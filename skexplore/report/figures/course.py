@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
-from skexplore.figure_style import (
+from skexplore.report.figures.style import (
     BLUE,
     GREY,
     OVERLAYS,

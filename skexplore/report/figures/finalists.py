@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from skexplore.figure_style import BLUE, GREY, ORANGE, percent, span, text_of
-from skexplore.figures_ablation import rows_figure
+from skexplore.report.figures.ablation import rows_figure
+from skexplore.report.figures.style import BLUE, GREY, ORANGE, percent, span, text_of
 
 
 def finalists_figure(table: pd.DataFrame) -> go.Figure:

@@ -1,0 +1,6 @@
+"""The ``skexplore`` command: one file for each group of commands. Results go to stdout, progress to stderr.
+
+The only room that prints and the only one with typer and rich. Heavy imports are inside commands, so that
+``skexplore --help`` loads no torch.
+May import: everything below. Begin with ``main``.
+"""

@@ -1,0 +1,21 @@
+from .ablation import (
+    ablation_picture as ablation_picture,
+)
+from .comparison import (
+    comparison_findings as comparison_findings,
+)
+from .comparison import (
+    comparison_picture as comparison_picture,
+)
+from .comparison import (
+    write_comparison as write_comparison,
+)
+from .figures.files import (
+    can_draw as can_draw,
+)
+from .page_data import (
+    search_picture as search_picture,
+)
+from .search import (
+    write_report as write_report,
+)
