@@ -220,7 +220,9 @@ def test_definition_altered_in_the_code(tmp_path):
 def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
     out = exported(tmp_path, "k3", weights=False)
     code = out / "block.py"
-    code.write_text(code.read_text().replace("import torch\n", "import skexplore.model\nimport torch\n", 1))
+    code.write_text(
+        code.read_text().replace("import torch\n", "import skexplore.nn.network\nimport torch\n", 1)
+    )
     digest = hashlib.sha256(code.read_bytes()).hexdigest()
     rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
     monkeypatch.setattr(

@@ -142,7 +142,7 @@ def test_torch_func_sees_plain_layers():
 
 def test_torch_fx_sees_plain_layers():
     code = (  # in a process of its own: here shapes are checked, and a proxy has none
-        "import torch; from skexplore.model import seeded_build\n"
+        "import torch; from skexplore.nn.network import seeded_build\n"
         "network = seeded_build('k3+k3d2', '8x4d-1111-s2', seed=0).double().eval()\n"
         "x = torch.randn((2, 3, 16, 16), dtype=torch.float64)\n"
         "torch.testing.assert_close(torch.fx.symbolic_trace(network)(x), network(x), rtol=0, atol=1e-10)"
