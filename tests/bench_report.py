@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from support.studies import many
-from test_page import BROWSERS, FLAGS
+from report.test_page_data import BROWSERS, FLAGS
 
 from skexplore.report.search import write_report
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.instant import InstantPool, die, error_of
 from support.searches import RANDOM, TPE, changed
-from test_cli_report import keep
+from support.studies import keep
 
 from skexplore.analysis.repeats import compare
 from skexplore.engine import coordinator
@@ -75,7 +75,7 @@ def test_compare_as_json(command, kept):
 
 
 def test_pictures_are_drawn_where_they_can_be(command, kept, monkeypatch):
-    monkeypatch.setattr(figure_files, "can_draw", lambda: True)
+    monkeypatch.setattr("skexplore.report.can_draw", lambda: True)
     monkeypatch.setattr(figure_files, "to_picture", lambda *_, **__: b"drawn")
     out = command("compare", "tpe-s0", "random-s0", "--out", "here")[1]
     assert out.splitlines()[-2:] == ["here/compare.svg", "here/compare.png"]

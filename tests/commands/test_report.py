@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.studies import ANCHORS, only, synthetic
+from support.studies import ANCHORS, keep, only, synthetic
 
 from skexplore.errors import UserError
-from skexplore.report import page_data as page
 from skexplore.report.figures import files as figure_files
-from skexplore.study.store import HASH, _sha256, archive, load_study
+from skexplore.study.store import archive, load_study
 
 FILES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
-
-
-def keep(study, folder: Path | None = None) -> None:
-    """Write ``study`` as an archive under studies/."""
-    folder = folder or Path("studies") / study.spec.name
-    folder.mkdir(parents=True)
-    definition = asdict(study)
-    records = definition.pop("records")
-    text = "".join(json.dumps(record) + "\n" for record in records)
-    (folder / "records.jsonl").write_text(text)
-    (folder / "study.json").write_text(json.dumps(definition | {HASH: _sha256(text)}))
 
 
 @pytest.fixture
@@ -105,8 +93,8 @@ def test_pictures_that_fail_leave_a_report_unless_they_were_asked_for(command, s
     def fails(*_):
         raise UserError("the picture could not be drawn")
 
-    monkeypatch.setattr(page, "picture", fails)
-    monkeypatch.setattr(figure_files, "can_draw", lambda: True)
+    monkeypatch.setattr("skexplore.report.search_picture", fails)
+    monkeypatch.setattr("skexplore.report.can_draw", lambda: True)
     code, out, err = command("report", "one")
     assert (code, len(out.splitlines())) == (0, len(FILES))
     assert "the picture could not be drawn" in err

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
+from pathlib import Path
 
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import format_blocks
 from skexplore.space.space import Space
 from skexplore.study.recipe import Recipe, Split
 from skexplore.study.record import Epoch, Record, Study, StudySpec
+from skexplore.study.store import HASH, _sha256
 
 BACKBONE = "8x4d-1111-s2"
 SPEC = StudySpec(
@@ -138,6 +141,17 @@ def many(count: int, **changes: object) -> Study:
     decisions = {path: list(levels) for path, levels in space.decisions.items()}
     study = synthetic(records=ANCHORS + tuple(found), target=count, **changes)
     return replace(study, spec=replace(study.spec, space_base=str(space.base), space_decisions=decisions))
+
+
+def keep(study, folder: Path | None = None) -> None:
+    """Write ``study`` as an archive under studies/."""
+    folder = folder or Path("studies") / study.spec.name
+    folder.mkdir(parents=True)
+    definition = asdict(study)
+    records = definition.pop("records")
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / "records.jsonl").write_text(text)
+    (folder / "study.json").write_text(json.dumps(definition | {HASH: _sha256(text)}))
 
 
 EDGE_CASES = {
