@@ -18,8 +18,8 @@ from skexplore.study.store import load_study
 SCRIPT = """
 import sys
 from pathlib import Path
-from skexplore.recipe import PROFILES, Profile, Recipe, Split
-from skexplore.launch import search
+from skexplore.study.recipe import PROFILES, Profile, Recipe, Split
+from skexplore.engine.run import search
 PROFILES["tiny"] = Profile(
     name="tiny", backbone="8x4d-1111-s2", recipe=Recipe(epochs=3, batch_size=32),
     split=Split(dataset="synthetic", train_images=256, val_images=64), trials=4, anchor_seeds=2, why="tests",

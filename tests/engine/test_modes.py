@@ -16,6 +16,7 @@ from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import seconds_of
 from skexplore.study.record import pareto_front
 from skexplore.study.store import archive, load_study
+from skexplore.training.weights import weights_file
 
 
 def test_pareto_mode_tells_the_sampler_error_and_macs(run):
@@ -157,6 +158,24 @@ def test_weights_are_kept_as_asked(run, keep, files):
 
     run(answer, trials=4, anchors="none", keep_weights=keep)
     assert len(list(Path("studies/s/weights").glob("*"))) == files
+
+
+def test_weights_of_a_training_in_hand_outlive_the_end_of_another(run):
+    """The second of two workers has written its weights before the end of the first is heard of."""
+
+    def answer(job):
+        for each in [job, *run.pool.running]:
+            path = weights_file(Path(job.study_folder), each.spec.key)
+            path.parent.mkdir(exist_ok=True)
+            if each.spec.key not in written:
+                path.write_bytes(b"weights")
+                written.add(each.spec.key)
+        return error_of(job)
+
+    written = set()
+    study = run(answer, trials=6, workers=2)
+    kept = {path.stem for path in Path("studies/s/weights").glob("*")}
+    assert kept == {record.key for record in [*study.front(), *study.front(lambda r: r.ref_params)]}
 
 
 def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic_data, monkeypatch):
