@@ -10,7 +10,7 @@ from support.instant import SMALL, die, error_of, keys, pressed_after
 
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine import run as launch
-from skexplore.engine.state import Ledger
+from skexplore.engine.state import State
 from skexplore.study.record import stored_space, trained
 from skexplore.study.store import Store, load_study
 from skexplore.training.messages import Outcome
@@ -141,7 +141,7 @@ def test_a_failure_takes_no_measurement_away(run, tmp_path):
     anchor = next(a for a in study.anchors if a.key == failed.key)
     assert (failed.status, anchor.status) == ("failed", "complete")
     with Store(Path("studies/s"), study.spec) as store:  # it reads the anchor first, then the failed trial
-        assert Ledger(store, stored_space(study.spec)).measured[failed.key] == anchor
+        assert State(store, stored_space(study.spec)).measured[failed.key] == anchor
 
 
 def test_one_interrupt_after_the_last_training_is_no_interruption(run):
