@@ -122,8 +122,9 @@ def check_storage(url: str | None) -> str | None:
             f"--storage {url}: not a database URL; for example sqlite:///studies.db or postgresql://user@host/name"
         ) from None
     except ImportError as error:
+        install = _install(parsed.get_dialect().driver)
         raise UserError(
-            f"--storage {hide_password(url)}: its driver is not installed ({error}); {_install(parsed.get_dialect().driver)}"
+            f"--storage {hide_password(url)}: its driver is not installed ({error}); {install}"
         ) from None
     if parsed.get_backend_name() == "sqlite":
         place = Path(parsed.database or "")
