@@ -200,7 +200,7 @@ def bench_search(
         "Method: the error of a block is an analytic objective, made up from its fields, kernels, groups, attention\n"
         "and cost and a part hashed from its identity; nothing is trained. The best shares are of all distinct blocks\n"
         "within the budget, counted one by one. A search ends with its first block of the last share. skexplore's\n"
-        "searches run through its own ledger: what is over the budget or known is not trained. Optuna as it comes:\n"
+        "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes:\n"
         "create_study with its default sampler, seeded and told the constraint; every proposal is trained and counts,\n"
         "and only a block within the budget reaches a share. A search that misses a share counts as the cap. All\n"
         "competitors have the same seeds. These are no errors of trained networks."

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 from skexplore.arch import REFERENCE, Blocks, SKBlock, arch_id, cost, format_blocks, per_stage
 from skexplore.engine.coordinator import PATIENCE
 from skexplore.engine.sampler import constraints
-from skexplore.engine.state import Ledger
+from skexplore.engine.state import State
 from skexplore.errors import UserError
 from skexplore.space import Space
 from skexplore.study import Epoch, Recipe, Record, Split, Store, StudySpec
@@ -201,7 +201,7 @@ class _Watch:
 
 
 class _Nowhere(Store):
-    """A store that keeps nothing, so that the ledger of a search can be played."""
+    """A store that keeps nothing, so that the state of a search can be played."""
 
     def __init__(self, folder: Path, spec: StudySpec) -> None:
         self.folder, self.spec = folder, spec
@@ -222,19 +222,19 @@ class _Nowhere(Store):
 
 
 def play(land: Landscape, sampler: str, seed: int, cap: int = CAP) -> Play:
-    """Play a search by skexplore's own ledger: it refuses what is over the budget and what is known."""
+    """Play a search by skexplore's own rules: what is over the budget or known is not trained."""
     watch, trained, refused, idle = _Watch(land), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger(_Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space)
+        state = State(_Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space)
         while trained < cap and idle < PATIENCE and not watch.done:
-            record = ledger.propose(set())
+            record = state.propose(set())
             if record.status != "running":
                 refused, idle = refused + 1, idle + 1
                 continue
             trained, idle = trained + 1, 0
             error = land.errors[record.block]
             epoch = Epoch(epoch=1, train_loss=0.0, val_loss=0.0, val_error=error, seconds=0.0)
-            ledger.finish(record, Outcome(key=record.key, status="complete", curve=(epoch,)))
+            state.finish(record, Outcome(key=record.key, status="complete", curve=(epoch,)))
             watch.see(record.block, trained)
     return Play(reached=tuple(watch.reached), trained=trained, refused=refused)
 

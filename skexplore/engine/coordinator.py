@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skexplore.engine.state import Ledger
+from skexplore.engine.state import State
 from skexplore.errors import StudyError
 from skexplore.plan import Training
 from skexplore.space import Level
@@ -63,27 +63,26 @@ class Work:
 
 
 class Coordinator:
-    """One run of a search over the ledger of an open study."""
+    """One run of a search over the state of an open study."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        state: State,
         work: Work,
         on_progress: Callable[[Progress], None],
         interrupts: Callable[[], int],
     ) -> None:
-        self.ledger, self.spec, self.work, self.target = ledger, ledger.spec, work, work.target
-        self._folder = ledger.store.folder
+        self.state, self.spec, self.work, self.target = state, state.spec, work, work.target
+        self._folder = state.store.folder
         self._report, self._interrupts = on_progress, interrupts
         self._queue: deque[Record] = deque()
-        self._beside: deque[Record] = (
-            deque()
-        )  # written when its turn comes: what was never begun can be taken back
+        # written when its turn comes: what was never begun can be taken back
+        self._beside: deque[Record] = deque()
         self._wished = deque(work.wished)
         self._in_hand: dict[str, Record] = {}  # what each key is trained for
         self._retried: set[str] = set()
         self._pausing = False
-        self._failed_in_row, self._idle_proposals = 0, 0 if work.wished else ledger.idle_streak()
+        self._failed_in_row, self._idle_proposals = 0, 0 if work.wished else state.idle_streak()
         self._images, self._started = 0, time.monotonic()
 
     def run(self, devices: list[str]) -> bool:
@@ -91,19 +90,19 @@ class Coordinator:
 
         See ``search`` for what is raised.
         """
-        waiting = self.ledger.resume()
+        waiting = self.state.resume()
         self._queue.extend(r for r in waiting if self.work.search or r.origin == "anchor")
         for each in self.work.beside:
-            record = self.ledger.new_anchor(
+            record = self.state.new_anchor(
                 each.blocks, each.seed, each.chosen_by, setting=each.setting, reference=each.reference
             )
             if record is not None and all(record.key != other.key for other in self._beside):
                 self._beside.append(record)
-        failed = {record.key for record in self.ledger.anchors if record.status == "failed"}
+        failed = {record.key for record in self.state.anchors if record.status == "failed"}
         # what failed before comes last: it must not keep the others from their turn
         self._beside = deque(sorted(self._beside, key=lambda record: record.key in failed))
         if self._work_left():
-            jobs = len(self._queue) + len(self._beside) + max(0, self.target - self.ledger.trained)
+            jobs = len(self._queue) + len(self._beside) + max(0, self.target - self.state.trained)
             self._work(devices[:jobs])
         if self._out_of_time() and self._work_left():
             self._tell_user("note", text="the time limit is reached; the same command goes on")
@@ -112,12 +111,12 @@ class Coordinator:
             self._tell_user(
                 "note", text=f"{len(self._wished)} enqueued blocks were not tried; give more --trials"
             )
-        if self.ledger.trained >= self.target:
+        if self.state.trained >= self.target:
             return True
         self._tell_user(
             "note",
             text=f"ended after {PATIENCE} proposals in a row that brought nothing new: "
-            f"{self.ledger.trained} of {self.target} trained",
+            f"{self.state.trained} of {self.target} trained",
         )
         return False
 
@@ -134,13 +133,13 @@ class Coordinator:
 
     def _work_left(self) -> bool:
         """Whether anything is to be trained or proposed still."""
-        more = self.ledger.trained < self.target and self._idle_proposals < PATIENCE
-        searching = self.work.search and (more or self.ledger.in_flight)
+        more = self.state.trained < self.target and self._idle_proposals < PATIENCE
+        searching = self.work.search and (more or self.state.in_flight)
         return bool(searching or self._anchors_left)
 
     @property
     def _anchors_left(self) -> int:
-        return self.ledger.anchors_left + len(self._beside)
+        return self.state.anchors_left + len(self._beside)
 
     def _out_of_time(self) -> bool:
         limit = self.work.time_limit
@@ -156,7 +155,7 @@ class Coordinator:
         """Give every idle worker something to do, as long as there is something."""
         while pool.idle:
             if not self._queue and self._beside:
-                self._queue.append(self.ledger.add_anchor(self._beside.popleft()))
+                self._queue.append(self.state.add_anchor(self._beside.popleft()))
             if self._queue:
                 record = self._next_in_queue(pool)
                 if record is None:  # all that waits is being measured at this moment
@@ -166,11 +165,11 @@ class Coordinator:
                 if proposed is None:
                     return
                 record = proposed
-            own, foreign = self.ledger.measured.get(record.key), self.work.known.get(record.key)
+            own, foreign = self.state.measured.get(record.key), self.work.known.get(record.key)
             if own is not None and self._serves(own, record):
-                self.ledger.share(record, own)
+                self.state.share(record, own)
             elif foreign is not None:
-                self.ledger.share(record, foreign, foreign=True)
+                self.state.share(record, foreign, foreign=True)
             else:
                 self._start(pool, record)
 
@@ -191,10 +190,10 @@ class Coordinator:
     def _propose(self, pool: Pool) -> Record | None:
         """Return the next proposal that is to be trained, or None if there is none (now)."""
         while self._idle_proposals < PATIENCE and not self._to_end():
-            if self.ledger.trained + self.ledger.in_flight >= self.target:
+            if self.state.trained + self.state.in_flight >= self.target:
                 return None
             wished = self._wished.popleft() if self._wished else None
-            record = self.ledger.propose({job.spec.key for job in pool.running}, wished)
+            record = self.state.propose({job.spec.key for job in pool.running}, wished)
             if record.status == "running":
                 self._idle_proposals = 0
                 return record
@@ -203,11 +202,11 @@ class Coordinator:
         return None
 
     def _start(self, pool: Pool, record: Record) -> None:
-        spec = self.ledger.train_spec(record)
+        spec = self.state.train_spec(record)
         pool.start(
             Job(
                 spec=spec,
-                until=self.ledger.next_segment(record),
+                until=self.state.next_segment(record),
                 study_folder=str(self._folder.absolute()),
                 data_folder=str(self.work.data_folder),
                 test=self.work.test,
@@ -235,7 +234,7 @@ class Coordinator:
         if outcome.status == "failed" and outcome.key not in self._retried:
             self._try_again(pool, outcome)
             return
-        record = self.ledger.finish(self._in_hand[outcome.key], outcome)
+        record = self.state.finish(self._in_hand[outcome.key], outcome)
         if record.status == "running":  # it goes on to its next rung
             self._queue.appendleft(record)
             return
@@ -257,16 +256,16 @@ class Coordinator:
             self._start(pool, record)
 
     def _tell_user(self, kind: str, **content: Any) -> None:
-        ledger = self.ledger
-        left = (max(0, self.target - ledger.trained) + self._anchors_left) * self.spec.recipe.epochs
+        state = self.state
+        left = (max(0, self.target - state.trained) + self._anchors_left) * self.spec.recipe.epochs
         self._report(
             Progress(
                 kind=kind,
-                trained=ledger.trained,
+                trained=state.trained,
                 target=self.target,
                 anchors_left=self._anchors_left,
-                best=ledger.best,
-                counters=dict(Counter(record.status for record in ledger.searched)),
+                best=state.best,
+                counters=dict(Counter(record.status for record in state.searched)),
                 images=self._images,
                 images_left=left * self.spec.split.train_images,
                 seconds=time.monotonic() - self._started,

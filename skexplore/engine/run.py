@@ -14,7 +14,7 @@ from pathlib import Path
 import skexplore
 from skexplore.arch import Blocks, cost
 from skexplore.engine.coordinator import Coordinator, Progress, Work
-from skexplore.engine.state import Ledger
+from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
 from skexplore.plan import Plan, Request, own_trainings, plan_search, plan_training
 from skexplore.space import Space
@@ -26,6 +26,7 @@ from skexplore.study import (
     StudySpec,
     check_continues,
     check_storage,
+    explain,
     get_profile,
     known_studies,
     load_study,
@@ -238,10 +239,10 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     )
     try:
         with Store(folder, spec, storage) as store:
-            ledger = Ledger(store, plan.space)
-            wished = [levels for levels in plan.wished if not ledger.knows(plan.space.decode(levels))]
+            state = State(store, plan.space)
+            wished = [levels for levels in plan.wished if not state.knows(plan.space.decode(levels))]
             work = Work(
-                target=plan.target if search else ledger.trained,
+                target=plan.target if search else state.trained,
                 data_folder=data,
                 beside=plan.beside,
                 wished=tuple(wished),
@@ -254,13 +255,11 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
                 store.annotate(target=plan.target, command=run.command, environment=environment(devices))
             else:
                 store.note_environment(environment(devices))
-            reached = Coordinator(ledger, work, run.on_progress, run.interrupts).run(devices)
+            reached = Coordinator(state, work, run.on_progress, run.interrupts).run(devices)
             if search:
                 store.note_end(exhausted=not reached)
     except (WorkerError, OSError, *DATABASE_ERRORS) as error:
-        raise StudyError(
-            f"{error}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
-        ) from error
+        raise StudyError(explain(error, folder)) from error
     return load_study(str(folder.absolute()))
 
 

@@ -28,8 +28,12 @@ from skexplore.training import Outcome, checkpoint_file, weights_file
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
 
-class Ledger:
-    """The records of an open study, and the only way by which they change."""
+class State:
+    """The records of an open study, and the only way by which they change.
+
+    searched, anchors: every record, by its number. measured: for each replay key the record that measured it; one
+    that failed is there only as long as no other has the key.
+    """
 
     def __init__(self, store: Store, space: Space) -> None:
         self.store, self.spec = store, store.spec

@@ -11,6 +11,9 @@ from .database import (
     directions as directions,
 )
 from .database import (
+    explain as explain,
+)
+from .database import (
     hide_password as hide_password,
 )
 from .database import (

@@ -8,7 +8,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy import create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import read_text, write_atomic
@@ -17,6 +17,13 @@ from skexplore.study.record import StudySpec
 DATABASE = "study.db"
 STORAGE = "storage.url"  # of a study whose database is elsewhere
 DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
+DRIVERS = {  # by SQLAlchemy's name: the package, and the extra of this package that brings it
+    "psycopg": ("psycopg[binary]", "postgresql"),
+    "psycopg2": ("psycopg2-binary", ""),
+    "mysqldb": ("mysqlclient", "mysql"),
+    "pymysql": ("PyMySQL", ""),
+    "mysqlconnector": ("mysql-connector-python", ""),
+}
 
 
 def directions(spec: StudySpec) -> list[StudyDirection]:
@@ -57,6 +64,44 @@ def hide_password(url: str) -> str:
         return url
 
 
+def cause_of(error: BaseException) -> str:
+    """Return what the database itself said: of a commit that failed Optuna says what is not so, "invalid data"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).splitlines() or [type(error).__name__])[0].strip()
+
+
+def explain(error: Exception, folder: Path) -> str:
+    """Return why a search with its study in ``folder`` had to end with ``error``, what is kept, and how to go on."""
+    if not isinstance(error, DATABASE_ERRORS):
+        what = str(error)
+    elif _is_lost(error, url_of(folder)):
+        return (
+            f"the connection to the database is lost: {hide_password(url_of(folder))} ({cause_of(error)})\n"
+            f"What was written there is safe, and unfinished trainings are kept in {folder / 'checkpoints'} up to "
+            "their last epoch. Start the database again, then repeat the command: it goes on from there"
+        )
+    else:
+        what = cause_of(error)
+    return f"{what}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
+
+
+def _is_lost(error: BaseException | None, url: str) -> bool:
+    """Whether the server of the database at ``url`` has closed the connection, or takes no new one."""
+    while error is not None and not isinstance(error, DBAPIError):
+        error = error.__cause__
+    if error is None or error.connection_invalidated:
+        return error is not None
+    return error.statement is None and not url.startswith("sqlite")  # no statement: it failed to connect
+
+
+def _install(driver: str) -> str:
+    """Return how to install a driver that SQLAlchemy names so."""
+    package, extra = DRIVERS.get(driver, (driver, ""))
+    here = f", or pip install 'skexplore[{extra}]'" if extra else ""
+    return f"pip install '{package}'{here}"
+
+
 def check_storage(url: str | None) -> str | None:
     """Return ``url`` (None: the study's own file) with an absolute path if it has one.
 
@@ -77,8 +122,9 @@ def check_storage(url: str | None) -> str | None:
             f"--storage {url}: not a database URL; for example sqlite:///studies.db or postgresql://user@host/name"
         ) from None
     except ImportError as error:
+        install = _install(parsed.get_dialect().driver)
         raise UserError(
-            f"--storage {hide_password(url)}: its driver is not installed ({error}); install it with pip"
+            f"--storage {hide_password(url)}: its driver is not installed ({error}); {install}"
         ) from None
     if parsed.get_backend_name() == "sqlite":
         place = Path(parsed.database or "")
@@ -88,10 +134,12 @@ def check_storage(url: str | None) -> str | None:
                 f"--storage {url}: must name a file in a folder that exists, as in sqlite:///studies.db"
             )
         return parsed.set(database=str(place.absolute())).render_as_string(hide_password=False)
+    engine = create_engine(url)
     try:
-        with create_engine(url).connect():
+        with engine.connect():
             pass
     except SQLAlchemyError as error:
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"--storage {hide_password(url)}: cannot be reached ({cause})") from None
+        raise UserError(f"--storage {hide_password(url)}: cannot be reached ({cause_of(error)})") from None
+    finally:
+        engine.dispose()
     return url

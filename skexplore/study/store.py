@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from skexplore.study.database import (
     DATABASE,
     DATABASE_ERRORS,
     STORAGE,
+    cause_of,
     directions,
     hide_password,
     is_begun,
@@ -79,6 +80,7 @@ class Store:
 
     def __init__(self, folder: Path, spec: StudySpec, storage: str | None = None) -> None:
         self.folder, self.spec = folder, spec
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(folder / LOCK)
@@ -90,7 +92,7 @@ class Store:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
         try:
-            with _readable(folder):
+            with _readable(folder, storage):
                 database = open_database(folder, storage)
                 if storage is not None and not is_begun(folder):
                     _check_free(database, spec.name, storage)
@@ -104,15 +106,26 @@ class Store:
                     keep_url(folder, storage)
                 self._main.set_user_attr("spec", asdict(spec))
         except BaseException:
+            if not is_begun(folder):
+                self._leave_nothing(made)
             self._lock.release()
             raise
+
+    def _leave_nothing(self, made: Sequence[Path]) -> None:
+        """Remove the lock of a study that was refused, and the folders made for it, innermost first."""
+        with suppress(OSError):  # what somebody else has put there in the meantime stays
+            (self.folder / LOCK).unlink()
+            for each in made:
+                each.rmdir()
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._main._storage.remove_session()
-        self._lock.release()
+        try:
+            self._main._storage.remove_session()
+        finally:
+            self._lock.release()
 
     def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
         """Store how many trained architectures were asked for, by which command, on what machine."""
@@ -214,16 +227,16 @@ def _check_free(database: RDBStorage, name: str, url: str) -> None:
 
 
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Turn what a foreign or damaged database raises into a ``UserError``."""
+def _readable(folder: Path, storage: str | None = None) -> Iterator[None]:
+    """Turn what a foreign or damaged database, of the folder or at ``storage``, raises into a ``UserError``."""
     try:
         yield
     except (*DATABASE_ERRORS, ImportError, ValueError) as error:
         if isinstance(error, UserError):
             raise
-        cause = str(error.__cause__ or error).splitlines()[0]
-        place = hide_password(url_of(folder)) if (folder / STORAGE).exists() else folder / DATABASE
-        raise UserError(f"{place}: cannot be used as a study's database ({cause})") from None
+        url = storage or (url_of(folder) if (folder / STORAGE).exists() else None)
+        place = hide_password(url) if url else folder / DATABASE
+        raise UserError(f"{place}: cannot be used as a study's database ({cause_of(error)})") from None
 
 
 def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:

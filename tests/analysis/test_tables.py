@@ -124,6 +124,18 @@ def test_within_noise_compares_with_the_best(study):
     assert set(analysis.within_noise(EDGE_CASES["one trial"]).values()) == {None}
 
 
+def test_noise_is_that_of_one_network_whatever_its_architectures(study):
+    """Two architectures that the proxy cannot tell apart, one seed each, are two seeds of one network."""
+    one, other = (
+        replace(anchor, arch_id=name, net_id="the same") for anchor, name in zip(ANCHORS, "ab", strict=False)
+    )
+    assert (one.key, one.seed) != (other.key, other.seed)
+    noise = analysis.study_noise(synthetic(records=(one, other)))
+    assert (noise.df, noise.n) == (1, 2)
+    apart = replace(other, arch_id="a", net_id="another")
+    assert analysis.study_noise(synthetic(records=(one, apart))) is None
+
+
 def test_the_best_is_within_noise_of_itself_even_if_seeds_agree():
     same = tuple(replace(anchor, val_error=0.4) for anchor in ANCHORS)
     study = synthetic(records=(*same, record(0, "k3g64", "complete", 0.3, 6)))

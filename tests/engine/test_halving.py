@@ -6,7 +6,7 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.instant import rugged
+from support.instant import keys, rugged
 
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine.halving import RungValue, goes_on
@@ -122,13 +122,45 @@ def test_what_diverged_later_competes_no_more(run):
     assert {r.status for r in study.searched if r.curve} <= {"complete", "stopped", "diverged"}
 
 
-def test_a_stopped_network_is_not_trained_again(run):
-    study = run(rugged, profile="rungs", study="r")
-    stopped = {r.net_id for r in study.searched if r.status == "stopped"}
+def test_a_stopped_network_is_neither_trained_again_nor_told_as_a_value(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text(
+        "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64, k3]\n  branches.2: [none, k1, k3]\n"
+    )
+    only = {"space": str(space), "sampler": "random", "anchors": "none"}
+    study = run(rugged, profile="rungs", study="r", trials=50, **only)
+    stopped = {r.net_id: r.number for r in study.searched if r.status == "stopped"}
     replays = [r for r in study.searched if r.status == "replay" and r.net_id in stopped]
-    assert all("stopped as" in r.reason for r in replays)
-    keys = [r.key for r in study.searched if r.curve and r.origin == "search" and not r.replay_of]
-    assert len(keys) == len(set(keys))
+    assert stopped
+    assert stopped.keys() == {r.net_id for r in replays}  # the space is used up: each came again
+    stored = optuna.load_study(study_name="r", storage="sqlite:///studies/r/study.db").trials
+    for replay in replays:
+        assert replay.reason == f"stopped as trial {stopped[replay.net_id]}"
+        assert replay.val_error is None
+        assert stored[replay.number].state is optuna.trial.TrialState.FAIL
+    assert len(keys(study)) == len(set(keys(study)))
+
+
+def test_rivals_of_a_rung_are_within_the_budget_of_now(run):
+    high, low = 4.8, 4.3
+    before = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=high, trials=8)
+    study = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=low, trials=20)
+    order = [r for r in study.searched if r.curve]
+    assert not all(study.spec.within(r) for r in order)
+    others_decide = 0
+    for index, record in enumerate(order):
+        if record.number < len(before.searched):
+            continue
+        for rung, epochs in enumerate(study.spec.rungs[:-1]):
+            if record.at(epochs) is None:
+                break
+            every = [other for other in order[:index] if other.at(epochs) is not None]
+            own = RungValue(error=record.at(epochs), macs=record.ref_macs)
+            rivals = [RungValue(error=other.at(epochs), macs=other.ref_macs) for other in every]
+            within = [r for r, other in zip(rivals, every, strict=True) if study.spec.within(other)]
+            assert goes_on(own, within, 3) is (record.rung > rung), record.number
+            others_decide += goes_on(own, rivals, 3) is not goes_on(own, within, 3)
+    assert others_decide, "no decision depends on the budget here"
 
 
 def test_no_rungs_on_request_and_rungs_where_the_profile_has_none(run, command):

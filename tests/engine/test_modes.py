@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import tomllib
 from pathlib import Path
 
 import optuna
@@ -14,8 +16,10 @@ from skexplore.engine.run import Run, train
 from skexplore.errors import UserError
 from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import seconds_of
+from skexplore.study.database import DRIVERS
 from skexplore.study.record import pareto_front
 from skexplore.study.store import archive, load_study
+from skexplore.training.weights import weights_file
 
 
 def test_pareto_mode_tells_the_sampler_error_and_macs(run):
@@ -83,6 +87,31 @@ def test_a_study_may_live_in_another_database(run, tmp_path):
         run(storage=f"sqlite:///{tmp_path / 'other.db'}", trials=3, study="two")
     archive("two", tmp_path / "kept")
     assert load_study(str(tmp_path / "kept")).records == two.records
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql+psycopg://u:pw@h/x", ("psycopg", "'psycopg[binary]'", "'skexplore[postgresql]'")),
+        ("postgresql+psycopg2://u:pw@h/x", ("psycopg2", "'psycopg2-binary'")),
+        ("mysql://u:pw@h/x", ("MySQLdb", "'mysqlclient'", "'skexplore[mysql]'")),
+        ("mariadb+pymysql://u:pw@h/x", ("pymysql", "'PyMySQL'")),
+        ("oracle://u:pw@h/x", ("oracledb", "pip install 'oracledb'")),
+    ],
+)
+def test_a_missing_driver_names_what_to_install(run, monkeypatch, url, words):
+    for module in ("psycopg", "psycopg2", "MySQLdb", "pymysql", "oracledb"):
+        monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    with pytest.raises(UserError, match="its driver is not installed") as refused:
+        run(storage=url)
+    assert all(word in str(refused.value) for word in words)
+    assert "pw" not in str(refused.value)
+
+
+def test_the_extras_of_drivers_bring_them():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    for package, extra in DRIVERS.values():
+        assert not extra or project["optional-dependencies"][extra][0].startswith(package)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +186,24 @@ def test_weights_are_kept_as_asked(run, keep, files):
 
     run(answer, trials=4, anchors="none", keep_weights=keep)
     assert len(list(Path("studies/s/weights").glob("*"))) == files
+
+
+def test_weights_of_a_training_in_hand_outlive_the_end_of_another(run):
+    """The second of two workers has written its weights before the end of the first is heard of."""
+
+    def answer(job):
+        for each in [job, *run.pool.running]:
+            path = weights_file(Path(job.study_folder), each.spec.key)
+            path.parent.mkdir(exist_ok=True)
+            if each.spec.key not in written:
+                path.write_bytes(b"weights")
+                written.add(each.spec.key)
+        return error_of(job)
+
+    written = set()
+    study = run(answer, trials=6, workers=2)
+    kept = {path.stem for path in Path("studies/s/weights").glob("*")}
+    assert kept == {record.key for record in [*study.front(), *study.front(lambda r: r.ref_params)]}
 
 
 def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic_data, monkeypatch):
@@ -260,6 +307,11 @@ def test_a_study_of_another_folder_in_a_shared_database_is_not_joined(run, tmp_p
         patch.chdir(elsewhere)
         with pytest.raises(UserError, match="begun in another folder"):
             run(storage=url, trials=3, study="one")
+        assert not any(elsewhere.iterdir())
+        Path("studies/one").mkdir(parents=True)
+        with pytest.raises(UserError, match="begun in another folder"):
+            run(storage=url, trials=3, study="one")
+        assert not any(Path("studies/one").iterdir())  # a folder that was there stays
     assert load_study("one").records == before.records
 
 
@@ -272,8 +324,9 @@ def test_a_relative_database_is_found_from_anywhere(run, tmp_path, monkeypatch):
 
 def test_a_database_that_is_none_leaves_the_name_free(run, tmp_path):
     (tmp_path / "junk.db").write_bytes(b"no database" * 100)
-    with pytest.raises(UserError, match="cannot be used"):
+    with pytest.raises(UserError, match=r"junk\.db: cannot be used"):
         run(storage=f"sqlite:///{tmp_path / 'junk.db'}", trials=1, study="one")
+    assert not Path("studies").exists()
     assert run(trials=1, study="one").state == "finished"
 
 

@@ -8,8 +8,10 @@ import optuna
 import pytest
 from support.instant import SMALL, die, error_of, keys, pressed_after
 
+from skexplore.arch.notation import parse_blocks
 from skexplore.engine import run as launch
-from skexplore.study.record import trained
+from skexplore.engine.state import State
+from skexplore.study.record import stored_space, trained
 from skexplore.study.store import Store, load_study
 from skexplore.training.messages import Outcome
 from skexplore.training.weights import weights_file
@@ -124,6 +126,22 @@ def test_a_failed_anchor_is_tried_again_by_the_next_command(run):
     run(answer=answer, trials=1)
     study = run(trials=1)
     assert sorted(a.status for a in study.anchors if a.block == "k3") == ["complete"] * 2 + ["failed"] * 2
+
+
+def test_a_failure_takes_no_measurement_away(run, tmp_path):
+    space = tmp_path / "small.yaml"
+    space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k3]\n")
+    options = {"space": str(space), "trials": 1, "enqueue": (parse_blocks("k3"),)}
+
+    def fails(job):
+        return Outcome(key=job.spec.key, status="failed", reason="no luck") if job.spec.block == "k3" else 0.5
+
+    failed = next(r for r in run(answer=fails, anchors="none", **options).searched if r.block == "k3")
+    study = run(anchors="two", **options)
+    anchor = next(a for a in study.anchors if a.key == failed.key)
+    assert (failed.status, anchor.status) == ("failed", "complete")
+    with Store(Path("studies/s"), study.spec) as store:  # it reads the anchor first, then the failed trial
+        assert State(store, stored_space(study.spec)).measured[failed.key] == anchor
 
 
 def test_one_interrupt_after_the_last_training_is_no_interruption(run):

@@ -10,6 +10,7 @@ from support.instant import error_of, keys
 
 from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
+from skexplore.arch.notation import parse_blocks
 from skexplore.engine import sampler as sampling
 from skexplore.engine.run import search
 from skexplore.engine.sampler import STARTUP
@@ -86,6 +87,19 @@ def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):
     assert len(told) == 1
     assert told[0].val_error == next(a.val_error for a in study.anchors if a.block == "k3" and a.seed == 0)
     assert not any(r.status == "replay" for r in study.front())
+
+
+def test_architectures_that_are_one_network_in_the_proxy_share_one_training(run, tmp_path):
+    """Of k1+k3/r8 the least dimension acts in the fourth stage alone, which sknet29 has not."""
+    space = tmp_path / "twins.yaml"
+    space.write_text("name: twins\nbase: k1+k3/r8\ndecisions:\n  min_dim: [1, 32, 64]\n")
+    wished = (parse_blocks("k1+k3/r8/L1"), parse_blocks("k1+k3/r8/L64"))
+    study = run(space=str(space), backbone="sknet29", enqueue=wished, trials=3, anchors="none")
+    first, second = study.searched[:2]
+    assert first.arch_id != second.arch_id
+    assert first.net_id == second.net_id
+    assert (first.status, second.status, second.reason) == ("complete", "replay", "measured as trial 0")
+    assert (second.val_error, second.replay_of) == (first.val_error, first.key)
 
 
 def test_two_workers_train_no_network_twice(run):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from support.instant import TINY, die, error_of
 
 from skexplore.engine.run import search
 from skexplore.errors import StudyError, UserError
+from skexplore.study.database import explain, keep_url
 from skexplore.study.recipe import PROFILES, Recipe
 from skexplore.study.record import trained
 from skexplore.study.store import Store, archive, load_study
@@ -27,6 +32,75 @@ def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run
         with pytest.raises(StudyError, match="disk is full"):
             run(trials=4)
     assert trained(load_study("s").records) == 2
+
+
+@contextmanager
+def server_gone():
+    """Let every statement fail as one does when the database server has closed the connection."""
+
+    def closed(*_):
+        raise sqlite3.OperationalError("server closed the connection unexpectedly")
+
+    def disconnected(context):
+        context.is_disconnect = True
+
+    event.listen(Engine, "do_execute", closed)
+    event.listen(Engine, "handle_error", disconnected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "do_execute", closed)
+        event.remove(Engine, "handle_error", disconnected)
+
+
+def test_a_server_that_stops_in_mid_search_loses_nothing_and_says_how_to_go_on(run, tmp_path):
+    whole = run(trials=3, study="whole")
+    asked, url = [], f"sqlite:///{tmp_path / 'many.db'}"
+    with ExitStack() as server:
+
+        def answer(job):
+            asked.append(job)
+            if len(asked) == 6:  # the second trial, after the four anchors and the first
+                server.enter_context(server_gone())
+            return error_of(job)
+
+        with pytest.raises(StudyError) as ended:
+            run(answer, trials=3, study="cut", storage=url)
+    said = str(ended.value)
+    for words in (
+        f"connection to the database is lost: {url} (server closed the connection unexpectedly)",
+        "studies/cut/checkpoints",
+        "Start the database again, then repeat the command",
+    ):
+        assert words in said
+    assert "invalid data" not in said
+    assert load_study("cut").state == "interrupted"
+    again = run(trials=3, study="cut")
+    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+
+
+POSTGRES = "postgresql://me:secret@db/many"
+
+
+@pytest.mark.parametrize(
+    ("url", "statement", "lost"),
+    [
+        (POSTGRES, None, True),  # no statement: it could not connect
+        (POSTGRES, "INSERT ...", False),
+        (None, None, False),  # the study's own file
+    ],
+)
+def test_only_a_server_s_connection_can_be_lost(url, statement, lost):
+    folder = Path("studies/s")
+    if url:
+        keep_url(folder, url)
+    commit = optuna.exceptions.StorageInternalError("typically happens due to invalid data in the commit")
+    commit.__cause__ = OperationalError(statement, None, OSError("out of luck\nand more"))
+    commit.__cause__.__cause__ = OSError("out of luck\nand more")
+    said = explain(commit, folder)
+    assert said.startswith("the connection to the database is lost: " if lost else "out of luck\n")
+    assert "out of luck" in said
+    assert not {"secret", "invalid", "and more"} & set(said.replace(":", " ").split())
 
 
 def test_a_damaged_database_is_named(run):
