@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from skexplore.analysis.tables import anchors_table, ledger, study_noise
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
-from skexplore.study import THEN, Record, Study, again_command, differences, train_command
+from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
-MOST_TRAIN, MOST_VAL = 45_000, 5_000  # images: CIFAR's training files hold no more
 
 Answer = tuple[bool | None, str]
 Asked = tuple[tuple[str, Callable[[Study, Sequence[Study]], Answer]], ...]
@@ -156,9 +155,10 @@ def _last_epoch(study: Study, _: Sequence[Study]) -> Answer:
 
 def _test_set(study: Study, _: Sequence[Study]) -> Answer:
     split = study.spec.split
-    if split.train_images > MOST_TRAIN or split.val_images > MOST_VAL:
+    known = DATASETS.get(split.dataset)
+    if known and (split.train_images > known.most_train or split.val_images > known.most_val):
         given = f"{split.train_images:,} and {split.val_images:,} images"
-        most = f"{MOST_TRAIN:,} and {MOST_VAL:,}"
+        most = f"{known.most_train:,} and {known.most_val:,}"
         return False, f"Its {given} are more than {most}. To do it anew: {again_command(study)}"
     return True, (
         f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "

@@ -8,6 +8,7 @@ but the last.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from skexplore.arch.backbones import Backbone
@@ -15,7 +16,6 @@ from skexplore.arch.costs import Cost, cost, output_sizes
 from skexplore.arch.notation import Blocks, SKBlock
 from skexplore.errors import UserError
 
-KINDS = ("se", "cbam", "bam")
 NO_GATE = "none"
 _REDUCTION = re.compile(r"r([0-9]{1,4})")
 CBAM_KERNEL = 7  # of the spatial gate's convolution (CBAM, section 3.2)
@@ -24,7 +24,7 @@ BAM_DILATION = 4  # of the spatial gate's 3x3 convolutions (BAM, section 3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """An attention module of ``kind`` ``se``, ``cbam`` or ``bam``; linear layers have a bias.
+    """An attention module of a ``kind`` of ``GATES``; linear layers have a bias.
 
     reduction: channels over hidden channels. batch_norm: a BatchNorm after each linear layer of SE (one
     reading of how SENet was built; not in its paper).
@@ -35,10 +35,15 @@ class Gate:
     batch_norm: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UserError(f"gate {self.kind!r}: must be {', '.join(KINDS)}")
+        if self.kind not in GATES:
+            raise UserError(f"gate {self.kind!r}: must be {', '.join(GATES)}")
         if self.reduction < 1:
             raise UserError(f"gate {self.kind}: reduction {self.reduction} must be at least 1")
+
+    @property
+    def per_stage(self) -> bool:
+        """Whether it gates the output of a stage, not of every unit."""
+        return GATES[self.kind].per_stage
 
     def hidden(self, channels: int) -> int:
         """Channels between the two linear layers."""
@@ -46,7 +51,7 @@ class Gate:
 
     def count(self, stage: int, backbone: Backbone) -> int:
         """Return how many of these modules stand in stage number ``stage``, counted from 0."""
-        if self.kind == "bam":
+        if self.per_stage:
             return int(stage < len(backbone.stages) - 1)
         return backbone.stages[stage].depth
 
@@ -59,12 +64,15 @@ def parse_gate(text: str) -> Gate | None:
     if text in ("", NO_GATE):
         return None
     kind, *knobs = text.split("/")
+    normed = [name for name, known in GATES.items() if known.batch_norm]
     found: dict[str, int | bool] = {}
     for knob in knobs:
         match = _REDUCTION.fullmatch(knob)
-        name = "reduction" if match else "batch_norm" if knob == "bn" and kind == "se" else ""
+        name = "reduction" if match else "batch_norm" if knob == "bn" and kind in normed else ""
         if not name or name in found:
-            raise UserError(f"gate {text!r}: expected {', '.join(KINDS)} or none, with /rN, and /bn for se")
+            raise UserError(
+                f"gate {text!r}: expected {', '.join(GATES)} or none, with /rN, and /bn for {' or '.join(normed)}"
+            )
         found[name] = int(match[1]) if match else True
     return Gate(kind=kind, **found)  # type: ignore[arg-type]
 
@@ -77,47 +85,77 @@ def format_gate(gate: Gate | None) -> str:
     return f"{gate.kind}{reduction}{'/bn' if gate.batch_norm else ''}"
 
 
-def gate_cost(gate: Gate, channels: int, size: int) -> Cost:
-    """Cost of one module on a map of ``channels`` x ``size`` x ``size``."""
-    hidden, pixels = gate.hidden(channels), size * size
-    mlp = 2 * channels * hidden  # weights of the two linear layers, without the biases
-    biases = hidden + channels
-    if gate.kind == "se":
-        normed = biases if gate.batch_norm else 0
-        return Cost(
-            params=mlp + biases + 2 * normed,
-            bn_stats=2 * normed,
-            macs=mlp,
-            gate_macs=channels * pixels,
-            activations=biases,
-            bn_elements=normed,
-        )
-    if gate.kind == "cbam":
-        kernel = 2 * CBAM_KERNEL**2
-        return Cost(
-            params=mlp + biases + kernel + 2,
-            bn_stats=2,
-            macs=2 * mlp + kernel * pixels,  # one MLP, used on the mean and on the maximum
-            gate_macs=2 * channels * pixels,  # the channel gate, then the spatial gate
-            activations=2 * biases + pixels,
-            bn_elements=pixels,
-        )
+def _se_cost(gate: Gate, channels: int, pixels: int) -> Cost:
+    weights, biases = _mlp(gate, channels)
+    normed = biases if gate.batch_norm else 0
+    return Cost(
+        params=weights + biases + 2 * normed,
+        bn_stats=2 * normed,
+        macs=weights,
+        gate_macs=channels * pixels,
+        activations=biases,
+        bn_elements=normed,
+    )
+
+
+def _cbam_cost(gate: Gate, channels: int, pixels: int) -> Cost:
+    weights, biases = _mlp(gate, channels)
+    kernel = 2 * CBAM_KERNEL**2
+    return Cost(
+        params=weights + biases + kernel + 2,
+        bn_stats=2,
+        macs=2 * weights + kernel * pixels,  # one MLP, used on the mean and on the maximum
+        gate_macs=2 * channels * pixels,  # the channel gate, then the spatial gate
+        activations=2 * biases + pixels,
+        bn_elements=pixels,
+    )
+
+
+def _bam_cost(gate: Gate, channels: int, pixels: int) -> Cost:
+    weights, biases = _mlp(gate, channels)
+    hidden = gate.hidden(channels)
     convolutions = channels * hidden + 2 * 9 * hidden**2 + hidden
     return Cost(
-        params=mlp + biases + 2 * hidden + convolutions + 3 * hidden + 1 + 3 * 2 * hidden,
+        params=weights + biases + 2 * hidden + convolutions + 3 * hidden + 1 + 3 * 2 * hidden,
         bn_stats=2 * hidden + 3 * 2 * hidden,
-        macs=mlp + convolutions * pixels,
+        macs=weights + convolutions * pixels,
         gate_macs=channels * pixels,
         activations=biases + (3 * hidden + 1) * pixels,
         bn_elements=hidden + 3 * hidden * pixels,
     )
 
 
+def _mlp(gate: Gate, channels: int) -> tuple[int, int]:
+    """Return the weights and the biases of the two linear layers."""
+    hidden = gate.hidden(channels)
+    return 2 * channels * hidden, hidden + channels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateKind:
+    """What is known of one kind of gate without torch; its module is in ``nn.attention.MODULES`` under the same name.
+
+    cost: of one module, from the gate, the channels and the pixels of its map. per_stage: it stands behind every
+    stage but the last, not in every unit. batch_norm: ``/bn`` may be written.
+    """
+
+    cost: Callable[[Gate, int, int], Cost]
+    per_stage: bool = False
+    batch_norm: bool = False
+
+
+GATES: dict[str, GateKind] = {
+    "se": GateKind(cost=_se_cost, batch_norm=True),
+    "cbam": GateKind(cost=_cbam_cost),
+    "bam": GateKind(cost=_bam_cost, per_stage=True),
+}
+
+
 def gate_costs(gate: Gate, backbone: Backbone, resolution: int | None = None) -> tuple[Cost, ...]:
     """Cost of all modules of each stage of ``backbone``, for one image."""
     sizes = output_sizes(backbone, resolution)
     return tuple(
-        gate_cost(gate, stage.out, size) * gate.count(number, backbone)
+        GATES[gate.kind].cost(gate, stage.out, size * size) * gate.count(number, backbone)
         for number, (stage, size) in enumerate(zip(backbone.stages, sizes, strict=True))
     )
 

@@ -60,9 +60,10 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Put a data set into the cache, checked byte for byte; one that is there and sound stays."""
-    from skexplore.training import PARTS, get_release, prepare_data
+    from skexplore.study import get_dataset
+    from skexplore.training import PARTS, prepare_data
 
-    release, bar = get_release(dataset), Bar(sys.stderr)
+    release, bar = get_dataset(dataset), Bar(sys.stderr)
     try:
         folder = prepare_data(dataset, data_dir=data_dir, progress=bar, whole=True)
     except KeyboardInterrupt:
@@ -91,9 +92,10 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
-    from skexplore.training import cache_folder, get_release, inspect_cache, inspect_release
+    from skexplore.study import get_dataset
+    from skexplore.training import cache_folder, inspect_cache, inspect_release
 
-    release = get_release(dataset)
+    release = get_dataset(dataset)
     place = data_dir.expanduser() if data_dir else cache_folder(dataset)
     found = inspect_release(release, place, str(place)) if data_dir else inspect_cache(dataset)
     checks = []

@@ -8,6 +8,8 @@ installed: a resumed study draws what the uninterrupted one would have drawn.
 from __future__ import annotations
 
 import hashlib
+import math
+import pkgutil
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +18,13 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from skexplore.space import Level, Space, TooManyError, UniformDraws
-from skexplore.study import Record, StudySpec, directions
+from skexplore.study import SAMPLERS, Record, StudySpec, directions
 
-POPULATION = 10  # of NSGA-II: a search has tens of trials, and its first generation is random
-STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
+STARTUP = int(SAMPLERS["tpe"].startup)  # results before TPE proposes
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -94,11 +95,12 @@ class Proposer:
 
     @property
     def _begins(self) -> bool:
-        """Whether the next trial is a random one: always of the random sampler, else until TPE has results."""
-        if self._spec.sampler != "tpe":
-            return self._spec.sampler == "random"
+        """Whether the next trial is a random one: until the sampler has the results that it begins with."""
+        startup = SAMPLERS[self._spec.sampler].startup
+        if startup in (0, math.inf):
+            return startup > 0
         trials = self._mirror.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        return sum(bool(trial.values or trial.intermediate_values) for trial in trials) < STARTUP
+        return sum(bool(trial.values or trial.intermediate_values) for trial in trials) < startup
 
     @cached_property
     def _uniform(self) -> UniformDraws | None:
@@ -129,17 +131,6 @@ class Proposer:
         self._mirror.tell(number, values, state=state)
 
 
-class _Genetic(NSGAIISampler):
-    """NSGA-II whose parents come in the order of their numbers.
-
-    Optuna's come in another order the first time that a process asks, so that a resumed study would go astray.
-    """
-
-    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
-        """Return the parents of ``generation``."""
-        return sorted(super().get_parent_population(study, generation), key=lambda trial: trial.number)
-
-
 def _sampler_notes(trial: FrozenTrial) -> dict[str, Any]:
     """Return what a sampler keeps of its own on a trial (NSGA-II: the generation), to be kept with it."""
     attrs = trial.system_attrs.items()
@@ -147,13 +138,20 @@ def _sampler_notes(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:
-    if name == "random":
-        return RandomSampler(seed=seed)
-    if name == "nsga2":
-        return _Genetic(seed=seed, population_size=POPULATION)
-    if name == "gp":
-        return GPSampler(seed=seed, deterministic_objective=False)
-    return TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, constant_liar=True)
+    """Return the sampler of ``SAMPLERS`` called ``name``; a genetic one takes parents in the order of their numbers.
+
+    Optuna's come in another order the first time that a process asks, so that a resumed study would go astray.
+    """
+    known = SAMPLERS[name]
+    sampler: BaseSampler = pkgutil.resolve_name(known.make)(seed=seed, **known.options)
+    if isinstance(sampler, BaseGASampler):
+        found = sampler.get_parent_population
+
+        def in_order(study: optuna.Study, generation: int) -> list[FrozenTrial]:
+            return sorted(found(study, generation), key=lambda trial: trial.number)
+
+        sampler.get_parent_population = in_order  # type: ignore[method-assign]
+    return sampler
 
 
 def _seed(study_seed: int, number: int) -> int:

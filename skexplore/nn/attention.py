@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,15 +14,16 @@ from skexplore.arch import BAM_DILATION, CBAM_KERNEL, Gate
 Map = Float[Tensor, "batch channels height width"]
 
 
-def make_gate(gate: Gate, channels: int) -> nn.Module:
-    """Return the module that ``gate`` means on maps of ``channels`` channels."""
-    if gate.kind == "se":
-        return SE(channels, gate)
-    return CBAM(channels, gate) if gate.kind == "cbam" else BAM(channels, gate)
+class GateModule(nn.Module):
+    """A module made from its channels and its ``Gate``; ``sees_all``: its parts behind a mean over the whole map."""
+
+    sees_all: ClassVar[tuple[str, ...]] = ()
 
 
-class SE(nn.Module):
+class SE(GateModule):
     """Squeeze and excitation: ``x * sigmoid(fc(relu(fc(mean(x)))))``, one weight per channel."""
+
+    sees_all = ("fc",)
 
     def __init__(self, channels: int, gate: Gate) -> None:
         super().__init__()
@@ -39,8 +43,10 @@ class SE(nn.Module):
         return x * weights[:, :, None, None]
 
 
-class CBAM(nn.Module):
+class CBAM(GateModule):
     """A channel gate from mean and maximum over pixels, then a spatial gate from mean and maximum over channels."""
+
+    sees_all = ("fc",)
 
     def __init__(self, channels: int, gate: Gate) -> None:
         super().__init__()
@@ -60,8 +66,10 @@ class CBAM(nn.Module):
         return x * weights
 
 
-class BAM(nn.Module):
+class BAM(GateModule):
     """``x * (1 + sigmoid(channel(x) * spatial(x)))``, the two gates side by side."""
+
+    sees_all = ("channel",)
 
     def __init__(self, channels: int, gate: Gate) -> None:
         super().__init__()
@@ -91,3 +99,11 @@ def _conv(inputs: int, outputs: int, kernel: int, *, dilation: int = 1) -> list[
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     ]
+
+
+MODULES: dict[str, Callable[[int, Gate], GateModule]] = {"se": SE, "cbam": CBAM, "bam": BAM}
+
+
+def make_gate(gate: Gate, channels: int) -> GateModule:
+    """Return the module that ``gate`` means on maps of ``channels`` channels."""
+    return MODULES[gate.kind](channels, gate)

@@ -43,7 +43,7 @@ class Network(nn.Module):
             units = nn.Sequential()
             for unit in range(stage.depth):
                 stride = stage.stride if unit == 0 else 1
-                inside = make_gate(gate, stage.out) if gate and gate.kind != "bam" else None
+                inside = make_gate(gate, stage.out) if gate and not gate.per_stage else None
                 units.append(
                     SKUnit(
                         inputs,
@@ -56,9 +56,7 @@ class Network(nn.Module):
                     )
                 )
                 inputs = stage.out
-            if (
-                gate and gate.kind == "bam" and gate.count(number, backbone)
-            ):  # it gates a whole stage's output
+            if gate and gate.per_stage and gate.count(number, backbone):
                 units.append(make_gate(gate, stage.out))
             self.stages.append(units)
         self.classifier = nn.Linear(inputs, classes)

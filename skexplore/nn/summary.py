@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from skexplore.nn.attention import BAM, CBAM, SE
+from skexplore.nn.attention import GateModule
 from skexplore.nn.flop_count import macs_by_module
 from skexplore.nn.layers import SKConv, SKUnit
 from skexplore.nn.network import Network
@@ -114,10 +114,11 @@ def _walk(module: nn.Module, name: str, view: _View, seen: dict[str, _View | Non
         ends = [_walk(one, f"{name}.branches.{i}", view, seen) for i, one in enumerate(module.branches)]
         after = replace(ends[0], side=max(end.side for end in ends))
         _blind(module, name, ("fc", "attend"), seen)
-    elif isinstance(module, SE | CBAM | BAM):
-        _blind(module, name, ("fc", "channel"), seen)
-        if not isinstance(module, SE):
-            after = _walk(module.spatial, f"{name}.spatial", view, seen)
+    elif isinstance(module, GateModule):
+        _blind(module, name, module.sees_all, seen)
+        for key, part in module.named_children():
+            if key not in module.sees_all:
+                after = _walk(part, f"{name}.{key}", after, seen)
     elif isinstance(module, nn.Sequential):
         for key, part in module.named_children():
             after = _walk(part, f"{name}.{key}", after, seen)

@@ -11,7 +11,7 @@ from skexplore.plan.ablation_file import BEST, MAX_SEEDS, Definition, load_defin
 from skexplore.plan.search import NO_SPACE, Plan, Training, check_seed, profile_of, space_fields
 from skexplore.plan.variants import Base, base_of, expand
 from skexplore.study import (
-    CLASSES,
+    DATASETS,
     Design,
     Profile,
     Record,
@@ -197,7 +197,7 @@ def _scale(definition: Definition, request: AblationRequest) -> Profile:
 
 def _on_data_set(definition: Definition, profile: Profile) -> Definition:
     """Return ``definition`` with the paper's column of the data set that is trained on, where it is a CIFAR column."""
-    if not definition.column.startswith("cifar") or profile.split.dataset not in CLASSES:
+    if not definition.column.startswith("cifar") or profile.split.dataset not in DATASETS:
         return definition
     return replace(definition, column=f"{profile.split.dataset}_error_pct")
 

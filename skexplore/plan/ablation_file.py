@@ -18,7 +18,7 @@ from skexplore.files import read_yaml
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.shipped import find_shipped, shipped
 from skexplore.space import NAME, Level, Problem, decision_problems, is_path, shown
-from skexplore.study import CLASSES, COLUMNS_OF_ERRORS, PROFILES, SCHEDULES, Recipe, Split, get_profile
+from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, PROFILES, SCHEDULES, Recipe, Split, get_profile
 
 KEYS = (
     "name", "description", "table", "column", "profile", "backbone", "recipe", "split", "seeds", "baseline",
@@ -157,7 +157,7 @@ def _kinds(kind: type) -> dict[str, type]:
 
 
 _LIMITS = {"epochs": 10_000, "batch_size": 10_000, "train_images": 45_000, "val_images": 5_000}
-_CHOICES = {"schedule": SCHEDULES, "dataset": tuple(CLASSES)}
+_CHOICES = {"schedule": SCHEDULES, "dataset": tuple(DATASETS)}
 _MOST = 1_000  # of rates and decays: far beyond what trains
 _SHARES = ("momentum", "warmup", "label_smoothing")
 

@@ -19,6 +19,24 @@ from .database import (
 from .database import (
     is_begun as is_begun,
 )
+from .datasets import (
+    DATASETS as DATASETS,
+)
+from .datasets import (
+    VAL_SHARE as VAL_SHARE,
+)
+from .datasets import (
+    DataSet as DataSet,
+)
+from .datasets import (
+    Packing as Packing,
+)
+from .datasets import (
+    Part as Part,
+)
+from .datasets import (
+    get_dataset as get_dataset,
+)
 from .design import (
     COLUMNS_OF_ERRORS as COLUMNS_OF_ERRORS,
 )
@@ -53,9 +71,6 @@ from .hints import (
     train_command as train_command,
 )
 from .recipe import (
-    CLASSES as CLASSES,
-)
-from .recipe import (
     PROFILES as PROFILES,
 )
 from .recipe import (
@@ -81,9 +96,6 @@ from .recipe import (
 )
 from .record import (
     COLUMNS as COLUMNS,
-)
-from .record import (
-    SAMPLERS as SAMPLERS,
 )
 from .record import (
     STATUSES as STATUSES,
@@ -126,6 +138,9 @@ from .record import (
 )
 from .record import (
     trained as trained,
+)
+from .samplers import (
+    SAMPLERS as SAMPLERS,
 )
 from .store import (
     STUDIES as STUDIES,

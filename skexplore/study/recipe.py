@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
 from skexplore.errors import UserError
+from skexplore.study.datasets import DATASETS, get_dataset
 
 SCHEDULES = ("one_cycle", "steps")
-CLASSES = {"cifar10": 10, "cifar100": 100}  # of the data sets that can be trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class Split:
     @property
     def title(self) -> str:
         """The data set's name as it is written."""
-        return {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}.get(self.dataset, self.dataset)
+        known = DATASETS.get(self.dataset)
+        return known.title if known else self.dataset
 
     @property
     def id(self) -> str:
@@ -86,7 +88,8 @@ class TrainSpec:
 class Profile:
     """A proxy network, a recipe and a number of images that belong together; ``why`` says what for.
 
-    rungs: epochs after which a search may stop a trial, the last the recipe's; one rung stops nothing.
+    rungs: epochs after which a search may stop a trial, the last the recipe's; one rung stops nothing. lr_on: the
+    highest learning rate on other data sets, where it is not the recipe's.
     """
 
     name: str
@@ -97,16 +100,21 @@ class Profile:
     trials: int
     anchor_seeds: int
     why: str
+    lr_on: Mapping[str, float] = field(default_factory=dict)
 
     def on(self, dataset: str) -> Profile:
         """Return the profile for another data set; ``UserError`` if it is not known."""
-        if dataset not in CLASSES:
-            raise UserError(f"unknown dataset {dataset!r}; known: {', '.join(CLASSES)}")
-        recipe = self.recipe
-        if self.name == "paper" and dataset == "cifar100":
-            recipe = replace(recipe, lr=0.05)  # supplement D
+        data, split = get_dataset(dataset), self.split
+        rate = self.lr_on.get(dataset, self.recipe.lr)
         return replace(
-            self, recipe=recipe, split=replace(self.split, dataset=dataset, classes=CLASSES[dataset])
+            self,
+            recipe=replace(self.recipe, lr=rate),
+            split=Split(
+                dataset=dataset,
+                classes=data.classes,
+                train_images=min(split.train_images, data.most_train),
+                val_images=min(split.val_images, data.most_val),
+            ),
         )
 
 
@@ -155,6 +163,7 @@ PROFILES: dict[str, Profile] = {
         trials=10,
         anchor_seeds=3,
         why="section 4.2 and supplement D of the SKNet paper on its CIFAR network; days on a GPU",
+        lr_on={"cifar100": 0.05},  # supplement D
     ),
 }
 

@@ -30,7 +30,6 @@ from skexplore.study.recipe import Recipe, Split
 if TYPE_CHECKING:
     import pandas
 
-SAMPLERS = ("tpe", "random", "nsga2", "gp")
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
 
 THEN = ", then "  # between values of an environment that changed from run to run

@@ -44,9 +44,6 @@ from .pool import (
     default_devices as default_devices,
 )
 from .releases import (
-    get_release as get_release,
-)
-from .releases import (
     inspect_release as inspect_release,
 )
 from .throughput import (

