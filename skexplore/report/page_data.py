@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -41,11 +38,6 @@ _SIZES: dict[figures.Size, Callable[[Record], float]] = {
     "ref_macs": lambda record: record.ref_macs,
     "ref_params": lambda record: record.ref_params,
 }
-
-
-def packed(text: str) -> str:
-    """Return ``text`` compressed, as base64 of gzip: equal texts give equal bytes."""
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def band(study: Study) -> Band | None:
@@ -164,8 +156,3 @@ def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table with None where a value is missing."""
     plain = table.astype(object).where(table.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def compact(data: object) -> str:
-    """Return ``data`` as JSON without spaces."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
