@@ -59,6 +59,7 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
         x=x,
         budget=budget if math.isfinite(budget) else None,
         band=band(study),
+        own=spec.name,
         beside=[
             figures.Overlay(name=other.spec.name, front=records_table(other.front(_SIZES[x])))
             for other in beside
@@ -87,10 +88,10 @@ def figures_json(study: Study, importances: Importances, beside: Sequence[Study]
         "pareto-params": pareto_figure(study, "ref_params", beside),
         "placement": figures.placement_figure(published_table(), trials, front),
         "incumbent-images": figures_course.incumbent_figure(
-            lowest, anchors, x="images", band=noise, beside=others
+            lowest, anchors, x="images", band=noise, own=study.spec.name, beside=others
         ),
         "incumbent-trained": figures_course.incumbent_figure(
-            lowest, anchors, x="trained", band=noise, beside=others
+            lowest, anchors, x="trained", band=noise, own=study.spec.name, beside=others
         ),
         "curves": figures_course.curves_figure(curves, front.rows, band=noise),
         "importances": figures_course.importance_figure(importances.shares, importances.clear),

@@ -31,12 +31,13 @@ const PLACES = {
   "pareto-params": (t) => [t.ref_params / 1e6, t.val_error === null ? null : 100 * t.val_error],
   placement: (t) => [t.ref_params / 1e6, t.ref_macs / 1e9],
 };
+const NEAR = 4; // pixels: points closer than that cannot be pointed at one by one
 let pinned = null;
 const ring = (plot) => {
   const mark = plot.querySelector(".ring") || plot.appendChild(element("div", "", "ring"));
   const at = pinned && PLACES[plot.id] ? PLACES[plot.id](pinned) : [null, null];
   const { xaxis, yaxis } = plot._fullLayout;
-  const x = at[0] === null ? NaN : xaxis.d2p(at[0]), y = at[1] === null ? NaN : yaxis.d2p(at[1]);
+  const [x, y] = at.includes(null) ? [NaN, NaN] : place(plot, ...at);
   mark.hidden = !(x >= 0 && x <= xaxis._length && y >= 0 && y <= yaxis._length);
   if (!mark.hidden) {
     mark.style.left = `${xaxis._offset + x}px`;
@@ -58,8 +59,29 @@ const spark = (curve) => {
   picture.append(line);
   return picture;
 };
-const say = (trial) => {
+const place = (plot, x, y, { xaxis, yaxis } = plot._fullLayout) => [xaxis.d2p(x), yaxis.d2p(y)];
+const plain = (text) => new DOMParser().parseFromString(text.replaceAll("<br>", " "), "text/html").body.textContent;
+// what lies under a point, in pixels of a plot: trials, and in words what brings its own text; the nearest first, of
+// equals the topmost
+const under = (plot, [left, top]) => {
+  const found = [];
+  for (const trace of [...plot._fullData].reverse()) {
+    if (trace.visible !== true || !(trace.mode || "").includes("markers")) continue;
+    const [xaxis, yaxis] = ["xaxis", "yaxis"].map((name) => plot._fullLayout[name + trace[name].slice(1)]);
+    trace.x.forEach((x, i) => {
+      const at = place(plot, x, trace.y[i], { xaxis, yaxis }), far = Math.hypot(at[0] - left, at[1] - top);
+      const trial = trials[trace.customdata?.[i]], text = trace.text?.[i];
+      if (far <= NEAR && (trial || text)) found.push({ far, trial, words: trial ? "" : `${trace.name}: ${plain(text)}` });
+    });
+  }
+  found.sort((a, b) => a.far - b.far);
+  const seen = (key) => [...new Set(found.map((each) => each[key]).filter(Boolean))];
+  return { trials: seen("trial"), words: seen("words") };
+};
+const count = (number) => `${number} trials lie at this point`;
+const say = ({ trials: [trial, ...more], words: others }) => {
   const error = trial.val_error === null ? "none" : `${percent(trial.val_error)} %`;
+  const also = [...more.map(named), ...others];
   tip.replaceChildren(
     breakable(element("code"), trial.block),
     element("div", `val error ${error}`),
@@ -68,24 +90,30 @@ const say = (trial) => {
     element("div", `seed ${trial.seed}, ${trial.epochs} epochs`),
     ...(trial.curve.length > 1 ? [spark(trial.curve)] : []),
     element("div", `${named(trial)}, ${words(trial.status)}`, "fine"),
+    ...(also.length ? [element("div", `At the same point: ${also.join("; ")}.`, "fine")] : []),
+    ...(more.length ? [element("div", `${count(more.length + 1)}: each click shows the next.`, "fine")] : []),
   );
 };
 const tracked = (plot) => {
-  const trialOf = (event) => {
-    const position = event.points[0].customdata;
-    return typeof position === "number" ? trials[position] : null;
-  };
+  const at = ({ points: [point] }) => under(plot, place(plot, point.x, point.y, point));
   plot.on("plotly_hover", (event) => {
-    const trial = trialOf(event);
-    if (!trial || event.points[0].fullData.hoverinfo !== "none") return;
-    say(trial);
+    const found = at(event), ownText = event.points[0].fullData.hoverinfo !== "none";
+    if (!found.trials.length || (ownText && found.trials.length + found.words.length < 2)) return;
+    say(found);
+    plot.classList.toggle("covered", ownText);
     tip.hidden = false;
     const { clientX: x, clientY: y } = event.event, { offsetWidth: w, offsetHeight: h } = tip;
     tip.style.left = `${Math.max(4, x + 16 + w > innerWidth ? x - 16 - w : x + 16)}px`;
     tip.style.top = `${Math.max(4, Math.min(y + 12, innerHeight - h - 4))}px`;
   });
-  plot.on("plotly_unhover", () => (tip.hidden = true));
-  plot.on("plotly_click", (event) => trialOf(event) && pin(trialOf(event)));
+  plot.on("plotly_unhover", () => {
+    tip.hidden = true;
+    plot.classList.remove("covered");
+  });
+  plot.on("plotly_click", (event) => {
+    const found = at(event), { trials: here } = found;
+    if (here.length) pin(here[(here.indexOf(pinned) + 1) % here.length], found, true);
+  });
   plot.on("plotly_afterplot", () => ring(plot));
 };
 
@@ -111,9 +139,9 @@ const asJson = (trial) => {
 };
 
 const drawCurve = () => {
-  const place = byId("pinned-curve");
-  place.parentElement.hidden = pinned.curve.length < 2;
-  if (place.parentElement.hidden) return;
+  const pane = byId("pinned-curve");
+  pane.parentElement.hidden = pinned.curve.length < 2;
+  if (pane.parentElement.hidden) return;
   const [, layout] = styled(figures.curves);
   const trace = {
     x: pinned.curve.map((_, i) => i + 1),
@@ -124,12 +152,33 @@ const drawCurve = () => {
   };
   const plain = { ...layout, shapes: [], annotations: [], showlegend: false };
   plain.margin = { ...layout.margin, t: 8, b: 40 };
-  Plotly.react(place, [trace], plain, config);
+  Plotly.react(pane, [trace], plain, config);
 };
 
-const pin = (trial) => {
+const choices = byId("pinned-here");
+const choose = (here) => {
+  const buttons = here.trials.map((trial) => {
+    const button = element("button", named(trial));
+    if (trial === pinned) button.setAttribute("aria-current", "true");
+    button.onclick = () => {
+      pin(trial, here);
+      choices.querySelector("[aria-current]").focus();
+    };
+    return button;
+  });
+  const several = buttons.length > 1;
+  choices.replaceChildren(
+    ...(several ? [element("span", `${count(buttons.length)}:`), ...buttons] : []),
+    ...here.words.map((text) => element("span", `At the same point: ${text}`, "fine")),
+  );
+  choices.hidden = !several && !here.words.length;
+};
+// here: what lies at the same point; reveal: whether the table of all trials goes to its row
+const pin = (trial, here = null, reveal = false) => {
   pinned = trial;
   panel.hidden = false;
+  const [plot] = plots, at = PLACES[plot.id](trial);
+  choose(here || (at.includes(null) ? { trials: [], words: [] } : under(plot, place(plot, ...at))));
   const also = trial.front ? ", on the front" : "";
   byId("pinned-name").textContent = `${named(trial)}: ${words(trial.status)}${also}`;
   breakable(Object.assign(byId("pinned-block"), { textContent: "" }), trial.block);
@@ -165,8 +214,8 @@ const pin = (trial) => {
   byId("export").hidden = !command;
   byId("export-command").textContent = command;
   drawCurve();
-  plots.forEach((plot) => plot._fullLayout && ring(plot));
-  markRow();
+  plots.forEach(ring);
+  markRow(reveal);
 };
 
 const copy = async (button, text) => {
@@ -216,11 +265,11 @@ const rowOf = (trial) => {
   }
   return row;
 };
-const markRow = () => {
+const markRow = (reveal) => {
   for (const row of table.tBodies[0].rows) {
     const own = pinned !== null && Number(row.dataset.position) === pinned.position;
     row.classList.toggle("pinned", own);
-    if (own) row.parentElement.parentElement.parentElement.scrollTop = row.offsetTop - 120;
+    if (own && reveal) row.parentElement.parentElement.parentElement.scrollTop = row.offsetTop - 120;
   }
 };
 const show = () => {
@@ -229,7 +278,7 @@ const show = () => {
   table.tBodies[0].replaceChildren(...shown.map(rowOf));
   byId("count").textContent = `${whole(Math.min(length, found.length))} of ${whole(found.length)} shown, ${whole(trials.length)} in all`;
   more.hidden = found.length <= length;
-  markRow();
+  markRow(false);
 };
 const filter = () => {
   const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -260,7 +309,7 @@ for (const head of table.tHead.querySelectorAll("button")) {
     filter();
   };
 }
-for (const link of document.querySelectorAll("[data-pin]")) link.onclick = () => pin(trials[Number(link.dataset.pin)]);
+for (const link of document.querySelectorAll("[data-pin]")) link.onclick = () => pin(trials[Number(link.dataset.pin)], null, true);
 
 // -- begin
 filter();
