@@ -61,11 +61,17 @@ from .importance import (
 from .importance import (
     importances as importances,
 )
-from .pareto import (
-    knee as knee,
+from .noise import (
+    noise_groups as noise_groups,
+)
+from .noise import (
+    study_noise as study_noise,
+)
+from .noise import (
+    within_noise as within_noise,
 )
 from .pareto import (
-    noise_groups as noise_groups,
+    knee as knee,
 )
 from .repeats import (
     QUARTILES as QUARTILES,
@@ -126,10 +132,4 @@ from .tables import (
 )
 from .tables import (
     search_findings as search_findings,
-)
-from .tables import (
-    study_noise as study_noise,
-)
-from .tables import (
-    within_noise as within_noise,
 )

@@ -20,7 +20,7 @@ from skexplore.analysis.dunnett import (
     order,
     summarise,
 )
-from skexplore.analysis.noise import kendall
+from skexplore.analysis.ranks import kendall
 from skexplore.arch import get_backbone, parse_blocks, whole_cost
 from skexplore.study import Design, Record, Study, Variant, cells, distinct_trainings
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from skexplore.analysis.tables import anchors_table, ledger, study_noise
+from skexplore.analysis.noise import study_noise
+from skexplore.analysis.tables import anchors_table, ledger
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command

@@ -1,16 +1,17 @@
-"""How large a difference between trainings, or groups of searches, must be before it can be more than chance."""
+"""Seed noise: how large a difference between two trainings must be before it can be more than chance."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scipy import stats as scipy_stats
 
+from skexplore.analysis.pareto import Size, reference_macs
+from skexplore.study import Record, Study
+
 CONFIDENCE = 0.95
-MOST_ARRANGEMENTS = 20_000  # of ranks with ties that are counted out, in a second at most
-MOST_PAIRS = 10_000  # of two groups without ties of which the distribution is exact, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,42 +46,60 @@ def noise(groups: Sequence[Sequence[float]]) -> Noise | None:
     return Noise(sd=sd, df=df, n=sum(map(len, repeated)), least_difference=factor * math.sqrt(2) * sd)
 
 
-def kendall(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Return Kendall's tau-b between two rankings, None where one of them has nothing but ties."""
-    tau = float(scipy_stats.kendalltau(one, other).statistic)
-    return None if math.isnan(tau) else tau
+def distinguishable(one: float, other: float, noise: Noise) -> bool:
+    """Return whether the errors of two single trainings differ by more than seed noise explains.
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WinRate:
-    """How often one group of repeats ends lower than another.
-
-    share: of all pairs, one of each group, in which the first is lower, ties half. n, m: repeats of the first and of
-    the second. p: two-sided, that so uneven a share comes by chance (Mann and Whitney 1947), None where a group has
-    fewer than two repeats. exact: whether ``p`` is counted out; else it is by the normal approximation. least_p: the
-    smallest p that so many repeats can give at all.
+    Equal errors never do, whatever the noise.
     """
-
-    share: float
-    n: int
-    m: int
-    p: float | None
-    exact: bool
-    least_p: float
+    return one != other and abs(one - other) >= noise.least_difference
 
 
-def win_rate(first: Sequence[float], second: Sequence[float]) -> WinRate:
-    """Return how often ``first`` is lower than ``second``, both not empty; infinity stands for "none yet"."""
-    n, m = len(first), len(second)
-    wins = math.fsum((a < b) + 0.5 * (a == b) for a in first for b in second)
-    arrangements = math.comb(n + m, n)
-    p, exact = None, False
-    if min(n, m) > 1:
-        ties = len({*first, *second}) < n + m
-        method: object = "asymptotic"
-        if ties and arrangements <= MOST_ARRANGEMENTS:
-            method, exact = scipy_stats.PermutationMethod(n_resamples=math.inf), True
-        elif not ties and n * m <= MOST_PAIRS:
-            method, exact = "exact", True
-        p = float(scipy_stats.mannwhitneyu(first, second, alternative="two-sided", method=method).pvalue)
-    return WinRate(share=wins / (n * m), n=n, m=m, p=p, exact=exact, least_p=min(1.0, 2 / arrangements))
+def errors_by_key(records: Iterable[Record]) -> dict[str, float]:
+    """Return the errors of complete records by replay key, so that one measurement counts once."""
+    return {r.key: r.val_error for r in records if r.status == "complete" and r.val_error is not None}
+
+
+def study_noise(study: Study) -> Noise | None:
+    """Return the seed noise of the study, pooled over its anchors, or None if none has two seeds."""
+    groups: dict[str, list[Record]] = {}
+    for record in study.anchors:
+        groups.setdefault(record.net_id, []).append(record)
+    return noise([list(errors_by_key(records).values()) for records in groups.values()])
+
+
+def within_noise(study: Study) -> dict[int, bool | None]:
+    """Return for each trial number of the front whether seed noise may explain its distance to the best.
+
+    None stands for "not known", if no anchor has two seeds.
+    """
+    best, found = study.best(), study_noise(study)
+    lowest = None if best is None else best.val_error
+    return {
+        record.number: None
+        if found is None or lowest is None or record.val_error is None
+        else not distinguishable(record.val_error, lowest, found)
+        for record in study.front()
+    }
+
+
+def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
+    """Return runs of the front's trials, by number in the order of ``size``, that seed noise does not tell apart.
+
+    In a group no two errors are ``distinguishable``, and the neighbour on either side is from one of the group.
+    Groups have two trials or more and may overlap; there are none if the noise is not known.
+    """
+    found = study_noise(study)
+    if found is None:
+        return ()
+    front = [record for record in study.front(size) if record.val_error is not None]
+    errors = [record.val_error or 0.0 for record in front]
+    groups: list[tuple[int, ...]] = []
+    end = 0  # of the group before
+    for start, first in enumerate(errors):
+        # errors fall along the front, so that the ends of a run are its farthest two
+        close = [not distinguishable(first, error, found) for error in errors[start:]]
+        reach = start + (close.index(False) if False in close else len(close))
+        if reach > max(end, start + 1):
+            groups.append(tuple(record.number for record in front[start:reach]))
+        end = max(end, reach)
+    return tuple(groups)

@@ -1,11 +1,10 @@
-"""What to read off a front: its knee, and which of its points seed noise does not tell apart."""
+"""What to read off a front: its knee. See ``noise`` for which of its points are distinguishable."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from skexplore.analysis.tables import study_noise
-from skexplore.study import Record, Study, pareto_front
+from skexplore.study import Record, pareto_front
 
 Size = Callable[[Record], float]
 
@@ -34,27 +33,3 @@ def knee(records: Iterable[Record], size: Size = reference_macs) -> Record | Non
     depths = [1 - (x - least) / (most - least) - (y - best) / (worst - best) for x, y in places]
     depth = max(depths)
     return front[depths.index(depth)] if depth > 1e-9 else None
-
-
-def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
-    """Return runs of the front's trials, by number in the order of ``size``, that seed noise does not tell apart.
-
-    In a group any two errors differ by less than ``analysis.study_noise(study).least_difference``, or not at all,
-    and the neighbour on either side is too far from one of the group. Groups have two trials or more and may
-    overlap; there are none if the noise is not known.
-    """
-    found = study_noise(study)
-    if found is None:
-        return ()
-    front = [record for record in study.front(size) if record.val_error is not None]
-    errors = [record.val_error or 0.0 for record in front]
-    groups: list[tuple[int, ...]] = []
-    end = 0  # of the group before
-    for start, first in enumerate(errors):
-        # errors fall along the front, so that the ends of a run are its farthest two
-        close = [abs(first - error) < found.least_difference or first == error for error in errors[start:]]
-        reach = start + (close.index(False) if False in close else len(close))
-        if reach > max(end, start + 1):
-            groups.append(tuple(record.number for record in front[start:reach]))
-        end = max(end, reach)
-    return tuple(groups)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.analysis.noise import WinRate, win_rate
+from skexplore.analysis.ranks import WinRate, win_rate
 from skexplore.errors import UserError
 from skexplore.study import Record, Study, compare_specs, search_command, trained
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.analysis.noise import Noise, noise
+from skexplore.analysis.noise import Noise, errors_by_key, study_noise, within_noise
 from skexplore.arch import Cost, arch_id
 from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows
 from skexplore.study import STATUSES, Record, Study, records_table, trained
@@ -156,11 +156,6 @@ def published_table() -> pd.DataFrame:
     return _table(rows, ("table", "name", "block", "ref_params", "ref_macs"))
 
 
-def _measured(records: Iterable[Record]) -> dict[str, float]:
-    """Return the errors of complete records by replay key, so that one measurement counts once."""
-    return {r.key: r.val_error for r in records if r.status == "complete" and r.val_error is not None}
-
-
 def anchors_table(study: Study) -> pd.DataFrame:
     """Return one row per anchor: its name in Table 7, n seeds, mean, sd, min and max of val error, and costs.
 
@@ -172,7 +167,7 @@ def anchors_table(study: Study) -> pd.DataFrame:
         groups.setdefault(record.arch_id, []).append(record)
     rows = []
     for key, records in groups.items():
-        errors = list(_measured(records).values())
+        errors = list(errors_by_key(records).values())
         if not errors:
             continue
         first = records[0]
@@ -215,30 +210,6 @@ def ledger(study: Study) -> dict[str, Any]:
         "replays": replays,
         "free_share": (refused + replays) / len(search) if search else None,
     }
-
-
-def study_noise(study: Study) -> Noise | None:
-    """Return the seed noise of the study, pooled over its anchors, or None if none has two seeds."""
-    groups: dict[str, list[Record]] = {}
-    for record in study.anchors:
-        groups.setdefault(record.net_id, []).append(record)
-    return noise([list(_measured(records).values()) for records in groups.values()])
-
-
-def within_noise(study: Study) -> dict[int, bool | None]:
-    """Return for each trial number of the front whether seed noise may explain its distance to the best.
-
-    None stands for "not known", if no anchor has two seeds.
-    """
-    best, found = study.best(), study_noise(study)
-    marks: dict[int, bool | None] = {}
-    for record in study.front():
-        if best is None or best.val_error is None or record.val_error is None or found is None:
-            marks[record.number] = None
-        else:
-            marks[record.number] = record.val_error - best.val_error < found.least_difference
-    # with no spread at all the best is still no worse than itself
-    return {n: True if best and n == best.number and mark is False else mark for n, mark in marks.items()}
 
 
 def incumbent(study: Study) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,10 @@ from skexplore.analysis import (
     same_networks,
 )
 from skexplore.arch import parse_blocks
-from skexplore.files import write_atomic
 from skexplore.report.figures import ablation as figures_ablation
 from skexplore.report.figures import files as figure_files
 from skexplore.report.figures import finalists as figures_finalists
-from skexplore.report.page_data import compact, packed
-from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
+from skexplore.report.write import write_files
 from skexplore.study import Design, Study, cells
 
 TRAINING_COLUMNS = (
@@ -69,22 +68,23 @@ def write_ablation_report(study: Study, out: Path) -> list[Path]:
     written.
     """
     shown = _shown(study)
-    content = _content(shown)
-    texts = {
-        "effects.csv": csv_text(effects_table(study, shown.found)),
-        "trainings.csv": csv_text(trainings_table(study)),
-        "course.csv": csv_text(course_table(study)),
-        "findings.json": json_text(content["f"]),
-        "report.md": markdown_environment().get_template("ablation.md.j2").render(content),
-        "index.html": page_environment()
-        .get_template("ablation.html.j2")
-        .render(content),  # it links the others
+    figures, finalists = _figures(shown), is_confirmation(study)
+    tables = {
+        "effects": effects_table(study, shown.found),
+        "trainings": trainings_table(study),
+        "course": course_table(study),
     }
-    if is_confirmation(study):
-        texts = {"finalists.csv": csv_text(confirmation_table(study)), **texts}
-    for name, text in texts.items():
-        write_atomic(out / name, text)
-    return [out / name for name in texts]
+    if finalists:
+        tables = {"finalists": confirmation_table(study), **tables}
+    rows = records_of(tables["finalists"]) if finalists else []
+    return write_files(
+        out,
+        tables=tables,
+        findings=ablation_findings(study) | ({"finalists": rows} if finalists else {}),
+        template="ablation",
+        content=_content(shown, list(figures)),
+        data={"figures": figures},
+    )
 
 
 def ablation_picture(study: Study, kind: str) -> bytes:
@@ -213,15 +213,12 @@ def _figures(shown: _Shown) -> dict[str, str]:
     return {name: str(figure.to_json()) for name, figure in drawn.items()}
 
 
-def _content(shown: _Shown) -> dict[str, Any]:
-    """Return everything the templates name."""
+def _content(shown: _Shown, figures: list[str]) -> dict[str, Any]:
+    """Return what the templates name beside the findings; figures: those that the page has."""
     study, design = shown.study, design_of(shown.study)
-    own, finalists = layout(study), _finalists(study)
-    figures = _figures(shown)
-    rows = _rows(shown)
+    own, rows = layout(study), _rows(shown)
     return {
-        "f": ablation_findings(study) | ({"finalists": finalists["rows"]} if finalists else {}),
-        "finalists": finalists,
+        "finalist_words": finalists_words(study) if is_confirmation(study) else [],
         "spec": study.spec,
         "design": design,
         "rows": rows,
@@ -241,12 +238,9 @@ def _content(shown: _Shown) -> dict[str, Any]:
         "part": _part(shown),
         "power": POWER,
         "draws": DRAWS,
-        "most_seeds": MOST_SEEDS,
-        "drawn_baseline": shown.baseline,
         "nearly_equal": NEARLY_EQUAL,
-        "figures": list(figures),
+        "figures": figures,
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
-        "data": {"figures": packed(compact(figures))},
     }
 
 
@@ -262,13 +256,6 @@ def _lost(study: Study) -> list[dict[str, Any]]:
     ]
 
 
-def _finalists(study: Study) -> dict[str, Any]:
-    """Return what a confirmation says of a search's finalists, nothing for another ablation."""
-    if not is_confirmation(study):
-        return {}
-    return {"rows": records_of(confirmation_table(study)), "sentences": finalists_words(study)}
-
-
 def _rows(shown: _Shown) -> list[dict[str, Any]]:
     """Return the variants as the page shows them.
 
@@ -277,7 +264,22 @@ def _rows(shown: _Shown) -> list[dict[str, Any]]:
     rows = records_of(shown.table)
     for row in rows:
         row["per_gflop"] = row["per_gflop"] if row["told"] else None
+        row["said"] = _said(row, shown)
     return rows
+
+
+def _said(row: Mapping[str, Any], shown: _Shown) -> str:
+    """Return the verdict on a variant as a cell of the table has it."""
+    if row["same_as"]:
+        return f"the same network here as {row['same_as']}"
+    if row["variant"] == shown.baseline:
+        return "baseline"
+    if row["told"]:
+        return f"{'lower' if row['difference'] < 0 else 'higher'} than the baseline"
+    if row["told"] is False:
+        need = f"more than {MOST_SEEDS:,}" if row["n_needed"] is None else f"{row['n_needed']:,.0f}"
+        return f"not distinguishable at n = {shown.n}; a difference of this size would take {need} seeds"
+    return "no claim" if shown.n == 1 and row["verdict"] else row["verdict"] or ""
 
 
 def _singles(shown: _Shown) -> dict[str, list[dict[str, Any]]]:

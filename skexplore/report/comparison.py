@@ -9,11 +9,10 @@ from typing import Any
 
 from skexplore.analysis import QUARTILES, Compared, Group, Pair, finite, repeats_table, spread
 from skexplore.engine import STARTUP
-from skexplore.files import write_atomic
 from skexplore.report.figures import files as figure_files
 from skexplore.report.figures.comparison import curves_figure
-from skexplore.report.page_data import PICTURE_SIZE, compact, packed, rows_of
-from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
+from skexplore.report.page_data import PICTURE_SIZE, rows_of
+from skexplore.report.write import write_files
 
 CLAIM = 0.05  # p above which two groups are not told apart
 SHOWN = 6  # names in a sentence
@@ -27,25 +26,17 @@ def write_comparison(found: Compared, out: Path) -> list[Path]:
     in the data files are not rounded; errors are fractions there and % on the page. Equal studies give equal bytes.
     Raises ``OSError`` if the folder cannot be written.
     """
-    findings = comparison_findings(found)
-    content = {
-        "f": findings,
-        "spec": found.groups[0].studies[0].spec,
-        "studies": [study for group in found.groups for study in group.studies],
-        "figures": packed(compact({"curves": str(_figure(found).to_json())})),
-    }
-    texts = {
-        "curves.csv": csv_text(found.curves),
-        "repeats.csv": csv_text(repeats_table(found)),
-        "findings.json": json_text(findings),
-        "compare.md": markdown_environment().get_template("compare.md.j2").render(content),
-        "compare.html": page_environment()
-        .get_template("compare.html.j2")
-        .render(content),  # last: it links the others
-    }
-    for name, text in texts.items():
-        write_atomic(out / name, text)
-    return [out / name for name in texts]
+    studies = [study for group in found.groups for study in group.studies]
+    return write_files(
+        out,
+        tables={"curves": found.curves, "repeats": repeats_table(found)},
+        findings=comparison_findings(found),
+        template="comparison",
+        content={"spec": studies[0].spec, "studies": studies},
+        data={"figures": {"curves": str(_figure(found).to_json())}},
+        text="compare.md",
+        page="compare.html",
+    )
 
 
 def comparison_picture(found: Compared, kind: str) -> bytes:

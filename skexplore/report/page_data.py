@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,11 +40,6 @@ _SIZES: dict[figures.Size, Callable[[Record], float]] = {
 }
 
 
-def packed(text: str) -> str:
-    """Return ``text`` compressed, as base64 of gzip: equal texts give equal bytes."""
-    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
-
-
 def band(study: Study) -> Band | None:
     """Return the band of errors that seed noise does not tell from the best, None if that is not known."""
     best, noise = study.best(), study_noise(study)
@@ -67,6 +59,7 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
         x=x,
         budget=budget if math.isfinite(budget) else None,
         band=band(study),
+        own=spec.name,
         beside=[
             figures.Overlay(name=other.spec.name, front=records_table(other.front(_SIZES[x])))
             for other in beside
@@ -95,10 +88,10 @@ def figures_json(study: Study, importances: Importances, beside: Sequence[Study]
         "pareto-params": pareto_figure(study, "ref_params", beside),
         "placement": figures.placement_figure(published_table(), trials, front),
         "incumbent-images": figures_course.incumbent_figure(
-            lowest, anchors, x="images", band=noise, beside=others
+            lowest, anchors, x="images", band=noise, own=study.spec.name, beside=others
         ),
         "incumbent-trained": figures_course.incumbent_figure(
-            lowest, anchors, x="trained", band=noise, beside=others
+            lowest, anchors, x="trained", band=noise, own=study.spec.name, beside=others
         ),
         "curves": figures_course.curves_figure(curves, front.rows, band=noise),
         "importances": figures_course.importance_figure(importances.shares, importances.clear),
@@ -164,8 +157,3 @@ def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table with None where a value is missing."""
     plain = table.astype(object).where(table.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
-
-
-def compact(data: object) -> str:
-    """Return ``data`` as JSON without spaces."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -22,11 +22,10 @@ from skexplore.analysis import (
     search_findings,
 )
 from skexplore.errors import UserError
-from skexplore.files import write_atomic
 from skexplore.paper import TABLES
 from skexplore.report.ablation import write_ablation_report
-from skexplore.report.page_data import CURVES, compact, figures_json, packed, page_data, rows_of
-from skexplore.report.write import csv_text, json_text, markdown_environment, page_environment
+from skexplore.report.page_data import CURVES, figures_json, page_data, rows_of
+from skexplore.report.write import write_files
 from skexplore.study import Study, compare_specs
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
@@ -52,20 +51,16 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     others = [_compared(study, other) for other in beside]
     weights = importances(study)
     found = _findings(study, beside, others, weights)
-    content = _content(study, found, beside, weights)
-    texts = {
-        "trials.csv": csv_text(study.trials()),
-        "pareto.csv": csv_text(pareto_table(study)),
-        "placement.csv": csv_text(placement_table(study)),
-        "findings.json": json_text(found),
-        "report.md": markdown_environment().get_template("report.md.j2").render(content),
-        "index.html": page_environment()
-        .get_template("report.html.j2")
-        .render(content),  # last: it links the others
-    }
-    for name, text in texts.items():
-        write_atomic(out / name, text)
-    return [out / name for name in texts]
+    data = page_data(study)
+    drawings = data.pop("drawings")
+    return write_files(
+        out,
+        tables={"trials": study.trials(), "pareto": pareto_table(study), "placement": placement_table(study)},
+        findings=found,
+        template="search",
+        content=_content(study, found, data["front"]),
+        data={"data": data, "drawings": drawings, "figures": figures_json(study, weights, beside)},
+    )
 
 
 def _compared(study: Study, other: Study) -> dict[str, Any]:
@@ -98,28 +93,17 @@ def _findings(
     }
 
 
-def _content(
-    study: Study, found: dict[str, Any], beside: Sequence[Study], weights: Importances
-) -> dict[str, Any]:
-    """Return everything the templates name."""
+def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[str, Any]:
+    """Return what the templates name beside the findings; front: its positions in the page's data."""
     many = found["counters"]["trained"] > MANY
-    placed = {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES}
-    data = page_data(study)
-    drawings = data.pop("drawings")
     return {
-        "f": found,
         "spec": study.spec,
         "shell_name": shlex.quote(study.spec.name),
-        "placed": placed,
+        "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES},
         "placed_front_only": many,
-        "front_positions": data["front"],
+        "front_positions": front,
         "statuses": Counter(record.status for record in study.records),
         "has_curves": any(len(record.curve) > 1 for record in study.records),
         "has_images": any(record.images for record in study.searched),
         "curves_cut": sum(bool(record.curve) for record in study.records) > CURVES,
-        "data": {
-            "data": packed(compact(data)),
-            "drawings": packed(compact(drawings)),
-            "figures": packed(compact(figures_json(study, weights, beside))),
-        },
     }

@@ -1,46 +1,80 @@
-"""How reports write: numbers, durations, tables as CSV, and text that is no markup of HTML or Markdown."""
+"""How reports are written: the one function that writes their files, and how numbers and text stand in them.
+
+Tables and findings are not rounded, and text is never markup of HTML or Markdown.
+"""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup, escape
 
+from skexplore.files import write_atomic
 from skexplore.report.figures import files as figure_files
-from skexplore.report.page_data import packed
 from skexplore.templates import Environment, environment, template_source
 
 STATUS_WORDS = {"over_budget": "over budget"}
 
 
-def page_environment() -> Environment:
+def write_files(
+    out: Path,
+    *,
+    tables: Mapping[str, pd.DataFrame],
+    findings: Mapping[str, Any],
+    template: str,
+    content: Mapping[str, Any],
+    data: Mapping[str, object],
+    text: str = "report.md",
+    page: str = "index.html",
+) -> list[Path]:
+    """Write the files of a report into the folder ``out`` and return their paths.
+
+    tables: the CSV files by name; findings: the content of ``findings.json``, ``f`` in the templates. template: the
+    kind of report, as its two templates are called; content: what they name besides. data: what the page's scripts
+    read, by name. text, page: names of the Markdown and the HTML file. The same values give the same bytes. Raises
+    ``OSError`` if the folder cannot be written.
+    """
+    values = {**content, "f": findings, "data": {name: packed(compact(each)) for name, each in data.items()}}
+    texts = {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
+    texts["findings.json"] = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    texts[text] = _markdown().get_template(f"{template}.md.j2").render(values)
+    texts[page] = _html().get_template(f"{template}.html.j2").render(values)  # last: it links the others
+    for name, content_of in texts.items():
+        write_atomic(out / name, content_of)
+    return [out / name for name in texts]
+
+
+def packed(text: str) -> str:
+    """Return ``text`` compressed, as base64 of gzip: equal texts give equal bytes."""
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
+
+
+def compact(data: object) -> str:
+    """Return ``data`` as JSON without spaces."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _html() -> Environment:
     """Return the environment of HTML pages: filters, the packed plotly.js and the files beside the templates."""
     env = environment()
     env.filters |= FILTERS
     env.globals["plotly_js"] = packed(figure_files.plotly_js())
-    env.globals["source"] = lambda name: Markup(template_source(name))
+    env.globals["source"] = lambda name: Markup(template_source(name).removesuffix("\n"))
     return env
 
 
-def markdown_environment() -> Environment:
+def _markdown() -> Environment:
     """Return the environment of Markdown: every text that is printed stays text."""
     env = environment(finalize=_md_text)  # HTML's escapes are not Markdown's
     env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
     return env
-
-
-def csv_text(table: pd.DataFrame) -> str:
-    """Return ``table`` as CSV: numbers not rounded, a missing value empty."""
-    return str(table.to_csv(index=False, lineterminator="\n"))
-
-
-def json_text(data: object) -> str:
-    """Return ``data`` as JSON for readers."""
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _number(pattern: str, unit: float = 1.0) -> Callable[[float | None], str]:
@@ -68,6 +102,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "signed": _number("+.1f"),
     "whole": _number(",.0f"),
     "duration": _duration,
+    "counted": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
     "status": lambda status: STATUS_WORDS.get(status, status),
     "breakable": lambda block: Markup(str(escape(block)).replace(";", ";<wbr>")),
 }

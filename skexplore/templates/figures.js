@@ -1,49 +1,49 @@
-"use strict";
 // Draws the figures of a page. Colours come from the style sheet, for light, dark and print.
-(async () => {
-  const byId = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
+const unpack = async (id) => {
+  const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+};
+const element = (name, text = "", classes = "") => {
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.className = classes;
+  return made;
+};
+document.head.append(element("script", await unpack("packed-plotly")));
+const figures = JSON.parse(await unpack("packed-figures"));
 
-  const unpack = async (id) => {
-    const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(stream).text();
+const LIGHT_ACCENT = /#0072B2/g; // too dim on the dark page
+const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+const narrow = matchMedia("(max-width: 599px)");
+const plots = [...document.querySelectorAll(".plot[data-figure]")];
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const styled = (json) => {
+  const { data: traces, layout } = JSON.parse(json.replace(LIGHT_ACCENT, color("--accent")));
+  const size = narrow.matches ? 11 : 13;
+  layout.font = { ...layout.font, color: color("--ink"), size };
+  layout.hoverlabel = {
+    ...layout.hoverlabel,
+    bgcolor: color("--panel"),
+    bordercolor: color("--rule"),
+    font: { color: color("--ink"), size: narrow.matches ? 11 : 12 },
   };
-  const script = document.createElement("script");
-  script.textContent = await unpack("packed-plotly");
-  document.head.append(script);
-  const figures = JSON.parse(await unpack("packed-figures"));
-
-  const LIGHT_ACCENT = /#0072B2/g; // too dim on the dark page
-  const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
-  const narrow = matchMedia("(max-width: 599px)");
-  const plots = [...document.querySelectorAll(".plot[data-figure]")];
-
-  const styled = (json) => {
-    const style = getComputedStyle(document.documentElement);
-    const color = (name) => style.getPropertyValue(name).trim();
-    const { data: traces, layout } = JSON.parse(json.replace(LIGHT_ACCENT, color("--accent")));
-    const size = narrow.matches ? 11 : 13;
-    layout.font = { ...layout.font, color: color("--ink"), size };
-    layout.hoverlabel = {
-      ...layout.hoverlabel,
-      bgcolor: color("--panel"),
-      bordercolor: color("--rule"),
-      font: { color: color("--ink"), size: narrow.matches ? 11 : 12 },
-    };
-    if (narrow.matches) {
-      layout.margin = { ...layout.margin, l: 40, r: 6 };
-      layout.xaxis.title.font.size = layout.yaxis.title.font.size = size;
-      layout.xaxis.nticks = 5;
-      for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.tickfont = { ...axis.tickfont, size: 10 };
-      layout.annotations = (layout.annotations || []).filter((each) => each.name !== "crowded");
-    }
-    return [traces, layout];
-  };
-  const draw = (plot) => Plotly.react(plot, ...styled(figures[plot.id]), config);
-  const redraw = () => plots.forEach(draw);
-
+  if (narrow.matches) {
+    layout.margin = { ...layout.margin, l: 40, r: 6 };
+    layout.xaxis.title.font.size = layout.yaxis.title.font.size = size;
+    layout.xaxis.nticks = 5;
+    for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.tickfont = { ...axis.tickfont, size: 10 };
+    layout.annotations = (layout.annotations || []).filter((each) => each.name !== "crowded");
+  }
+  return [traces, layout];
+};
+const draw = (plot) => Plotly.react(plot, ...styled(figures[plot.id]), config);
+// draws every figure, and again where colours or the room change; "also" redraws what a page has besides
+const drawAll = async (also = () => {}) => {
   await Promise.all(plots.map(draw));
+  const redraw = () => (plots.forEach(draw), also());
   for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
   narrow.addEventListener("change", redraw);
-  document.documentElement.dataset.ready = "yes";
-})();
+};

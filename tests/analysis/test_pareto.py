@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.studies import ANCHORS, record, synthetic
 
-from skexplore.analysis.pareto import knee, noise_groups
-from skexplore.analysis.tables import study_noise
+from skexplore.analysis.noise import noise_groups, study_noise, within_noise
+from skexplore.analysis.pareto import knee
 
 PLAIN = record(0, "k3", "complete", 0.5, 6)
 
@@ -117,6 +117,16 @@ def test_without_any_spread_only_equals_are_a_group():
     records = placed((1, 0.5), (1, 0.5), (2, 0.4999))
     assert noise_groups(study_of(records, 0.0)) == ((0, 1),)
     assert noise_groups(study_of([], 0.01)) == ()
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.0005, 0.01])
+def test_the_mark_and_the_groups_of_a_front_agree(spread):
+    """What is within noise of the best is in a group with it, equal trials under no noise at all too."""
+    study = study_of(placed((1, 0.51), (2, 0.5), (2, 0.5), (3, 0.4999), (3, 0.4999)), spread)
+    best, marks = study.best().number, within_noise(study)
+    close = {best} | {number for group in noise_groups(study) if best in group for number in group}
+    assert {number for number, mark in marks.items() if mark} == close
+    assert {3, 4} <= close
 
 
 @given(st.lists(coordinates, max_size=9), st.sampled_from([0.0, 0.0005, 0.002, 0.01]))

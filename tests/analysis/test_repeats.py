@@ -14,7 +14,7 @@ from optuna._hypervolume.wfg import compute_hypervolume
 from support.searches import EPOCH, RANDOM, TPE, changed, searched
 from support.studies import SPEC, only, synthetic
 
-from skexplore.analysis.noise import win_rate
+from skexplore.analysis.ranks import win_rate
 from skexplore.analysis.repeats import Reference, compare, course, hypervolume, quantile
 from skexplore.errors import UserError
 from skexplore.report.comparison import comparison_findings

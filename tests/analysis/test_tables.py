@@ -5,6 +5,7 @@ import pytest
 from support.studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, synthetic
 
 from skexplore.analysis import tables as analysis
+from skexplore.analysis.noise import noise
 from skexplore.arch.costs import cost
 from skexplore.paper.tables import TABLES, place, table_rows
 from skexplore.study.record import COLUMNS, STATUSES
@@ -95,6 +96,20 @@ def test_one_measurement_told_twice_counts_once(study):
     assert analysis.anchors_table(twice)["n"].tolist() == [2, 2]
 
 
+def test_noise_is_that_of_networks_and_a_row_is_that_of_an_architecture(study):
+    """Two blocks that are one network in the proxy are one group of seeds, with a cost each at the reference."""
+    twins = [
+        replace(anchor, arch_id="twin", seed=seed, key=f"twin-s{seed}", val_error=error)
+        for anchor, seed, error in zip(ANCHORS[:2], (2, 3), (0.41, 0.47), strict=True)
+    ]
+    both = replace(study, records=(*twins, *study.records))
+    errors = [record.val_error for record in (*twins, *ANCHORS[:2])]
+    rest = [record.val_error for record in ANCHORS[2:]]
+    assert analysis.study_noise(both) == noise([errors, rest])
+    assert analysis.study_noise(both).df == 4
+    assert analysis.anchors_table(both)["n"].tolist() == [2, 2, 2]
+
+
 def test_counters(study):
     assert analysis.counters(study) == {
         "asked": 20, "trained": 13, "target": 13, "complete": 11, "stopped": 2, "over_budget": 4,
@@ -113,12 +128,12 @@ def test_ledger_separates_search_from_anchors_and_counts_what_was_free(study):
 
 
 def test_within_noise_compares_with_the_best(study):
-    noise = analysis.study_noise(study)
-    assert noise is not None
-    assert (noise.df, noise.n) == (2, 4)
+    found = analysis.study_noise(study)
+    assert found is not None
+    assert (found.df, found.n) == (2, 4)
     best = study.best().val_error
     marks = analysis.within_noise(study)
-    assert marks == {r.number: r.val_error - best < noise.least_difference for r in study.front()}
+    assert marks == {r.number: r.val_error - best < found.least_difference for r in study.front()}
     assert marks[study.best().number] is True
     assert not all(marks.values())
     assert set(analysis.within_noise(EDGE_CASES["one trial"]).values()) == {None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.studies import EDGE_CASES, many, only, synthetic
@@ -14,6 +15,7 @@ from skexplore.arch.notation import parse_blocks
 from skexplore.paper.tables import place
 from skexplore.report import page_data as page_module
 from skexplore.report.search import write_report
+from skexplore.study.store import load_study
 
 pytestmark = pytest.mark.page
 
@@ -159,6 +161,81 @@ def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
         )
     marked = page.eval_on_selector_all("#all-trials tr.pinned", "r => r.map(r => Number(r.dataset.position))")
     assert marked == [position]
+
+
+def test_each_of_several_trials_at_one_point_is_reached(visit):
+    """Two trials at one place, and the front of another study on top of them."""
+    study = synthetic()
+    first = study.searched[3]
+    twin = replace(first, number=90, block="k5g64", arch_id="twin", key="twin")
+    below = only(("k3", "complete", 0.43, 6), name="the-other").records[0]
+    covering = replace(below, ref_macs=first.ref_macs, val_error=first.val_error)
+    other = only(("k3", "complete", 0.43, 6), name="the-other").with_records([covering])
+    page = visit(study.with_records([*study.records, twin]), beside=[other])
+    position = study.records.index(first)
+    seen = []
+    for _ in range(3):
+        page.mouse.move(2, 2)
+        point_at(page, "pareto-gflops", position, click=True)
+        seen.append(page.inner_text("#pinned-name"))
+    assert sorted(seen[:2]) == ["trial 3: complete", "trial 90: complete"]
+    assert seen[2] == seen[0]
+    tip = page.locator("#tip").text_content()
+    assert "2 trials lie at this point: each click shows the next." in tip
+    assert "front of the-other: k3" in tip
+    assert "2 trials lie at this point:" in page.inner_text("#pinned-here")
+    assert "At the same point: front of the-other: k3" in page.inner_text("#pinned-here")
+    # and from the keyboard: a row of the table, then the buttons of what lies there
+    page.locator(f'#all-trials tr[data-position="{position}"]').press("Enter")
+    assert page.inner_text("#pinned-name") == "trial 3: complete"
+    page.locator("#pinned-here button", has_text="trial 90").press("Enter")
+    assert page.inner_text("#pinned-name") == "trial 90: complete"
+    assert page.evaluate("document.activeElement.textContent") == "trial 90"
+
+
+def test_every_trial_of_the_committed_searches_is_reached_by_a_click(visit, monkeypatch):
+    """Fronts of one search hid trials of the other: seven of ten trainings are the same."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    study = load_study("first-search")
+    page = visit(study, 1400, beside=[load_study("first-random")])
+    for position, record in enumerate(study.records):
+        if record.origin == "search" and record.status == "complete":
+            page.mouse.move(2, 2)
+            point_at(page, "pareto-gflops", position, click=True)
+            assert page.inner_text("#pinned-name").startswith(f"trial {record.number}: complete")
+
+
+def test_the_table_of_all_trials_opens_at_its_top_with_one_dot_a_row(visit):
+    page = visit(synthetic())
+    box = page.locator(".box:has(> #all-trials)")
+    assert box.evaluate("box => box.scrollHeight > box.clientHeight")
+    assert box.evaluate("box => box.scrollTop") == 0
+    dots = """rows => rows.map(row => [row, ...row.querySelectorAll("*")].filter(
+        each => getComputedStyle(each, "::before").content !== "none").length)"""
+    assert set(page.eval_on_selector_all("#all-trials tbody tr", dots)) == {1}
+
+
+def test_no_line_strikes_a_label_through(visit):
+    """The noise band and the anchors' lines are named in legends; what is named in a plot has a lens around it."""
+    page = visit(synthetic())
+    for plot in ("incumbent-images", "incumbent-trained", "curves"):
+        assert page.locator(f"#{plot} .annotation-text").count() == 0
+        assert "within seed noise of the best" in page.locator(f"#{plot} .legend").text_content()
+    assert "K3+K5 SK, mean of 2: 41.60 %" in page.locator("#incumbent-images .legend").text_content()
+    halo = "all => all.map(each => getComputedStyle(each)).map(each => [each.paintOrder, each.strokeWidth])"
+    found = page.eval_on_selector_all("#pareto-gflops .annotation-text", halo)
+    assert found
+    assert all(order.startswith("stroke") and width == "3px" for order, width in found)
+
+
+def test_what_scrolls_has_a_name_and_is_reached_by_the_keyboard(visit):
+    page = visit(synthetic(), 390)
+    scrolling = """all => all.filter(each => ["auto", "scroll"].includes(getComputedStyle(each).overflowX)
+        && (each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight)
+        ).map(each => [each.tabIndex, each.getAttribute("role"), Boolean(each.getAttribute("aria-label"))])"""
+    found = page.eval_on_selector_all("main *", scrolling)
+    assert len(found) >= 4
+    assert all(each == [0, "region", True] for each in found)
 
 
 def test_rows_and_front_numbers_pin_too(visit):

@@ -11,18 +11,19 @@ import plotly.graph_objects as go
 from skexplore.report.figures.style import (
     BLUE,
     GREY,
-    OVERLAYS,
     VERMILION,
     Band,
     add_band,
     empty,
     error_span,
+    overlay,
     percent,
     text_of,
     thinned,
 )
 
 OVER = {"images": "Images trained on by the search", "trained": "Trainings of the search"}
+ANCHOR_DASHES = ("dot", "dash", "dashdot", "longdash")
 
 
 def incumbent_figure(
@@ -31,12 +32,13 @@ def incumbent_figure(
     *,
     x: Literal["images", "trained"],
     band: Band | None,
+    own: str = "",
     beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> go.Figure:
     """Return the best feasible validation error so far, over images trained on or over trainings.
 
-    incumbent: ``analysis.incumbent``; anchors: ``analysis.anchors_table``, drawn as lines at their means. beside:
-    the incumbents of other studies by name.
+    incumbent: ``analysis.incumbent``; anchors: ``analysis.anchors_table``, drawn as lines at their means. own: the
+    name of the study. beside: the incumbents of other studies by name.
     """
     figure = empty(OVER[x], "Validation error, %")
     others = beside or {}
@@ -44,14 +46,22 @@ def incumbent_figure(
     figure.update_yaxes(range=error_span(errors.dropna(), anchors))
     figure.update_xaxes(rangemode="tozero")
     add_band(figure, band)
-    line = {"color": VERMILION, "width": 1.4, "dash": "dot"}
-    for row in anchors.to_dict("records"):
-        label = {"text": f"{text_of(row['name'])}, mean of {row['n']}", "font": {"size": 11}}
-        figure.add_hline(y=100 * row["mean"], line=line, annotation=label, annotation_position="top right")
+    end = max([0, *incumbent[x], *(last for other in others.values() for last in other[x][-1:])])
+    for number, row in enumerate(anchors.to_dict("records")):
+        name = f"{text_of(row['name'])}, mean of {row['n']}: {100 * row['mean']:.2f} %"
+        figure.add_scatter(
+            x=[0, end],
+            y=[100 * row["mean"]] * 2,
+            mode="lines",
+            line={"color": VERMILION, "width": 1.4, "dash": ANCHOR_DASHES[number % len(ANCHOR_DASHES)]},
+            name=name,
+            showlegend=number < len(ANCHOR_DASHES),  # more would fill the plot; they stay on hover
+            hovertemplate=f"{name}<extra></extra>",
+        )
     for number, (title, other) in enumerate(others.items()):
-        color, dash = OVERLAYS[number % len(OVERLAYS)]
-        _add_best(figure, other, x, f"best of {text_of(title)}", {"color": color, "width": 2, "dash": dash})
-    _add_best(figure, incumbent, x, "best feasible so far", {"color": BLUE, "width": 2.6})
+        _add_best(figure, other, x, f"best of {text_of(title)}", {"width": 2, **overlay(number)})
+    title = f"best of {text_of(own)}" if others else "best feasible so far"
+    _add_best(figure, incumbent, x, title, {"color": BLUE, "width": 2.6})
     shown, name = thinned(incumbent, "trials")
     figure.add_scatter(
         x=[*shown[x]],

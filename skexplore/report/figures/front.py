@@ -17,13 +17,13 @@ from skexplore.report.figures.style import (
     BLUE,
     GREEN,
     GREY,
-    OVERLAYS,
     PURPLE,
     VERMILION,
     Band,
     add_band,
     empty,
     error_span,
+    overlay,
     percent,
     span,
     text_of,
@@ -82,13 +82,14 @@ def pareto_figure(
     x: Size,
     budget: float | None,
     band: Band | None,
+    own: str = "",
     beside: Sequence[Overlay] = (),
 ) -> go.Figure:
     """Return validation error against a reference cost.
 
     trials: the columns of ``trials.csv``; anchors: ``analysis.anchors_table``. budget in the unit of ``x``
-    (multiply-adds or parameters), None if there is none; band: None if noise or best are not known. beside: fronts
-    of other studies.
+    (multiply-adds or parameters), None if there is none; band: None if noise or best are not known. own: the name of
+    the study. beside: fronts of other studies.
     """
     axis = _AXES[x]
     figure = empty(axis.title, "Validation error, %")
@@ -111,7 +112,8 @@ def pareto_figure(
         ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
     ):
         _add_trials(figure, axis, others[others["status"] == status], name, marker)
-    _add_trials(figure, axis, best, "Pareto front, single trainings", {"size": 11, "color": BLUE})
+    title = f"front of {text_of(own)}, n = 1" if beside else "Pareto front, single trainings"
+    _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE})
     _add_knee(figure, axis, trials, front)
     _add_anchors(figure, axis, anchors, trials, ends)
     _add_ticks(figure, axis, search, ends)
@@ -174,13 +176,13 @@ def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, en
     if other.front.empty:
         return
     x, y = _stairs(axis, other.front, end)
-    name, (color, dash) = text_of(other.name), OVERLAYS[number % len(OVERLAYS)]
+    name = text_of(other.name)
     figure.add_scatter(
         x=x,
         y=y,
         mode="lines+markers",
         name=f"front of {name}",
-        line={"color": color, "width": 1.6, "shape": "hv", "dash": dash},
+        line={"width": 1.6, "shape": "hv", **overlay(number)},
         marker={"symbol": ["square"] * len(other.front) + ["line-ns"], "size": 8},
         text=[*(wrapped(block) for block in other.front["block"]), ""],
         hovertemplate=f"<b>%{{text}}</b><br>{name}<br>%{{y:.2f}} %<extra></extra>",
@@ -296,7 +298,6 @@ def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, ends: Seque
     for rows, name, marker in ((near, "over budget, untrained", tick), (lost, "failed or diverged", cross)):
         _add_trials(figure, axis, rows, name, marker, lambda rows: [0.027] * len(rows), yaxis="y2")
     if beyond := len(refused) - len(near):
-        place = {"x": 1, "xref": "paper", "xanchor": "right", "y": 0.04, "yref": "paper", "yanchor": "bottom"}
-        figure.add_annotation(**place, text=f"{beyond} over budget →", showarrow=False, font={"size": 11})
+        figure.update_xaxes(title_text=f"{axis.title} ({beyond} over budget lie beyond →)")
     figure.update_xaxes(range=[ends[0], end])
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
 GREEN, ORANGE = "#009E73", "#E69F00"
-OVERLAYS = ((ORANGE, "dot"), (PURPLE, "dash"), (GREEN, "dashdot"))  # of studies laid over, in turn
+_OVERLAYS = ((ORANGE, PURPLE, GREEN), ("dot", "dash", "dashdot"))
 GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
 BAND = "rgba(0,158,115,0.15)"
@@ -29,6 +29,12 @@ class Band:
 
     best: float
     width: float
+
+
+def overlay(number: int) -> dict[str, str]:
+    """Return colour and dashes of the line of a study laid over: nine before one comes again."""
+    colors, dashes = _OVERLAYS
+    return {"color": colors[number % 3], "dash": dashes[(number + number // 3) % 3]}
 
 
 def empty(x_title: str, y_title: str) -> go.Figure:
@@ -74,16 +80,8 @@ def add_band(figure: go.Figure, band: Band | None) -> None:
     if band is None:
         return
     low, high = 100 * (band.best - band.width), 100 * (band.best + band.width)
-    figure.add_hrect(y0=low, y1=high, fillcolor=BAND, line_width=0, layer="below")
-    place = {
-        "x": 0,
-        "xref": "paper",
-        "xanchor": "left",
-        "y": 100 * band.best,
-        "yanchor": "middle",
-        "showarrow": False,
-    }
-    figure.add_annotation(**place, text="within seed noise of the best", font={"size": 11})
+    name = "within seed noise of the best"  # in the legend: in the plot the lines of the best would strike it through
+    figure.add_hrect(y0=low, y1=high, fillcolor=BAND, line_width=0, layer="below", name=name, showlegend=True)
 
 
 def thinned(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, str]:
