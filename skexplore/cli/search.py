@@ -197,7 +197,7 @@ def train(
     settings = run_settings(workers, time_limit, None, data_dir)
     result = watched(
         lambda run: run_training(
-            blocks,
+            blocks=blocks,
             profile=profile,
             dataset=dataset,
             backbone=backbone,

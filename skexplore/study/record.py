@@ -25,7 +25,7 @@ from skexplore.arch import (
 )
 from skexplore.space import Condition, Space
 from skexplore.study.design import Design
-from skexplore.study.recipe import Recipe, Split
+from skexplore.study.recipe import Profile, Recipe, Split
 
 if TYPE_CHECKING:
     import pandas
@@ -141,6 +141,32 @@ class StudySpec:
     ablation: Design | None = None
     version: int = 1
 
+    @staticmethod
+    def without_search(
+        *, name: str, profile: Profile, seed: int, ablation: Design | None = None
+    ) -> StudySpec:
+        """Return what a study is that searches nothing: own trainings, an ablation or a confirmation."""
+        return StudySpec(
+            name=name,
+            **space_fields(Space(name="none", description="", base=parse_block("k3"), decisions={})),  # type: ignore[arg-type]
+            budget_gflops=None,
+            profile=profile.name,
+            backbone=profile.backbone,
+            recipe=profile.recipe,
+            split=profile.split,
+            sampler="none",
+            keep_weights="all",  # there is no front here to keep them for
+            anchors="none",
+            anchor_seeds=0,
+            seed=seed,
+            ablation=ablation,
+        )
+
+    @property
+    def searches(self) -> bool:
+        """Whether the study is a search: the opposite of ``without_search``."""
+        return self.sampler != "none"
+
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
@@ -240,6 +266,19 @@ class Study:
     def best(self) -> Record | None:
         """Return the record of lowest validation error, or None."""
         return min(self.eligible(), key=_by_error, default=None)
+
+
+def space_fields(space: Space) -> dict[str, object]:
+    """Return the fields of a ``StudySpec`` that keep ``space``; ``stored_space`` reads them."""
+    return {
+        "space": space.name,
+        "space_hash": space.hash,
+        "space_base": str(space.base),
+        "space_decisions": {path: list(levels) for path, levels in space.decisions.items()},
+        "space_conditions": space.conditions,
+        "band_gflops": space.band_gflops,
+        "band_params_m": space.band_params_m,
+    }
 
 
 def stored_space(spec: StudySpec) -> Space:

@@ -17,7 +17,7 @@ from skexplore.engine import coordinator
 from skexplore.engine.run import Run, run_plan
 from skexplore.errors import StudyError, UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
-from skexplore.plan.search import plan_training
+from skexplore.plan.search import TrainRequest, plan_training
 from skexplore.plan.variants import Base
 from skexplore.report.search import write_report
 from skexplore.study.recipe import PROFILES
@@ -175,9 +175,7 @@ def test_an_ablation_and_own_trainings_keep_apart(instant, command, first):
         code, _, err = command("train", "k5", "--study", "rows")
         assert (code, "its design says what is trained there" in err) == (2, True), err
         return
-    plan = plan_training(
-        (parse_block("k3"),), profile="tiny", dataset=None, backbone=None, seeds=1, seed=0, study="rows"
-    )
+    plan = plan_training(TrainRequest(blocks=(parse_block("k3"),), profile="tiny", study="rows"))
     instant.begin(plan)
     with pytest.raises(UserError, match="study rows exists and is no ablation"):
         instant(write(ROWS, "rows.yaml"))
