@@ -220,7 +220,7 @@ def _print_plan(planned: Plan, settings: Run, *, as_json: bool) -> None:
     spec, design = planned.spec, planned.spec.ablation
     assert design is not None
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
-        found = estimate(planned, settings.workers, storage=settings.storage)
+        found = estimate([planned], settings.workers, storage=settings.storage)
     rows = [
         {
             "variant": variant.name,
@@ -234,7 +234,7 @@ def _print_plan(planned: Plan, settings: Run, *, as_json: bool) -> None:
         return
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
     whole = f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}"
-    if not found.images:
+    if found.images_per_second is None:
         print(f"{whole}: nothing is left to train")
         return
     print(

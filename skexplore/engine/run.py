@@ -17,6 +17,7 @@ from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import Ledger
 from skexplore.errors import StudyError, UserError
 from skexplore.plan import Plan, Request, TrainRequest, own_trainings, plan_search, plan_training
+from skexplore.space import idle_budgets
 from skexplore.study import (
     DATABASE_ERRORS,
     STUDIES,
@@ -192,6 +193,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "
             f"trained; {by}"
         )
+        text = "\n".join([text, *idle_budgets(plan.space, spec.budget_gflops, spec.budget_params_m)])
     if not spec.ablation:
         text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
     if spec.rungs:

@@ -355,20 +355,20 @@ def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
     images and seconds are of all trainings, anchors included. Of an ablation trained and target are networks times
-    seeds: variants that are one network are trained once.
+    seeds: variants that are one network are trained once. Of own trainings they are those done and those begun.
     """
     counts = Counter(record.status for record in study.searched)
     best, design = study.best(), study.spec.ablation
     done, target = trained(study.records), study.target
-    if design is not None:
+    if not study.spec.searches:
         counts = Counter(record.status for record in study.records)
-        found = cells(study.spec, study.records).values()
+        found = cells(study.spec, study.records).values() if design else study.records
         done = len({record.key for record in found if record.status == "complete"})
-        target = distinct_trainings(study.spec, design)
+        target = distinct_trainings(study.spec, design) if design else len({r.key for r in study.records})
     return {
         "study": study.spec.name,
         "state": study.state,
-        "asked": len(study.searched if design is None else study.records),
+        "asked": len(study.searched if study.spec.searches else study.records),
         "trained": done,
         **{status: counts[status] for status in STATUSES},
         "target": target,

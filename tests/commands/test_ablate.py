@@ -85,7 +85,7 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
 
 def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monkeypatch, synthetic_data):
     monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
-    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     instant(write(SMALL))
     code, out, _ = command("ablate", "small.yaml", "--json")
     assert code == 0
@@ -343,7 +343,7 @@ def test_one_and_one_point_nought_are_one_recipe(instant):
 
 def test_a_plan_as_json_counts_what_is_left(command, instant, monkeypatch):
     instant(write(ROWS, "rows.yaml"))
-    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     code, out, _ = command("ablate", write(SMALL), "--plan", "--json")
     plan = json.loads(out)
     assert (code, plan["anchors"], plan["seeds"], len(plan["variants"])) == (0, 12, 2, 7)

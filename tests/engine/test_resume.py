@@ -11,8 +11,7 @@ from support.instant import SMALL, die, error_of, keys, pressed_after
 from skexplore.engine import run as launch
 from skexplore.study.record import trained
 from skexplore.study.store import Store, load_study
-from skexplore.training.messages import Outcome
-from skexplore.training.weights import weights_file
+from skexplore.training.messages import Outcome, weights_file
 
 
 def test_resumed_equals_uninterrupted(run):
