@@ -23,6 +23,7 @@ from skexplore.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from skexplore.engine import Run
     from skexplore.plan import Plan
     from skexplore.study import Study, Variant
 
@@ -126,7 +127,7 @@ def confirm(
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
-def _carry_out(planned: Plan, settings: dict[str, Any], *, plan: bool, as_json: bool) -> None:
+def _carry_out(planned: Plan, settings: Run, *, plan: bool, as_json: bool) -> None:
     """Show what ``planned`` would do, or do it and print what came of it."""
     from skexplore.engine import run_plan
     from skexplore.study import cells
@@ -212,14 +213,14 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
 
-def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> None:
+def _print_plan(planned: Plan, settings: Run, *, as_json: bool) -> None:
     from skexplore.cli.display import error_console, print_table
     from skexplore.engine import estimate
 
     spec, design = planned.spec, planned.spec.ablation
     assert design is not None
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
-        found = estimate(planned, settings["workers"], storage=settings["storage"])
+        found = estimate([planned], settings.workers, storage=settings.storage)
     rows = [
         {
             "variant": variant.name,
@@ -233,7 +234,7 @@ def _print_plan(planned: Plan, settings: dict[str, Any], *, as_json: bool) -> No
         return
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
     whole = f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}"
-    if not found.images:
+    if found.images_per_second is None:
         print(f"{whole}: nothing is left to train")
         return
     print(

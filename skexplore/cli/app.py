@@ -103,7 +103,9 @@ def _status_in_words(study: Study) -> dict[str, str]:
     """Return the status of a study as the report writes it; JSON has the values as they are."""
     from skexplore.study import status_row
 
-    missing = "not a search" if study.spec.sampler == "none" else "none yet"
+    missing = (
+        "none yet" if study.spec.searches else "not a search" if study.spec.ablation else "own trainings"
+    )
     return {
         name: missing if value is None else _said(name, value) for name, value in status_row(study).items()
     }

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -35,22 +36,18 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set,
 
 def run_settings(
     workers: int | None, time_limit: str | None, storage: str | None, data_dir: Path | None
-) -> dict[str, object]:
-    """Return the options as arguments of ``launch.Run``; raises ``UserError`` for a time that is none."""
+) -> Run:
+    """Return how a study is run by these options; raises ``UserError`` for a time that is none."""
+    from skexplore.engine import Run
     from skexplore.plan import seconds_of
 
-    return {
-        "workers": workers,
-        "time_limit": None if time_limit is None else seconds_of(time_limit),
-        "storage": storage,
-        "data_dir": data_dir,
-    }
+    limit = None if time_limit is None else seconds_of(time_limit)
+    return Run(workers=workers, time_limit=limit, storage=storage, data_dir=data_dir, command=typed_command())
 
 
-def watched(work: Callable[[Run], T], settings: dict[str, object]) -> T:
+def watched(work: Callable[[Run], T], settings: Run) -> T:
     """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
     from skexplore.cli.display import Reporter, counted_interrupts, error_console
-    from skexplore.engine import Run
 
     console = error_console()
     with (
@@ -58,9 +55,7 @@ def watched(work: Callable[[Run], T], settings: dict[str, object]) -> T:
         counted_interrupts() as interrupts,
         Reporter(console) as on_progress,
     ):
-        return work(
-            Run(command=typed_command(), on_progress=on_progress, interrupts=interrupts, **settings)  # type: ignore[arg-type]
-        )
+        return work(replace(settings, on_progress=on_progress, interrupts=interrupts))
     raise AssertionError  # the context managers let nothing pass
 
 

@@ -26,7 +26,7 @@ from skexplore.cli.common import (
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.engine import Estimate
+    from skexplore.engine import Run
     from skexplore.plan import Plan, Request
     from skexplore.study import Record, Study
 
@@ -136,7 +136,7 @@ def search(
     plans = [plan_search(each) for each in _repeated(request, repeats)]
     settings = run_settings(workers, time_limit, storage, data_dir)
     if plan:
-        _print_plan(plans, workers, storage, as_json=as_json)
+        _print_plan(plans, settings, as_json=as_json)
         return
     results = watched(lambda run: run_plans(plans, run), settings)
     if repeats > 1:
@@ -197,7 +197,7 @@ def train(
     settings = run_settings(workers, time_limit, None, data_dir)
     result = watched(
         lambda run: run_training(
-            blocks,
+            blocks=blocks,
             profile=profile,
             dataset=dataset,
             backbone=backbone,
@@ -223,46 +223,30 @@ def train(
         raise typer.Exit(1)
 
 
-def _print_plan(plans: Sequence[Plan], workers: int | None, storage: str | None, *, as_json: bool) -> None:
+def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     from skexplore.cli.display import error_console
-    from skexplore.space import summarise
+    from skexplore.engine import estimate
+    from skexplore.space import idle_budgets, summarise
 
-    spec, names = plans[0].spec, [plan.spec.name for plan in plans]
+    plan, names = plans[0], [plan.spec.name for plan in plans]
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
-        found = _estimate(plans, workers, storage)
-    summary = summarise(plans[0].space, spec.bounds)
+        found = estimate(plans, settings.workers, storage=settings.storage)
+    for note in idle_budgets(plan.space, plan.spec.budget_gflops, plan.spec.budget_params_m):
+        print(note, file=sys.stderr if as_json else sys.stdout)
     if as_json:
-        print(json.dumps(asdict(summary) | asdict(found) | ({"studies": names} if len(names) > 1 else {})))
+        more = {"studies": names} if len(names) > 1 else {}
+        print(json.dumps(asdict(summarise(plan.space, plan.spec.bounds)) | asdict(found) | more))
         return
-    about = "at most" if spec.rungs else "about"
     which = f"study {names[0]}" if len(names) == 1 else f"{len(names)} studies, {names[0]} to {names[-1]}"
+    if found.images_per_second is None:
+        print(f"{which}: nothing is left to train; give a larger --trials to go on")
+        return
+    summary, about = summarise(plan.space, plan.spec.bounds), "at most" if plan.spec.rungs else "about"
     print(
         f"{which}: {found.trials} search trials and {found.anchors} anchor trainings to go\n"
         f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"{about} {said_time(found.seconds)}"
-    )
-
-
-def _estimate(plans: Sequence[Plan], workers: int | None, storage: str | None) -> Estimate:
-    """Return what all ``plans`` together would train; those that are not begun differ in nothing, and count alike."""
-    from skexplore.engine import estimate, is_study
-
-    begun = [is_study(plan.spec.name) for plan in plans]
-    found = [estimate(plan, workers, storage=storage) for plan, old in zip(plans, begun, strict=True) if old]
-    if not all(begun):
-        fresh = plans[begun.index(False)]
-        found += [estimate(fresh, workers, storage=storage)] * begun.count(False)
-    last = found[-1]
-    if len(found) == 1:
-        return last
-    work = sum(each.seconds * each.images_per_second for each in found)
-    return replace(
-        last,
-        trials=sum(each.trials for each in found),
-        anchors=sum(each.anchors for each in found),
-        images=sum(each.images for each in found),
-        seconds=work / last.images_per_second,
     )
 
 

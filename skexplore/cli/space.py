@@ -94,7 +94,7 @@ def space_show(
 ) -> None:
     """Print what a search space holds: decisions, size, reference costs, and what a budget leaves of it."""
     from skexplore.arch import get_backbone
-    from skexplore.space import Space, check_budget, summarise
+    from skexplore.space import Space, check_budget, idle_budgets, summarise
     from skexplore.study import PROFILES
 
     chosen = Space.load(space)
@@ -107,6 +107,8 @@ def space_show(
         return
     _print_space(chosen)
     _print_summary(summary, bounds)
+    for note in idle_budgets(chosen, budget_gflops, budget_params):
+        print(note)
 
 
 def _print_space(space: Space) -> None:

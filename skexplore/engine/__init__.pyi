@@ -22,13 +22,13 @@ from .benchmark import (
 from .coordinator import (
     Progress as Progress,
 )
-from .run import (
+from .options import (
     Fetch as Fetch,
 )
-from .run import (
+from .options import (
     Note as Note,
 )
-from .run import (
+from .options import (
     Run as Run,
 )
 from .run import (

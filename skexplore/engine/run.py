@@ -7,17 +7,17 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import skexplore
-from skexplore.arch import Blocks, cost
-from skexplore.engine.coordinator import Coordinator, Progress, Work
+from skexplore.arch import cost
+from skexplore.engine.coordinator import Coordinator, Work
+from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
-from skexplore.plan import Plan, Request, own_trainings, plan_search, plan_training
-from skexplore.space import Space
+from skexplore.plan import Plan, Request, TrainRequest, own_trainings, plan_search, plan_training
+from skexplore.space import idle_budgets
 from skexplore.study import (
     DATABASE_ERRORS,
     STUDIES,
@@ -30,145 +30,39 @@ from skexplore.study import (
     get_profile,
     known_studies,
     load_study,
-    stored_space,
     study_folder,
 )
 from skexplore.training import WorkerError, default_devices, prepare_data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something to know before the search begins."""
+@by_keyword(Request)
+def search(request: Request, run: Run) -> Study:
+    """Search a space under a budget at the reference and return the study; the same call continues it.
 
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """Bytes of the data set fetched so far; ``what`` names the source."""
-
-    what: str
-    done: int
-    total: int
-
-
-Listener = Callable[[Progress | Fetch | Note], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """How a study is run, which changes nothing of its results.
-
-    workers: processes (None: one per GPU, else per core). time_limit: seconds. storage: an Optuna RDB URL instead
-    of the study's own SQLite file. data_dir: a folder with the data set; data_folder: arrays prepared elsewhere.
-    command: as typed. interrupts: how often the user asked to stop (once: after the epochs in hand, twice: now).
+    Keywords: what is searched, by the fields of ``Request``, and how it is run, by those of ``Run``. Raises
+    ``UserError`` before anything is written if the request cannot be met, ``StudyError`` if the search had to end
+    early, ``KeyboardInterrupt`` if it was asked to.
     """
-
-    workers: int | None = None
-    time_limit: float | None = None
-    storage: str | None = None
-    data_dir: Path | None = None
-    data_folder: Path | None = None
-    command: str = ""
-    on_progress: Listener = lambda _: None
-    interrupts: Callable[[], int] = lambda: 0
+    return run_plan(plan_search(replace(request, profile=request.profile or default_profile())), run)
 
 
-def search(
-    *,
-    budget_gflops: float | None = None,
-    budget_params_m: float | None = None,
-    space: str | Space = "sk-paper",
-    dataset: str | None = None,
-    trials: int | None = None,
-    study: str | None = None,
-    mode: str = "constrained",
-    sampler: str = "tpe",
-    pruner: str | None = None,
-    anchors: str = "two",
-    enqueue: tuple[Blocks, ...] = (),
-    profile: str | None = None,
-    backbone: str | None = None,
-    keep_weights: str = "front",
-    seed: int = 0,
-    workers: int | None = None,
-    time_limit: float | None = None,
-    storage: str | None = None,
-    data_dir: Path | None = None,
-    data_folder: Path | None = None,
-    command: str = "",
-    on_progress: Listener = lambda _: None,
-    interrupts: Callable[[], int] = lambda: 0,
-) -> Study:
-    """Search ``space`` under a budget at the reference and return the study; the same call continues it.
-
-    What is searched is described by ``request.Request``, how it is run by ``Run``. Raises ``UserError`` before
-    anything is written if the request cannot be met, ``StudyError`` if the search had to end early,
-    ``KeyboardInterrupt`` if it was asked to.
-    """
-    request = Request(
-        budget_gflops=budget_gflops,
-        budget_params_m=budget_params_m,
-        space=space,
-        dataset=dataset,
-        trials=trials,
-        study=study,
-        mode=mode,
-        sampler=sampler,
-        pruner=pruner,
-        anchors=anchors,
-        enqueue=enqueue,
-        profile=profile or default_profile(),
-        backbone=backbone,
-        keep_weights=keep_weights,
-        seed=seed,
-    )
-    run = Run(
-        workers=workers,
-        time_limit=time_limit,
-        storage=storage,
-        data_dir=data_dir,
-        data_folder=data_folder,
-        command=command,
-        on_progress=on_progress,
-        interrupts=interrupts,
-    )
-    return run_plan(plan_search(request), run)
-
-
-def train(
-    blocks: Blocks,
-    *,
-    profile: str | None = None,
-    dataset: str | None = None,
-    backbone: str | None = None,
-    seeds: int = 1,
-    seed: int = 0,
-    study: str | None = None,
-    run: Run,
-) -> Study:
+@by_keyword(TrainRequest)
+def train(request: TrainRequest, run: Run) -> Study:
     """Train the user's own ``blocks`` with ``seeds`` seeds from ``seed`` on, and return the study they are kept in.
 
     With the name of an existing study its recipe is used and the records stand beside its anchors; else a study of
-    own trainings is begun or continued. Raises as ``search`` does.
+    own trainings is begun or continued. Keywords: the fields of ``TrainRequest`` and of ``Run``. Raises as ``search``
+    does.
     """
+    study = request.study
     if study is None or not is_study(study):
-        if study is not None and profile is None:
+        if study is not None and request.profile is None:
             known = ", ".join(path.name for path in known_studies()) or "none yet"
             raise UserError(
                 f"--study {study}: no study of that name (here: {known}); to begin one of your own trainings give its "
                 "--profile too"
             )
-        plan = plan_training(
-            blocks,
-            profile=profile or default_profile(),
-            dataset=dataset,
-            backbone=backbone,
-            seeds=seeds,
-            seed=seed,
-            study=study,
-        )
-        return run_plan(plan, run)
+        return run_plan(plan_training(replace(request, profile=request.profile or default_profile())), run)
     old = load_study(study)
     spec = old.spec
     if spec.ablation is not None:
@@ -181,24 +75,18 @@ def train(
             f"--study {study}: {spec.name} is kept in studies/{spec.name} of the folder where its search was begun; go "
             "there, and give its name"
         )
-    for option, given, own in (
-        ("--profile", profile, spec.profile),
-        ("--dataset", dataset, spec.split.dataset),
-        ("--backbone", backbone, spec.backbone),
+    for option, own in (
+        ("profile", spec.profile),
+        ("dataset", spec.split.dataset),
+        ("backbone", spec.backbone),
     ):
+        given = getattr(request, option)
         if given is not None and given != own:
             raise UserError(
-                f"{option} {given}: study {spec.name} has {own}, and its results must stay comparable"
+                f"--{option} {given}: study {spec.name} has {own}, and its results must stay comparable"
             )
-    spec.body.place(blocks)
-    plan = Plan(
-        spec=spec,
-        space=stored_space(spec),
-        target=old.target,
-        beside=own_trainings(blocks, seeds, seed),
-        wished=(),
-    )
-    return run_plan(plan, run, search=False)
+    spec.body.place(request.blocks)
+    return run_plan(own_trainings(spec, request, old.target), run, search=False)
 
 
 def default_profile() -> str:
@@ -304,6 +192,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "
             f"trained; {by}"
         )
+        text = "\n".join([text, *idle_budgets(plan.space, spec.budget_gflops, spec.budget_params_m)])
     if not spec.ablation:
         text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
     if spec.rungs:

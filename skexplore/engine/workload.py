@@ -1,7 +1,8 @@
-"""What a planned search would train, and how long that takes on this machine."""
+"""What planned searches would train, and how long that takes on this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skexplore.arch import net_id
@@ -9,40 +10,44 @@ from skexplore.engine.run import count_devices, is_study
 from skexplore.engine.state import AGAIN
 from skexplore.plan import Plan
 from skexplore.study import TrainSpec, check_continues, check_storage, load_study, study_folder, trained
-from skexplore.training import default_devices, measure
+from skexplore.training import default_devices
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a plan would train: search trials and anchor trainings still to do, images, and how long it takes."""
+    """What plans would train: search trials and anchor trainings still to do, images, and how long it takes.
+
+    images_per_second, devices: None and empty where nothing is left, and so nothing was measured.
+    """
 
     trials: int
     anchors: int
     images: int
-    images_per_second: float
+    images_per_second: float | None
     seconds: float
     devices: str
 
 
 def estimate(
-    plan: Plan, workers: int | None, *, storage: str | None = None, measure_for: float = 4.0
+    plans: Sequence[Plan], workers: int | None, *, storage: str | None = None, measure_for: float = 4.0
 ) -> Estimate:
-    """Return what ``plan`` would train, by a speed measured here for ``measure_for`` seconds; nothing is written.
+    """Return what ``plans``, alike but for their seeds, would train together; nothing is written.
 
-    The speed is that of the paper's block; trials that a rung stops take less than is counted. Raises ``UserError``
-    where the search itself would refuse: another study of that name, a ``storage`` that is none.
+    The speed is that of the paper's block, measured here for ``measure_for`` seconds; trials that a rung stops take
+    less than is counted. Raises ``UserError`` where the run itself would refuse: another study of that name, a
+    ``storage`` that is none.
     """
-    spec, devices = plan.spec, default_devices(workers)
-    check_continues(study_folder(spec.name), spec, check_storage(storage))
-    old = load_study(spec.name).records if is_study(spec.name) else ()
-    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
-    done |= {(record.net_id, record.seed) for record in plan.known.values()}
-    anchors = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
-    trials = max(0, plan.target - trained(old)) if plan.target else 0
-    images = (trials + anchors) * spec.recipe.epochs * spec.split.train_images
-    block = "k3+k3d2"
+    spec = plans[0].spec
+    left = [_left(plan, storage) for plan in plans]
+    trials, anchors = (sum(each) for each in zip(*left, strict=True))
+    epochs = (trials + anchors) * spec.recipe.epochs
+    if not epochs:
+        return Estimate(trials=0, anchors=0, images=0, images_per_second=None, seconds=0.0, devices="")
+    from skexplore.training import measure  # noqa: PLC0415  # loads torch
+
+    block, devices = "k3+k3d2", default_devices(workers)
     example = TrainSpec(
         block=block,
         net_id=net_id(block, spec.body),
@@ -53,12 +58,22 @@ def estimate(
     )
     speed = measure(example, devices, measure_for)
     seen = spec.split.train_images + EVALUATION * spec.split.val_images
-    work = (trials + anchors) * spec.recipe.epochs * seen
     return Estimate(
         trials=trials,
         anchors=anchors,
-        images=images,
+        images=epochs * spec.split.train_images,
         images_per_second=speed,
-        seconds=work / speed,
+        seconds=epochs * seen / speed,
         devices=count_devices(devices),
     )
+
+
+def _left(plan: Plan, storage: str | None) -> tuple[int, int]:
+    """Return how many search trials and how many trainings beside them a plan has still to do."""
+    spec = plan.spec
+    check_continues(study_folder(spec.name), spec, check_storage(storage))
+    old = load_study(spec.name).records if is_study(spec.name) else ()
+    done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
+    done |= {(record.net_id, record.seed) for record in plan.known.values()}
+    beside = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
+    return max(0, plan.target - trained(old)) if plan.target else 0, beside

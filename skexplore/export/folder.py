@@ -44,7 +44,7 @@ from skexplore.export.onnx_file import require as require_onnx
 from skexplore.files import write_atomic
 from skexplore.nn import build, seeded_build
 from skexplore.paper import place_svg
-from skexplore.plan import plan_training
+from skexplore.plan import TrainRequest, plan_training
 from skexplore.study import Record, Study
 from skexplore.training import load_weights, weights_file
 
@@ -287,13 +287,13 @@ def _training_command(study: Study, record: Record) -> tuple[str, str] | None:
     for backbone in (None, spec.backbone):
         try:
             own = plan_training(
-                blocks,
-                profile=spec.profile,
-                dataset=spec.split.dataset,
-                backbone=backbone,
-                seeds=1,
-                seed=record.seed,
-                study=None,
+                TrainRequest(
+                    blocks=blocks,
+                    profile=spec.profile,
+                    dataset=spec.split.dataset,
+                    backbone=backbone,
+                    seed=record.seed,
+                )
             ).spec
         except UserError:
             return None

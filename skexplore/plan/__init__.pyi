@@ -20,6 +20,9 @@ from .search import (
     Training as Training,
 )
 from .search import (
+    TrainRequest as TrainRequest,
+)
+from .search import (
     own_trainings as own_trainings,
 )
 from .search import (

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from skexplore.arch import Setting, get_backbone, parse_blocks, whole_cost
 from skexplore.errors import UserError
 from skexplore.plan.ablation_file import BEST, MAX_SEEDS, Definition, load_definition
-from skexplore.plan.search import NO_SPACE, Plan, Training, check_seed, profile_of, space_fields
+from skexplore.plan.search import DEFAULT_PROFILE, Plan, Training, check_seed, profile_of
 from skexplore.plan.variants import Base, base_of, expand
 from skexplore.study import (
     DATASETS,
@@ -23,10 +23,9 @@ from skexplore.study import (
     get_profile,
     is_begun,
     load_study,
+    stored_space,
     study_folder,
 )
-
-DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,28 +123,13 @@ def plan_design(
     """
     check_seed(seed)
     check_seed(seed + design.seeds - 1)
-    spec = StudySpec(
-        name=name,
-        **space_fields(NO_SPACE),  # type: ignore[arg-type]
-        budget_gflops=None,
-        profile=profile.name,
-        backbone=profile.backbone,
-        recipe=profile.recipe,
-        split=profile.split,
-        sampler="none",
-        keep_weights="all",
-        anchors="none",
-        anchor_seeds=0,
-        seed=seed,
-        ablation=design,
-    )
+    spec = StudySpec.without_search(name=name, profile=profile, seed=seed, ablation=design)
     _check_buildable(spec)
     return Plan(
         spec=spec,
-        space=NO_SPACE,
+        space=stored_space(spec),
         target=0,
         beside=trainings(spec),
-        wished=(),
         known=_measured(spec, reused),
     )
 
@@ -209,7 +193,7 @@ def _baseline(definition: Definition) -> Base | None:
     if not text.startswith(BEST):
         return base_of(text)
     search = load_study(text.removeprefix(BEST))
-    if search.spec.sampler == "none":
+    if not search.spec.searches:
         raise UserError(f"baseline {text}: {search.spec.name} is no search, and has no best trial")
     best = search.best()
     if best is None:

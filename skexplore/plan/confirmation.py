@@ -52,7 +52,7 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     if not 1 <= request.top <= 50:
         raise UserError(f"--top {request.top}: must be between 1 and 50")
     search = load_study(request.study)
-    if search.spec.sampler == "none":
+    if not search.spec.searches:
         raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
     profile = _scale(search, request.profile)
     _check_longer(search, profile)

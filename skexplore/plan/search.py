@@ -10,9 +10,7 @@ from skexplore.arch import (
     PLAIN,
     REFERENCE,
     Blocks,
-    Branch,
     Setting,
-    SKBlock,
     canonical_at_reference,
     cifar_backbone,
     get_backbone,
@@ -21,14 +19,23 @@ from skexplore.arch import (
 from skexplore.errors import UserError
 from skexplore.paper import anchor_blocks
 from skexplore.space import Level, Space, check_budget, encode
-from skexplore.study import SAMPLERS, Profile, Record, StudySpec, check_name, get_profile, rung_epochs
+from skexplore.study import (
+    SAMPLERS,
+    Profile,
+    Record,
+    StudySpec,
+    check_name,
+    get_profile,
+    rung_epochs,
+    space_fields,
+    stored_space,
+)
 
 MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
 KEEP_WEIGHTS = ("front", "all", "none")
+DEFAULT_PROFILE = "quick"  # where nobody looks at the machine
 MAX_SEED = 2**31 - 1
-# of studies that search nothing
-NO_SPACE = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})
 _PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default
 _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
 
@@ -49,10 +56,15 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A search as it is asked for.
+    """A search as it is asked for: the one list of its options.
 
-    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. trials: distinct
-    architectures to train over the study's life. dataset, pruner, backbone, trials: None for the profile's.
+    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. space: its name, its
+    file or itself. trials: distinct architectures to train over the study's life. study: its name, None for one made
+    of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors:
+    published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``). enqueue: blocks to try
+    first. profile: None for ``quick``, or what suits the machine where one is searched on. keep_weights: one of
+    ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. dataset, pruner, backbone, trials: None for
+    the profile's.
     """
 
     budget_gflops: float | None = None
@@ -66,10 +78,27 @@ class Request:
     pruner: str | None = None
     anchors: str = "two"
     enqueue: tuple[Blocks, ...] = ()
-    profile: str = "quick"
+    profile: str | None = None
     backbone: str | None = None
     keep_weights: str = "front"
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """Trainings of a user's own ``blocks`` as they are asked for, with ``seeds`` seeds from ``seed`` on.
+
+    profile, dataset, backbone: as in ``Request``. study: a study whose recipe is used and which keeps the records; None
+    for one of own trainings.
+    """
+
+    blocks: Blocks
+    profile: str | None = None
+    dataset: str | None = None
+    backbone: str | None = None
+    seeds: int = 1
+    seed: int = 0
+    study: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +112,14 @@ class Plan:
     space: Space
     target: int
     beside: tuple[Training, ...]
-    wished: tuple[dict[str, Level], ...]
+    wished: tuple[dict[str, Level], ...] = ()
     known: Mapping[str, Record] = field(default_factory=dict)
 
 
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     space = request.space if isinstance(request.space, Space) else Space.load(request.space)
-    profile = profile_of(request.profile, request.dataset, request.backbone)
+    profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
     for option, value, allowed in (
         ("--sampler", request.sampler, SAMPLERS),
         ("--mode", request.mode, MODES),
@@ -136,45 +165,26 @@ def plan_search(request: Request) -> Plan:
     return Plan(spec=spec, space=space, target=target, beside=tuple(anchors), wished=wished)
 
 
-def plan_training(
-    blocks: Blocks,
-    *,
-    profile: str,
-    dataset: str | None,
-    backbone: str | None,
-    seeds: int,
-    seed: int,
-    study: str | None,
-) -> Plan:
+def plan_training(request: TrainRequest) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
-    settings = profile_of(profile, dataset, backbone)
-    get_backbone(settings.backbone).place(blocks)
-    suffix = f"-{backbone}" if backbone else ""
-    name = f"{settings.split.dataset}-own-{settings.name}{suffix}-s{seed}"
-    spec = StudySpec(
-        name=name if study is None else check_name(study),
-        **space_fields(NO_SPACE),  # type: ignore[arg-type]
-        budget_gflops=None,
-        profile=settings.name,
-        backbone=settings.backbone,
-        recipe=settings.recipe,
-        split=settings.split,
-        sampler="none",
-        keep_weights="all",  # there is no front here to keep them for
-        anchors="none",
-        anchor_seeds=0,
-        seed=seed,
-    )
-    return Plan(spec=spec, space=NO_SPACE, target=0, beside=own_trainings(blocks, seeds, seed), wished=())
+    profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
+    get_backbone(profile.backbone).place(request.blocks)
+    suffix = f"-{request.backbone}" if request.backbone else ""
+    name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
+    name = name if request.study is None else request.study
+    spec = StudySpec.without_search(name=check_name(name), profile=profile, seed=request.seed)
+    return own_trainings(spec, request)
 
 
-def own_trainings(blocks: Blocks, seeds: int, seed: int) -> tuple[Training, ...]:
-    """Return the trainings of a user's block with ``seeds`` seeds from ``seed`` on; raises ``UserError``."""
-    check_seed(seed)
-    if not 1 <= seeds <= 1000:
-        raise UserError(f"--seeds {seeds}: must be between 1 and 1000")
-    form = canonical_at_reference(blocks)
-    return tuple(Training(blocks=form, seed=seed + number, chosen_by="user") for number in range(seeds))
+def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Plan:
+    """Return the plan that trains the user's block in the study of ``spec``; raises ``UserError``."""
+    check_seed(request.seed)
+    if not 1 <= request.seeds <= 1000:
+        raise UserError(f"--seeds {request.seeds}: must be between 1 and 1000")
+    form = canonical_at_reference(request.blocks)
+    seeds = range(request.seed, request.seed + request.seeds)
+    beside = tuple(Training(blocks=form, seed=seed, chosen_by="user") for seed in seeds)
+    return Plan(spec=spec, space=stored_space(spec), target=target, beside=beside)
 
 
 def check_seed(seed: int) -> None:
@@ -224,19 +234,6 @@ def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Blocks, 
     for blocks in found:
         body.place(blocks)
     return [(blocks, each) for blocks in found for each in seeds]
-
-
-def space_fields(space: Space) -> dict[str, object]:
-    """Return the fields of a ``StudySpec`` that keep ``space``."""
-    return {
-        "space": space.name,
-        "space_hash": space.hash,
-        "space_base": str(space.base),
-        "space_decisions": {path: list(levels) for path, levels in space.decisions.items()},
-        "space_conditions": space.conditions,
-        "band_gflops": space.band_gflops,
-        "band_params_m": space.band_params_m,
-    }
 
 
 def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:

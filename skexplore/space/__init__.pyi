@@ -41,6 +41,9 @@ from .size import (
     check_budget as check_budget,
 )
 from .size import (
+    idle_budgets as idle_budgets,
+)
+from .size import (
     summarise as summarise,
 )
 from .space import (

@@ -61,6 +61,33 @@ def check_budget(space: Space, gflops: float | None, params_m: float | None) -> 
     return bounds
 
 
+def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> list[str]:
+    """Return a sentence for each budget that excludes nothing in ``space``, as one with a digit too many does."""
+    said = []
+    for bound in budget_bounds(gflops, params_m):
+        bands = [each for each in space.bounds if each.upper and each.cost == bound.cost]
+        if bands and bands[0].limit <= bound.limit:
+            said.append(f"{_said(space, bound)} excludes nothing beyond {bands[0]}")
+            continue
+        key = 0 if bound.cost == "gflops" else 1
+        sizes, block = max(
+            ((_sizes(blocks), blocks) for blocks in _extremes(space, dearest=True)),
+            key=lambda each: each[0][key],
+        )
+        if bound.keeps(*sizes):
+            said.append(
+                f"{_said(space, bound)} excludes nothing: the dearest block of {space.name}, {format_blocks(block)}, "
+                f"has {_amount(bound, sizes)} at the reference"
+            )
+    return said
+
+
+def _amount(bound: Bound, sizes: Sizes) -> str:
+    """Return what ``bound`` limits of a block of these sizes, with its unit."""
+    macs, params = sizes
+    return f"{macs / 1e9:.3f} GFLOPs" if bound.cost == "gflops" else f"{params / 1e6:.2f} M parameters"
+
+
 def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
     for low in bounds:
         for high in bounds:
@@ -71,12 +98,11 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
         if any(bound.keeps(*sizes) for sizes, _ in extremes):
             continue
         pick = min if bound.upper else max
-        (macs, params), blocks = pick(extremes, key=lambda each: each[0])
-        amount = f"{macs / 1e9:.3f} GFLOPs" if bound.cost == "gflops" else f"{params / 1e6:.2f} M parameters"
+        sizes, blocks = pick(extremes, key=lambda each: each[0])
         which, needs = ("cheapest", "needs") if bound.upper else ("dearest", "has only")
         return (
             f"{_said(space, bound)}: the {which} block of {space.name}, {format_blocks(blocks)}, {needs} "
-            f"{amount} at the reference"
+            f"{_amount(bound, sizes)} at the reference"
         )
     return (
         f"no block of {space.name} keeps all of {'; '.join(map(str, bounds))}: give another budget, or widen "

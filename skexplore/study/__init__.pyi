@@ -131,6 +131,9 @@ from .record import (
     records_table as records_table,
 )
 from .record import (
+    space_fields as space_fields,
+)
+from .record import (
     status_row as status_row,
 )
 from .record import (

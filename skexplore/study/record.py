@@ -25,7 +25,7 @@ from skexplore.arch import (
 )
 from skexplore.space import Condition, Space
 from skexplore.study.design import Design
-from skexplore.study.recipe import Recipe, Split
+from skexplore.study.recipe import Profile, Recipe, Split
 
 if TYPE_CHECKING:
     import pandas
@@ -140,6 +140,32 @@ class StudySpec:
     ablation: Design | None = None
     version: int = 1
 
+    @staticmethod
+    def without_search(
+        *, name: str, profile: Profile, seed: int, ablation: Design | None = None
+    ) -> StudySpec:
+        """Return what a study is that searches nothing: own trainings, an ablation or a confirmation."""
+        return StudySpec(
+            name=name,
+            **space_fields(Space(name="none", description="", base=parse_block("k3"), decisions={})),  # type: ignore[arg-type]
+            budget_gflops=None,
+            profile=profile.name,
+            backbone=profile.backbone,
+            recipe=profile.recipe,
+            split=profile.split,
+            sampler="none",
+            keep_weights="all",  # there is no front here to keep them for
+            anchors="none",
+            anchor_seeds=0,
+            seed=seed,
+            ablation=ablation,
+        )
+
+    @property
+    def searches(self) -> bool:
+        """Whether the study is a search: the opposite of ``without_search``."""
+        return self.sampler != "none"
+
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
@@ -241,6 +267,19 @@ class Study:
         return min(self.eligible(), key=_by_error, default=None)
 
 
+def space_fields(space: Space) -> dict[str, object]:
+    """Return the fields of a ``StudySpec`` that keep ``space``; ``stored_space`` reads them."""
+    return {
+        "space": space.name,
+        "space_hash": space.hash,
+        "space_base": str(space.base),
+        "space_decisions": {path: list(levels) for path, levels in space.decisions.items()},
+        "space_conditions": space.conditions,
+        "band_gflops": space.band_gflops,
+        "band_params_m": space.band_params_m,
+    }
+
+
 def stored_space(spec: StudySpec) -> Space:
     """Return the space of a study as it was when the study began."""
     return Space(
@@ -315,20 +354,20 @@ def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
     images and seconds are of all trainings, anchors included. Of an ablation trained and target are networks times
-    seeds: variants that are one network are trained once.
+    seeds: variants that are one network are trained once. Of own trainings they are those done and those begun.
     """
     counts = Counter(record.status for record in study.searched)
     best, design = study.best(), study.spec.ablation
     done, target = trained(study.records), study.target
-    if design is not None:
+    if not study.spec.searches:
         counts = Counter(record.status for record in study.records)
-        found = cells(study.spec, study.records).values()
+        found = cells(study.spec, study.records).values() if design else study.records
         done = len({record.key for record in found if record.status == "complete"})
-        target = distinct_trainings(study.spec, design)
+        target = distinct_trainings(study.spec, design) if design else len({r.key for r in study.records})
     return {
         "study": study.spec.name,
         "state": study.state,
-        "asked": len(study.searched if design is None else study.records),
+        "asked": len(study.searched if study.spec.searches else study.records),
         "trained": done,
         **{status: counts[status] for status in STATUSES},
         "target": target,

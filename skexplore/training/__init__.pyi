@@ -31,6 +31,9 @@ from .messages import (
 from .messages import (
     checkpoint_file as checkpoint_file,
 )
+from .messages import (
+    weights_file as weights_file,
+)
 from .pool import (
     EpochEvent as EpochEvent,
 )
@@ -51,7 +54,4 @@ from .throughput import (
 )
 from .weights import (
     load_weights as load_weights,
-)
-from .weights import (
-    weights_file as weights_file,
 )

@@ -41,3 +41,8 @@ class Outcome:
 def checkpoint_file(study_folder: Path, key: str) -> Path:
     """Return where a study keeps the checkpoint of an unfinished training."""
     return study_folder / "checkpoints" / f"{key}.pt"
+
+
+def weights_file(study_folder: Path, key: str) -> Path:
+    """Return where a study keeps the weights of the measurement ``key`` (see ``TrainSpec.key``)."""
+    return study_folder / "weights" / f"{key}.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import selectors
@@ -206,6 +207,11 @@ def default_devices(workers: int | None) -> list[str]:
 
 
 def _gpus() -> int:
+    if sys.platform == "linux" and not Path("/dev/kfd").exists():  # of AMD
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            return 0  # without a driver torch, which takes seconds to load, would find none either
     import torch
 
     return torch.cuda.device_count()

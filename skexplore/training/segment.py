@@ -13,8 +13,8 @@ from torch import nn
 from skexplore.study import Epoch, Split
 from skexplore.training.batches import load_split, load_test
 from skexplore.training.loop import Data, DivergedError, evaluate, train_segment
-from skexplore.training.messages import Job, Outcome
-from skexplore.training.weights import save_weights, weights_file
+from skexplore.training.messages import Job, Outcome, weights_file
+from skexplore.training.weights import save_weights
 
 
 @lru_cache(maxsize=1)  # a worker trains many networks on one split

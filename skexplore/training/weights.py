@@ -12,11 +12,6 @@ from skexplore.errors import UserError
 from skexplore.files import write_atomic
 
 
-def weights_file(study_folder: Path, key: str) -> Path:
-    """Return where a study keeps the weights of the measurement ``key`` (see ``TrainSpec.key``)."""
-    return study_folder / "weights" / f"{key}.safetensors"
-
-
 def save_weights(path: Path, state: dict[str, Tensor]) -> None:
     """Write a state dict, atomically and on the CPU; raises ``OSError`` as the system does."""
     write_atomic(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}))

@@ -17,7 +17,7 @@ from skexplore.engine import coordinator
 from skexplore.engine.run import Run, run_plan
 from skexplore.errors import StudyError, UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
-from skexplore.plan.search import plan_training
+from skexplore.plan.search import TrainRequest, plan_training
 from skexplore.plan.variants import Base
 from skexplore.report.search import write_report
 from skexplore.study.recipe import PROFILES
@@ -85,7 +85,7 @@ def test_the_same_command_adds_nothing_and_more_seeds_extend_it(instant):
 
 def test_what_is_printed_as_json_is_what_the_report_finds(instant, command, monkeypatch, synthetic_data):
     monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
-    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     instant(write(SMALL))
     code, out, _ = command("ablate", "small.yaml", "--json")
     assert code == 0
@@ -175,9 +175,7 @@ def test_an_ablation_and_own_trainings_keep_apart(instant, command, first):
         code, _, err = command("train", "k5", "--study", "rows")
         assert (code, "its design says what is trained there" in err) == (2, True), err
         return
-    plan = plan_training(
-        (parse_block("k3"),), profile="tiny", dataset=None, backbone=None, seeds=1, seed=0, study="rows"
-    )
+    plan = plan_training(TrainRequest(blocks=(parse_block("k3"),), profile="tiny", study="rows"))
     instant.begin(plan)
     with pytest.raises(UserError, match="study rows exists and is no ablation"):
         instant(write(ROWS, "rows.yaml"))
@@ -345,7 +343,7 @@ def test_one_and_one_point_nought_are_one_recipe(instant):
 
 def test_a_plan_as_json_counts_what_is_left(command, instant, monkeypatch):
     instant(write(ROWS, "rows.yaml"))
-    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     code, out, _ = command("ablate", write(SMALL), "--plan", "--json")
     plan = json.loads(out)
     assert (code, plan["anchors"], plan["seeds"], len(plan["variants"])) == (0, 12, 2, 7)

@@ -18,7 +18,6 @@ from support.studies import keep
 from skexplore.analysis.repeats import compare
 from skexplore.engine import coordinator
 from skexplore.engine import run as launch
-from skexplore.engine import workload as estimate
 from skexplore.engine.run import Run, run_plans
 from skexplore.plan.search import Request, plan_search
 from skexplore.report.comparison import write_comparison
@@ -144,7 +143,7 @@ def test_one_repeat_is_a_search_as_ever(command, instant):
 
 def test_a_plan_sums_up_repeats_and_writes_nothing(command, instant, monkeypatch):
     measured = []
-    monkeypatch.setattr(estimate, "measure", lambda *_: measured.append(1) or 128.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: measured.append(1) or 128.0)
     repeats = (*SEARCH[:-2], "--repeats", "3", "--study", "s")
     found = json.loads(command(*repeats, "--plan", "--json")[1])
     assert (found["trials"], found["anchors"], found["studies"]) == (12, 12, ["s-s0", "s-s1", "s-s2"])

@@ -171,7 +171,7 @@ def test_a_confirmation_that_trains_no_longer_is_refused(confirm, monkeypatch):
 
 
 def test_a_plan_says_the_roles_and_that_the_front_has_fewer(confirm, command, searched, monkeypatch):
-    monkeypatch.setattr("skexplore.engine.workload.measure", lambda *_: 100.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     code, out, err = command("confirm", "s", "--top", "50", "--plan")
     assert (code, out.count("finalist"), out.count("random")) == (0, len(searched.front()), 2)
     assert f"--top 50: the front of s has {len(searched.front())} blocks" in err

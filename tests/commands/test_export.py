@@ -14,7 +14,7 @@ from skexplore.engine import coordinator
 from skexplore.engine.run import Run, train
 from skexplore.export.block_json import read_block_file
 from skexplore.export.folder import export_block
-from skexplore.plan.search import plan_training
+from skexplore.plan.search import TrainRequest, plan_training
 from skexplore.study.recipe import PROFILES, TrainSpec
 from skexplore.study.store import load_study
 
@@ -46,13 +46,7 @@ def test_command_for_weights_repeats_the_training(tmp_path):
         "skexplore", "train", "k3+k3d2;k3;k3;k3", "--profile", "quick", "--dataset", "cifar10", "--seed", "5",
     ]  # fmt: skip
     plan = plan_training(
-        parse_blocks(command[2]),
-        profile="quick",
-        dataset="cifar10",
-        backbone=None,
-        seeds=1,
-        seed=5,
-        study=None,
+        TrainRequest(blocks=parse_blocks(command[2]), profile="quick", dataset="cifar10", seed=5)
     )
     assert plan.spec.keep_weights == "all"
     assert f"studies/{plan.spec.name}/weights/{record.key}.safetensors" in note

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support.instant import InstantPool, die
+from support.instant import TINY, InstantPool, die
 
 from skexplore.engine import coordinator
-from skexplore.engine import workload as estimate
 from skexplore.study.record import COLUMNS
 from skexplore.training.messages import Outcome
 
@@ -50,7 +51,7 @@ def test_default_names_say_what_is_not_the_default(command, instant):
 
 
 def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch):
-    monkeypatch.setattr(estimate, "measure", lambda *_: 128.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
     code, out, _ = command(*SEARCH, "--plan")
     assert code == 0
     assert "4 search trials and 4 anchor trainings to go" in out
@@ -66,8 +67,45 @@ def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch)
     assert (again["trials"], again["anchors"]) == (2, 0)
 
 
+def test_a_plan_of_a_finished_study_answers_without_a_worker_and_without_torch(command, instant):
+    command(*SEARCH)
+    script = (
+        "import sys\n"
+        "from skexplore.study.recipe import PROFILES, Profile, Recipe, Split\n"
+        f"PROFILES['tiny'] = {TINY!r}\n"
+        f"sys.argv = ['skexplore', *{(*SEARCH, '--plan')!r}]\n"
+        "started = []\n"
+        "sys.addaudithook(lambda event, _: started.append(event) if event == 'subprocess.Popen' else None)\n"
+        "from skexplore.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert not started, started\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "study synthetic-sk-paper-4.5g-tiny-s0: nothing is left to train; give a larger --trials"
+        in done.stdout
+    )
+    found = json.loads(command(*SEARCH, "--plan", "--json")[1])
+    assert (found["trials"], found["images"], found["images_per_second"], found["seconds"]) == (0, 0, None, 0)
+    assert {"space", "size", "feasible", "cheapest", "devices"} <= set(found)
+
+
+def test_a_budget_that_excludes_nothing_is_said_to(command, instant, monkeypatch):
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
+    typo = [word.replace("4.5", "4500") for word in SEARCH]
+    says = "--budget-gflops 4500 excludes nothing: the dearest block of sk-paper, "
+    assert says in command(*typo, "--plan")[1]
+    code, out, err = command(*typo, "--plan", "--json")
+    assert (code, says in err, json.loads(out)["trials"]) == (0, True, 4)
+    code, out, err = command(*typo, "--trials", "1", "--json")
+    assert (code, says in err, says in out) == (0, True, False)
+    assert "excludes nothing" not in "".join(command(*SEARCH, "--plan")[1:])
+
+
 def test_a_plan_refuses_what_the_search_would(command, instant, monkeypatch):
-    monkeypatch.setattr(estimate, "measure", lambda *_: 128.0)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
     command(*SEARCH, "--study", "s", "--trials", "1")
     for arguments, message in (
         (["--study", "s", "--seed", "3"], "exists with another seed (0)"),
@@ -79,7 +117,7 @@ def test_a_plan_refuses_what_the_search_would(command, instant, monkeypatch):
 
 
 def test_ctrl_c_in_a_plan_is_an_interruption(command, instant, monkeypatch):
-    monkeypatch.setattr(estimate, "measure", die)
+    monkeypatch.setattr("skexplore.training.measure", die)
     code, out, err = command(*SEARCH, "--plan")
     assert (code, out) == (130, "")
     assert "nothing was trained or written" in err
@@ -133,6 +171,12 @@ def test_training_an_own_block(command, instant):
     )
     found = json.loads(out)
     assert (found["study"], len(found["trainings"])) == ("synthetic-own-tiny-s0", 2)
+    row = json.loads(command("status", "synthetic-own-tiny-s0", "--json")[1])
+    assert [row[name] for name in ("state", "asked", "trained", "complete", "target", "best_block")] == [
+        "finished", 2, 2, 2, 2, None,
+    ]  # fmt: skip
+    said = " ".join(command("status")[1].splitlines()[1].split())
+    assert said == "synthetic-own-tiny-s0 finished 2 2 own trainings own trainings"
     command(*SEARCH, "--study", "s")
     code, out, _ = command("train", "k3+k1/r8", "--study", "s", "--workers", "1")
     assert code == 0

@@ -13,8 +13,7 @@ from skexplore.engine import run as launch
 from skexplore.engine.state import State
 from skexplore.study.record import stored_space, trained
 from skexplore.study.store import Store, load_study
-from skexplore.training.messages import Outcome
-from skexplore.training.weights import weights_file
+from skexplore.training.messages import Outcome, weights_file
 
 
 def test_resumed_equals_uninterrupted(run):

@@ -19,7 +19,8 @@ from skexplore.export.block_json import load_block, read_block_file
 from skexplore.export.folder import chosen, export_block
 from skexplore.nn.network import build, seeded_build
 from skexplore.templates import render
-from skexplore.training.weights import save_weights, weights_file
+from skexplore.training.messages import weights_file
+from skexplore.training.weights import save_weights
 
 BLOCKS = ("k3", "k3+k3d2", "k3+k5g64+k3d3/r8/L16", "k3+k3d2/sum", PER_STAGE)
 HOSTILE = '<script>alert(1)</script> `x` | """ \'\nimport os #'

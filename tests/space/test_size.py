@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from skexplore.arch.costs import cost
 from skexplore.arch.limits import budget_bounds
 from skexplore.arch.notation import SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.space.size import cheapest, check_budget, summarise
+from skexplore.space.size import cheapest, check_budget, idle_budgets, summarise
 
 # sk-paper with fewer levels, so that all of it can be counted here
 REDUCED = {
@@ -144,3 +145,25 @@ def test_a_budget_of_exactly_the_cheapest_block_is_allowed():
     assert (gflops.limit, params.limit) == (4230479872, 25028904)
     with pytest.raises(UserError, match="cheapest block"):
         check_budget(PAIR, 4.230479871, 25.028904)
+
+
+def test_a_budget_above_the_dearest_block_is_named_with_it():
+    pair = space({"branches.1": ("k3", "k5"), "fuse": ("select", "sum")}, base="k3+k3d2")
+    most = max((cost(pair.decode(point)) for point in pair.points()), key=lambda each: each.macs)
+    gflops, params = most.macs / 1e9, most.params / 1e6
+    assert idle_budgets(pair, gflops * 0.999, params * 0.999) == []
+    assert idle_budgets(pair, None, None) == []
+    said = idle_budgets(pair, 45.0, 300.0)
+    says = "excludes nothing: the dearest block of test, k3d2+k5, has"
+    assert said == [
+        f"--budget-gflops 45 {says} {gflops:.3f} GFLOPs at the reference",
+        f"--budget-params 300 {says} {params:.2f} M parameters at the reference",
+    ]
+
+
+def test_a_budget_above_a_band_excludes_nothing_beyond_it():
+    banded = replace(PAIR, band_gflops=(None, 4.2))
+    assert idle_budgets(banded, 4.3, None) == [
+        "--budget-gflops 4.3 excludes nothing beyond the space's band, at most 4.2 GFLOPs"
+    ]
+    assert idle_budgets(banded, 4.1, None) == []

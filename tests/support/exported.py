@@ -11,7 +11,8 @@ from skexplore.export.folder import export_block
 from skexplore.nn.network import seeded_build
 from skexplore.study.recipe import Recipe, Split, TrainSpec
 from skexplore.study.record import Record, Study, StudySpec
-from skexplore.training.weights import save_weights, weights_file
+from skexplore.training.messages import weights_file
+from skexplore.training.weights import save_weights
 
 PROXY = "8x4d-1111-s2"
 RECIPE = Recipe(epochs=6, batch_size=64)

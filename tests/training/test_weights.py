@@ -9,7 +9,8 @@ import torch
 
 from skexplore.errors import UserError
 from skexplore.nn.network import seeded_build
-from skexplore.training.weights import load_weights, save_weights, weights_file
+from skexplore.training.messages import weights_file
+from skexplore.training.weights import load_weights, save_weights
 
 
 def test_a_networks_weights_round_trip():

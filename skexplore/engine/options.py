@@ -1,0 +1,98 @@
+"""How a study is run, what is heard of it meanwhile, and functions that take all their options as keywords."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from functools import wraps
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any, TypeVar
+
+from skexplore.engine.coordinator import Progress
+from skexplore.study import Study
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something to know before the search begins."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Bytes of the data set fetched so far; ``what`` names the source."""
+
+    what: str
+    done: int
+    total: int
+
+
+Listener = Callable[[Progress | Fetch | Note], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a study is run, which changes nothing of its results.
+
+    workers: processes (None: one per GPU, else per core). time_limit: seconds. storage: an Optuna RDB URL instead
+    of the study's own SQLite file. data_dir: a folder with the data set; data_folder: arrays prepared elsewhere.
+    command: as typed. interrupts: how often the user asked to stop (once: after the epochs in hand, twice: now).
+    """
+
+    workers: int | None = None
+    time_limit: float | None = None
+    storage: str | None = None
+    data_dir: Path | None = None
+    data_folder: Path | None = None
+    command: str = ""
+    on_progress: Listener = lambda _: None
+    interrupts: Callable[[], int] = lambda: 0
+
+
+def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[..., Study]]:
+    """Let a function of a ``kind`` and a ``Run`` be called with the fields of both as keywords.
+
+    What has no default may be given by its position. ``run`` is a whole ``Run``, which other keywords change. An
+    unknown keyword is a ``TypeError`` that names the nearest one.
+    """
+    asked: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]  # each request is a dataclass
+    needed, how = (
+        [each.name for each in asked if each.default is MISSING],
+        {each.name for each in fields(Run)},
+    )
+    parameters = [
+        Parameter(
+            each.name,
+            Parameter.POSITIONAL_OR_KEYWORD if each.name in needed else Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if each.name in needed else each.default,
+            annotation=each.type,
+        )
+        for each in (*asked, *fields(Run))
+    ]
+    signature = Signature([*parameters, Parameter("run", Parameter.KEYWORD_ONLY, default=None)])
+
+    def decorate(function: Callable[[K, Run], Study]) -> Callable[..., Study]:
+        @wraps(function)
+        def called(*given: object, **options: Any) -> Study:
+            for name in options:
+                if name not in signature.parameters:
+                    near = difflib.get_close_matches(name, signature.parameters, n=1)
+                    hint = f" (did you mean {near[0]}?)" if near else ""
+                    raise TypeError(
+                        f"{function.__name__}: no option {name!r}{hint}; options: {', '.join(signature.parameters)}"
+                    )
+            options = signature.bind(*given, **options).arguments
+            run = replace(
+                options.pop("run", None) or Run(), **{name: options.pop(name) for name in how & set(options)}
+            )
+            return function(kind(**options), run)
+
+        called.__signature__ = signature  # type: ignore[attr-defined]  # what help() and notebooks show
+        return called
+
+    return decorate

@@ -1,0 +1,67 @@
+"""All options of a search and of a training are those of their requests and of ``Run``, given as keywords."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+import skexplore
+from skexplore.arch.notation import parse_blocks
+from skexplore.cli.search import search as search_command
+from skexplore.engine.options import Run, by_keyword
+from skexplore.plan.search import Request, TrainRequest
+
+
+@by_keyword(TrainRequest)
+def echo(request, run):
+    return request, run
+
+
+def test_keywords_become_a_request_and_a_run():
+    request, run = echo(parse_blocks("k3"), seeds=2, workers=3)
+    assert request == TrainRequest(blocks=parse_blocks("k3"), seeds=2)
+    assert (run.workers, run.time_limit) == (3, None)
+    assert echo(blocks=parse_blocks("k3"), seeds=2)[0] == request
+
+
+def test_a_whole_run_is_changed_by_other_keywords():
+    given = Run(workers=3, time_limit=60.0)
+    assert echo(parse_blocks("k3"), run=given)[1] == given
+    changed = echo(parse_blocks("k3"), run=given, workers=1)[1]
+    assert (changed.workers, changed.time_limit) == (1, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"trails": 3}, r"search: no option 'trails' \(did you mean trials\?\); options: budget_gflops, "),
+        ({"budget": 3, "zzzz": 1}, r"no option 'budget' \(did you mean budget_gflops\?\)"),
+        ({"zzzz": 1}, r"no option 'zzzz'; options: "),
+    ],
+)
+def test_an_unknown_keyword_names_the_nearest_and_writes_nothing(tmp_path, options, says):
+    with pytest.raises(TypeError, match=says):
+        skexplore.search(**{"budget_gflops": 4.5} | options)
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_what_is_needed_must_be_given():
+    with pytest.raises(TypeError, match="missing a required argument: 'blocks'"):
+        echo(seeds=2)
+    with pytest.raises(TypeError, match="too many positional"):
+        skexplore.search(4.5)
+
+
+def test_notebooks_are_shown_every_option_with_its_default():
+    shown = inspect.signature(skexplore.search).parameters
+    assert list(shown) == [each.name for each in (*fields(Request), *fields(Run))] + ["run"]
+    assert (shown["sampler"].default, shown["seed"].default) == ("tpe", 0)
+
+
+def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_default():
+    typed = inspect.signature(search_command).parameters
+    for each in fields(Request):
+        option = typed[{"budget_params_m": "budget_params"}.get(each.name, each.name)]
+        assert option.default == (each.default or None if each.name == "enqueue" else each.default)
