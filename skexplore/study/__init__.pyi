@@ -1,6 +1,9 @@
 from .comparable import (
     compare_specs as compare_specs,
 )
+from .continuation import (
+    check_continues as check_continues,
+)
 from .database import (
     DATABASE_ERRORS as DATABASE_ERRORS,
 )
@@ -15,9 +18,6 @@ from .database import (
 )
 from .database import (
     hide_password as hide_password,
-)
-from .database import (
-    is_begun as is_begun,
 )
 from .design import (
     COLUMNS_OF_ERRORS as COLUMNS_OF_ERRORS,
@@ -37,6 +37,18 @@ from .design import (
 from .design import (
     Variant as Variant,
 )
+from .folder import (
+    STUDIES as STUDIES,
+)
+from .folder import (
+    check_name as check_name,
+)
+from .folder import (
+    is_begun as is_begun,
+)
+from .folder import (
+    study_folder as study_folder,
+)
 from .hints import (
     REPEATS as REPEATS,
 )
@@ -51,6 +63,12 @@ from .hints import (
 )
 from .hints import (
     train_command as train_command,
+)
+from .live import (
+    Store as Store,
+)
+from .live import (
+    UnbegunError as UnbegunError,
 )
 from .recipe import (
     CLASSES as CLASSES,
@@ -128,29 +146,11 @@ from .record import (
     trained as trained,
 )
 from .store import (
-    STUDIES as STUDIES,
-)
-from .store import (
-    Store as Store,
-)
-from .store import (
-    UnbegunError as UnbegunError,
-)
-from .store import (
     archive as archive,
-)
-from .store import (
-    check_continues as check_continues,
-)
-from .store import (
-    check_name as check_name,
 )
 from .store import (
     known_studies as known_studies,
 )
 from .store import (
     load_study as load_study,
-)
-from .store import (
-    study_folder as study_folder,
 )

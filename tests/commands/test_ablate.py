@@ -20,9 +20,10 @@ from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.search import plan_training
 from skexplore.plan.variants import Base
 from skexplore.report.search import write_report
+from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
 from skexplore.study.record import cells
-from skexplore.study.store import Store, archive, load_study
+from skexplore.study.store import archive, load_study
 from skexplore.training.messages import Outcome
 
 
