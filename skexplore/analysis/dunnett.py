@@ -14,8 +14,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
-from scipy import stats as scipy_stats
+from scipy import optimize, special, stats as scipy_stats
 from statsmodels.stats.power import ttest_power
 
 from skexplore.errors import UserError

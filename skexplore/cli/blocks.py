@@ -183,8 +183,7 @@ def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
 @blocks_app.command()
 def place(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Place a block on Tables 3, 6 and 7 of the SKNet paper, by params and multiply-adds at the reference."""
-    from skexplore.arch import arch_id, canonical_at_reference, format_blocks
-    from skexplore.arch import cost as closed_form
+    from skexplore.arch import arch_id, canonical_at_reference, cost as closed_form, format_blocks
     from skexplore.export import read_block
     from skexplore.paper import place_cost
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -15,9 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from skexplore.analysis import anchors_table, counters, nearest_in_table_7, notes, within_noise
-from skexplore.engine import Fetch, Note, Progress
 from skexplore.study import STATUSES, Study
+
+if TYPE_CHECKING:
+    from skexplore.engine import Fetch, Note, Progress
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
 
@@ -61,6 +63,8 @@ class Reporter:
 
     def show(self, event: Progress | Fetch | Note) -> None:
         """Show one event."""
+        from skexplore.engine import Fetch, Note
+
         if isinstance(event, Note):
             self._console.print(escape(event.text), style="dim", soft_wrap=not self._live)
             return
@@ -165,6 +169,8 @@ def counted_interrupts() -> Iterator[Callable[[], int]]:
 
 def print_front(study: Study) -> None:
     """Print what a search found: counters, the front, the anchors, and how much of it is noise."""
+    from skexplore.analysis import counters, nearest_in_table_7, notes, within_noise
+
     counts = counters(study)
     done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
@@ -194,6 +200,8 @@ def print_front(study: Study) -> None:
 
 
 def _print_anchors(study: Study) -> None:
+    from skexplore.analysis import anchors_table
+
     table = anchors_table(study)
     rows = [
         {

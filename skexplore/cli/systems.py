@@ -87,8 +87,7 @@ def build(
     size = body.resolution if resolution is None else resolution
     # a wrong block and too large a network are said before torch is loaded
     check_memory(gated_cost(blocks, body, gate, resolution=size, classes=classes), title, size)
-    from skexplore.nn import build as build_network
-    from skexplore.nn import summarise_network
+    from skexplore.nn import build as build_network, summarise_network
 
     rows = summarise_network(build_network(blocks, body, classes=classes, gate=gate), size)
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
@@ -119,8 +118,7 @@ def reproduce(
     """Set our exact counts beside the complexity columns of the paper's tables."""
     from skexplore.errors import UserError
     from skexplore.files import write_atomic
-    from skexplore.paper import reproduce as reproduced
-    from skexplore.paper import to_csv
+    from skexplore.paper import reproduce as reproduced, to_csv
 
     rows = reproduced(table)
     if out is not None:

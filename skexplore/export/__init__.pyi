@@ -1,16 +1,10 @@
 from .block_json import (
     load_block as load_block,
-)
-from .block_json import (
     read_block as read_block,
-)
-from .block_json import (
     read_block_file as read_block_file,
 )
 from .folder import (
     chosen as chosen,
-)
-from .folder import (
     export_block as export_block,
 )
 from .verification import (

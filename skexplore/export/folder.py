@@ -39,8 +39,7 @@ from skexplore.export.block_json import (
 )
 from skexplore.export.card import card
 from skexplore.export.code import code
-from skexplore.export.onnx_file import OPSET, onnx_bytes
-from skexplore.export.onnx_file import require as require_onnx
+from skexplore.export.onnx_file import OPSET, onnx_bytes, require as require_onnx
 from skexplore.files import write_atomic
 from skexplore.nn import build, seeded_build
 from skexplore.paper import place_svg

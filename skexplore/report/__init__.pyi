@@ -3,11 +3,7 @@ from .ablation import (
 )
 from .comparison import (
     comparison_findings as comparison_findings,
-)
-from .comparison import (
     comparison_picture as comparison_picture,
-)
-from .comparison import (
     write_comparison as write_comparison,
 )
 from .figures.files import (

@@ -29,9 +29,11 @@ from skexplore.analysis import (
     same_networks,
 )
 from skexplore.arch import parse_blocks
-from skexplore.report.figures import ablation as figures_ablation
-from skexplore.report.figures import files as figure_files
-from skexplore.report.figures import finalists as figures_finalists
+from skexplore.report.figures import (
+    ablation as figures_ablation,
+    files as figure_files,
+    finalists as figures_finalists,
+)
 from skexplore.report.write import write_files
 from skexplore.study import Design, Study, cells
 

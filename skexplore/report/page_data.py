@@ -21,9 +21,7 @@ from skexplore.analysis import (
     within_noise,
 )
 from skexplore.arch import block_svg, parse_blocks
-from skexplore.report.figures import course as figures_course
-from skexplore.report.figures import files as figure_files
-from skexplore.report.figures import front as figures
+from skexplore.report.figures import course as figures_course, files as figure_files, front as figures
 from skexplore.report.figures.style import Band
 from skexplore.study import Record, Study, records_table
 

@@ -12,10 +12,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from skexplore.errors import UserError
 from skexplore.files import read_text, write_atomic
+from skexplore.study.folder import DATABASE, STORAGE
 from skexplore.study.record import StudySpec
 
-DATABASE = "study.db"
-STORAGE = "storage.url"  # of a study whose database is elsewhere
 DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 DRIVERS = {  # by SQLAlchemy's name: the package, and the extra of this package that brings it
     "psycopg": ("psycopg[binary]", "postgresql"),
@@ -49,11 +48,6 @@ def keep_url(folder: Path, url: str) -> None:
     pointer = folder / STORAGE
     write_atomic(pointer, f"{url}\n")
     pointer.chmod(0o600)  # it may hold a password
-
-
-def is_begun(folder: Path) -> bool:
-    """Return whether a live study has its database, or the address of it, in ``folder``."""
-    return (folder / DATABASE).exists() or (folder / STORAGE).exists()
 
 
 def hide_password(url: str) -> str:

@@ -1,303 +1,29 @@
-"""Studies on disk: a folder with an Optuna database while it lives, ``records.jsonl`` once archived."""
+"""Studies as they are read and archived: ``records.jsonl`` is read here, a database by ``live``, which takes Optuna."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import optuna
-from filelock import FileLock, Timeout
-from optuna.distributions import BaseDistribution
-from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
-from skexplore.study.database import (
-    DATABASE,
-    DATABASE_ERRORS,
-    STORAGE,
-    cause_of,
-    directions,
-    hide_password,
-    is_begun,
-    keep_url,
-    open_database,
-    url_of,
-)
-from skexplore.study.record import THEN, Record, Study, StudySpec, cells, trained
-
-STUDIES = Path("studies")  # of the current folder
-RECORDS, DEFINITION, LOCK = "records.jsonl", "study.json", "study.lock"
-ANCHORS = ".anchors"  # the sibling study that keeps anchors out of the sampler's sight
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from skexplore.study.folder import DEFINITION, RECORDS, STUDIES, check_name, is_begun, study_folder
+from skexplore.study.record import Record, Study
 
 HASH = "records_sha256"
-UNBEGUN = "its search was killed before it began; repeat the search command"
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
-
-
-def check_name(study: str) -> str:
-    """Return ``study`` if it may be the name of a study; raises ``UserError``."""
-    if not _NAME.fullmatch(study) or study.endswith(ANCHORS):
-        raise UserError(
-            f"study name {study!r}: must be 1 to 100 letters, digits, '.', '_' or '-', beginning with a letter "
-            f"or digit and not ending in {ANCHORS}"
-        )
-    return study
-
-
-def study_folder(study: str) -> Path:
-    """Return the folder of a study given by name (under ``studies/``) or by path; raises ``UserError``.
-
-    A plain name that is no study is a folder here, if there is one of that name.
-    """
-    here = Path(study)
-    if "/" in study or study in (".", ".."):
-        return here
-    named = STUDIES / study
-    return here if study and here.is_dir() and not named.exists() else STUDIES / check_name(study)
-
-
-class UnbegunError(UserError):
-    """A study whose search was killed before it had written what it was asked for."""
-
-
-class Store:
-    """The coordinator's hold on a live study: takes the lock, is the only writer.
-
-    Use as a context. Opening a study of the same name continues it (see ``check_continues``). Raises
-    ``UserError`` when another coordinator is alive or the folder is none of ours; its methods raise one of
-    ``DATABASE_ERRORS`` when the database refuses.
-    """
-
-    def __init__(self, folder: Path, spec: StudySpec, storage: str | None = None) -> None:
-        self.folder, self.spec = folder, spec
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / LOCK)
-            self._lock.acquire(timeout=1)  # a reader holds it for a moment
-        except Timeout:
-            raise UserError(
-                f"study {spec.name} has a live coordinator already; watch it with: skexplore status {spec.name}"
-            ) from None
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
-        try:
-            with _readable(folder, storage):
-                database = open_database(folder, storage)
-                if storage is not None and not is_begun(folder):
-                    _check_free(database, spec.name, storage)
-                self._main = optuna.create_study(
-                    storage=database, study_name=spec.name, load_if_exists=True, directions=directions(spec)
-                )
-                self._anchors = optuna.create_study(
-                    storage=database, study_name=spec.name + ANCHORS, load_if_exists=True
-                )
-                if storage is not None:
-                    keep_url(folder, storage)
-                self._main.set_user_attr("spec", asdict(spec))
-        except BaseException:
-            if not is_begun(folder):
-                self._leave_nothing(made)
-            self._lock.release()
-            raise
-
-    def _leave_nothing(self, made: Sequence[Path]) -> None:
-        """Remove the lock of a study that was refused, and the folders made for it, innermost first."""
-        with suppress(OSError):  # what somebody else has put there in the meantime stays
-            (self.folder / LOCK).unlink()
-            for each in made:
-                each.rmdir()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._main._storage.remove_session()
-        finally:
-            self._lock.release()
-
-    def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
-        """Store how many trained architectures were asked for, by which command, on what machine."""
-        self.note_environment(environment)
-        for name, value in {"target": target, "command": command, "exhausted": False}.items():
-            self._main.set_user_attr(name, value)
-
-    def note_environment(self, environment: Mapping[str, str]) -> None:
-        """Store versions and machine of this run; what was another before stays beside it."""
-        known = dict(self._main.user_attrs.get("environment", {}))
-        for name, value in environment.items():
-            before = known.get(name, "").split(THEN) if name in known else []
-            known[name] = THEN.join(before if value in before else [*before, value])
-        self._main.set_user_attr("environment", known)
-
-    def note_end(self, *, exhausted: bool) -> None:
-        """Store whether the search ended because nothing new came, short of its target."""
-        self._main.set_user_attr("exhausted", exhausted)
-
-    def trials(self) -> list[tuple[FrozenTrial, Record]]:
-        """Return the sampler's trials with their records, in order."""
-        return [(trial, _record(trial)) for trial in self._main.get_trials(deepcopy=False)]
-
-    def anchors(self) -> list[Record]:
-        """Return the anchors' records, in order."""
-        return [_record(trial) for trial in self._anchors.get_trials(deepcopy=False)]
-
-    def unfinished(self) -> list[Record]:
-        """Return the records of trials that have no result yet, anchors first."""
-        trials = self._anchors.get_trials(deepcopy=False) + self._main.get_trials(deepcopy=False)
-        return [_record(trial) for trial in trials if not trial.state.is_finished()]
-
-    def add(
-        self,
-        record: Record,
-        *,
-        state: TrialState,
-        values: Sequence[float] | None = None,
-        params: Mapping[str, Any] | None = None,
-        distributions: Mapping[str, BaseDistribution] | None = None,
-        constraints: Mapping[str, float] | None = None,
-        system_attrs: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write a new trial with everything known of it, in one transaction."""
-        self._of(record).add_trial(
-            create_trial(
-                state=state,
-                values=values,
-                params=dict(params or {}),
-                distributions=dict(distributions or {}),
-                constraints=dict(constraints or {}),
-                system_attrs=dict(system_attrs or {}),
-                user_attrs={"record": record.to_dict()},
-            )
-        )
-
-    def update(self, record: Record) -> None:
-        """Write the record of a running trial anew."""
-        study = self._of(record)
-        study._storage.set_trial_user_attr(_trial_id(study, record), "record", record.to_dict())
-
-    def finish(
-        self,
-        record: Record,
-        *,
-        state: TrialState,
-        values: Sequence[float] | None,
-        steps: Mapping[int, float],
-    ) -> None:
-        """Write the final record of a running trial, its error after so many epochs (``steps``), and close it.
-
-        The record is written first: a trial found with a final record and no state is closed on resume.
-        """
-        study = self._of(record)
-        self.update(record)
-        for step, value in steps.items():
-            study._storage.set_trial_intermediate_value(_trial_id(study, record), step, value)
-        study.tell(record.number, values, state=state)
-
-    def _of(self, record: Record) -> optuna.Study:
-        return self._anchors if record.origin == "anchor" else self._main
-
-
-def _trial_id(study: optuna.Study, record: Record) -> int:
-    return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
-
-
-def _record(trial: FrozenTrial) -> Record:
-    return parse(Record, trial.user_attrs["record"], f"trial {trial.number}")
-
-
-def _check_free(database: RDBStorage, name: str, url: str) -> None:
-    """Refuse a study of another folder, or of somebody else, in a shared database: the lock is the folder's."""
-    if name in {study.study_name for study in database.get_all_studies()}:
-        raise UserError(
-            f"{hide_password(url)} holds a study {name} that was begun in another folder; go on there, or choose "
-            "another --study name"
-        )
-
-
-@contextmanager
-def _readable(folder: Path, storage: str | None = None) -> Iterator[None]:
-    """Turn what a foreign or damaged database, of the folder or at ``storage``, raises into a ``UserError``."""
-    try:
-        yield
-    except (*DATABASE_ERRORS, ImportError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        url = storage or (url_of(folder) if (folder / STORAGE).exists() else None)
-        place = hide_password(url) if url else folder / DATABASE
-        raise UserError(f"{place}: cannot be used as a study's database ({cause_of(error)})") from None
-
-
-def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:
-    """Return what the study in ``folder`` was asked for before, None if it is new.
-
-    Space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
-    ``UserError``; the budget may be another.
-    """
-    if is_begun(folder) and storage is not None and storage != url_of(folder):
-        raise UserError(
-            f"study {spec.name} is kept in {hide_password(url_of(folder))}; leave --storage out, or choose another "
-            "--study name"
-        )
-    if not is_begun(folder):
-        if (folder / RECORDS).exists():
-            raise UserError(f"{folder} is an archive, which is only read; {_beside_archive(folder, spec)}")
-        return None
-    try:
-        old = _load_live(folder).spec
-    except UnbegunError:
-        return None
-    if old.name != spec.name:
-        raise UserError(
-            f"{folder / DATABASE}: holds the study {old.name}; give the folder that name again, or choose "
-            "another --study name"
-        )
-    if (old.ablation is None) != (spec.ablation is None):
-        holds = "no ablation" if old.ablation is None else "an ablation"
-        raise UserError(f"study {spec.name} exists and is {holds}; choose another --study name")
-    if old.ablation and spec.ablation and old.ablation.of != spec.ablation.of:
-        confirmed = old.ablation.of or "no search"
-        raise UserError(f"study {spec.name} exists and confirms {confirmed}; choose another --study name")
-    for name in ("space_hash", "backbone", "recipe", "split", "mode", "sampler", "rungs", "seed"):
-        was = getattr(old, name)
-        if was != getattr(spec, name):
-            if name == "space_hash":
-                name, was = "space", old.space  # noqa: PLW2901
-            raise UserError(
-                f"study {spec.name} exists with another {name} ({was}); its results would not be comparable: "
-                "choose another --study name"
-            )
-    return old
-
-
-def _beside_archive(folder: Path, spec: StudySpec) -> str:
-    """Say how to go on where an archive has the name; its trainings serve an ablation of the same scale."""
-    kept = _load_archive(folder).spec
-    same = all(getattr(kept, name) == getattr(spec, name) for name in ("recipe", "split", "backbone"))
-    if spec.ablation and not spec.ablation.of and same:
-        reuse = f"--study {spec.name}-more --reuse {spec.name}"
-        return f"choose another --study name, and take over what it has: {reuse}"
-    return "choose another --study name"
 
 
 def load_study(study: str) -> Study:
     """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
     folder = study_folder(study)
     if is_begun(folder):
-        return _load_live(folder)
+        from skexplore.study.live import load_live  # noqa: PLC0415 - an archive is read without Optuna
+
+        return load_live(folder)
     if (folder / RECORDS).exists():
-        return _load_archive(folder)
+        return load_archive(folder)
     known = ", ".join(path.name for path in known_studies()) or "none yet; begin one with skexplore search"
     raise UserError(f"no study at {folder}; studies here: {known}")
 
@@ -307,63 +33,8 @@ def known_studies() -> list[Path]:
     return sorted(path for path in STUDIES.glob("*") if is_begun(path) or (path / RECORDS).exists())
 
 
-def _load_live(folder: Path) -> Study:
-    with _readable(folder):
-        storage = open_database(folder)
-        try:
-            names = {s.study_name for s in storage.get_all_studies()}
-            mains = [name for name in names if not name.endswith(ANCHORS)]
-            if (folder / STORAGE).exists():  # a database of many studies: this one's has the folder's name
-                mains = [name for name in mains if name == folder.absolute().name]
-            if not mains:
-                raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
-            if len(mains) > 1:
-                raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
-            main = optuna.load_study(study_name=mains[0], storage=storage)
-            attrs, trials = main.user_attrs, main.get_trials(deepcopy=False)
-            if mains[0] + ANCHORS in names:
-                anchors = optuna.load_study(study_name=mains[0] + ANCHORS, storage=storage)
-                trials = anchors.get_trials(deepcopy=False) + trials
-        finally:
-            storage.remove_session()
-    if "spec" not in attrs:
-        raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
-    records = tuple(_record(trial) for trial in trials)
-    spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
-    return Study(
-        spec=spec,
-        records=records,
-        target=int(attrs.get("target", 0)),
-        environment=attrs.get("environment", {}),
-        command=attrs.get("command", ""),
-        state=_state(folder, spec, attrs, records),
-    )
-
-
-def _state(folder: Path, spec: StudySpec, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
-    if _is_live(folder):
-        return "running"
-    waiting = any(record.status == "running" for record in records)
-    if spec.ablation:
-        done = [record for record in cells(spec, records).values() if record.status != "failed"]
-        return "interrupted" if waiting or len(done) < spec.ablation.trainings else "finished"
-    if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
-        return "finished"
-    return "exhausted" if attrs.get("exhausted") else "interrupted"
-
-
-def _is_live(folder: Path) -> bool:
-    lock = FileLock(folder / LOCK)
-    try:
-        with lock.acquire(timeout=0.2):  # long enough to outwait another reader
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False  # not writable here, so no coordinator of ours either
-
-
-def _load_archive(folder: Path) -> Study:
+def load_archive(folder: Path) -> Study:
+    """Return the archive in ``folder``; raises ``UserError`` if it is damaged or was changed."""
     definition, records, text = read_json(folder / DEFINITION), [], read_text(folder / RECORDS)
     if not isinstance(definition, dict) or HASH not in definition:
         raise UserError(f"{folder / DEFINITION}: not the definition of an archive")

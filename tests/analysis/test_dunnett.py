@@ -4,8 +4,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import integrate
-from scipy import stats as scipy_stats
+from scipy import integrate, stats as scipy_stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 

@@ -7,8 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.studies import ANCHORS, record, synthetic
 
 from skexplore.analysis.noise import noise_groups, study_noise, within_noise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.strategies import any_blocks, blocks
 
 from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone

@@ -14,15 +14,17 @@ from support.study_files import ROWS, SMALL, write
 from skexplore.analysis.ablation import ablation_findings, effects, statements
 from skexplore.arch.notation import parse_block
 from skexplore.engine import coordinator
-from skexplore.engine.run import Run, run_plan
+from skexplore.engine.options import Run
+from skexplore.engine.run import run_plan
 from skexplore.errors import StudyError, UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.search import TrainRequest, plan_training
 from skexplore.plan.variants import Base
 from skexplore.report.search import write_report
+from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
 from skexplore.study.record import cells
-from skexplore.study.store import Store, archive, load_study
+from skexplore.study.store import archive, load_study
 from skexplore.training.messages import Outcome
 
 

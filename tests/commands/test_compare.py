@@ -16,9 +16,9 @@ from support.searches import RANDOM, TPE, changed
 from support.studies import keep
 
 from skexplore.analysis.repeats import compare
-from skexplore.engine import coordinator
-from skexplore.engine import run as launch
-from skexplore.engine.run import Run, run_plans
+from skexplore.engine import coordinator, run as launch
+from skexplore.engine.options import Run
+from skexplore.engine.run import run_plans
 from skexplore.plan.search import Request, plan_search
 from skexplore.report.comparison import write_comparison
 from skexplore.report.figures import files as figure_files

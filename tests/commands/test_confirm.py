@@ -14,7 +14,8 @@ from support.instant import InstantPool, error_of, pressed_after
 from skexplore.analysis.confirmation import confirmation_table, finalists_words
 from skexplore.arch.costs import arch_id, cost
 from skexplore.engine import coordinator
-from skexplore.engine.run import Run, run_plan, search
+from skexplore.engine.options import Run
+from skexplore.engine.run import run_plan, search
 from skexplore.errors import UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation

@@ -11,7 +11,8 @@ from support.instant import InstantPool
 
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine import coordinator
-from skexplore.engine.run import Run, train
+from skexplore.engine.options import Run
+from skexplore.engine.run import train
 from skexplore.export.block_json import read_block_file
 from skexplore.export.folder import export_block
 from skexplore.plan.search import TrainRequest, plan_training

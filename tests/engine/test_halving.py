@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.instant import keys, rugged
 
 from skexplore.arch.notation import parse_blocks

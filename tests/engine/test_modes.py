@@ -12,14 +12,15 @@ import pytest
 from support.instant import error_of, rugged
 
 import skexplore
-from skexplore.engine.run import Run, train
+from skexplore.engine.options import Run
+from skexplore.engine.run import train
 from skexplore.errors import UserError
 from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import seconds_of
 from skexplore.study.database import DRIVERS
 from skexplore.study.record import pareto_front
 from skexplore.study.store import archive, load_study
-from skexplore.training.weights import weights_file
+from skexplore.training.messages import weights_file
 
 
 def test_pareto_mode_tells_the_sampler_error_and_macs(run):

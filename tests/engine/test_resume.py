@@ -11,8 +11,9 @@ from support.instant import SMALL, die, error_of, keys, pressed_after
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine import run as launch
 from skexplore.engine.state import State
+from skexplore.study.live import Store
 from skexplore.study.record import stored_space, trained
-from skexplore.study.store import Store, load_study
+from skexplore.study.store import load_study
 from skexplore.training.messages import Outcome, weights_file
 
 

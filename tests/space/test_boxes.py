@@ -10,16 +10,14 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from support.small_spaces import PAIR, conditioned_spaces, space
 
 import skexplore.space.union as union_module
 from skexplore.arch.costs import cost
 from skexplore.arch.limits import band_bounds, budget_bounds
 from skexplore.errors import UserError
-from skexplore.space import boxes as census
-from skexplore.space import size as survey
+from skexplore.space import boxes as census, size as survey
 from skexplore.space.boxes import Layout, TooManyError, box_size, enumerate_costs
 from skexplore.space.decisions import Condition, resolved
 from skexplore.space.space import Space

@@ -6,8 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from support.small_spaces import PAIR, WIDTHS, space, spaces
 
 from skexplore.arch.backbones import REFERENCE, canonical_at_reference, get_backbone

@@ -16,9 +16,10 @@ from support.instant import TINY, die, error_of
 from skexplore.engine.run import search
 from skexplore.errors import StudyError, UserError
 from skexplore.study.database import explain, keep_url
+from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES, Recipe
 from skexplore.study.record import trained
-from skexplore.study.store import Store, archive, load_study
+from skexplore.study.store import archive, load_study
 
 
 def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run, monkeypatch):

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from skexplore.errors import UserError
-from skexplore.training import batches as data
-from skexplore.training import cache as cifar
+from skexplore.training import batches as data, cache as cifar
 
 CIFAR_LABELS = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5_000))  # synthetic, same counts
 KNOWN_TRAIN = [124, 66, 180, 109, 181, 155]

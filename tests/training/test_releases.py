@@ -25,8 +25,7 @@ from support.cifar_fakes import (
 
 from skexplore.errors import UserError
 from skexplore.study.datasets import DATASETS
-from skexplore.training import cache as cifar
-from skexplore.training import releases as cifar_files
+from skexplore.training import cache as cifar, releases as cifar_files
 
 
 @pytest.fixture
