@@ -8,11 +8,11 @@ from pathlib import Path
 from skexplore.errors import UserError
 
 
-def shipped(folder: str) -> dict[str, Path]:
-    """Return the files of ``folder`` by name: those of the current folder before those shipped."""
+def shipped(folder: str, *, here: bool = True) -> dict[str, Path]:
+    """Return the files of ``folder`` by name: those of the current folder (if ``here``) before those shipped."""
     package = Path(__file__).parent
     # installed as a wheel the folder is inside the package, in a source checkout beside it
-    places = [package.parent / folder, package / folder, Path(folder)]
+    places = [package.parent / folder, package / folder, *([Path(folder)] if here else [])]
     found = {path.stem: path for place in places if place.is_dir() for path in sorted(place.glob("*.yaml"))}
     return dict(sorted(found.items()))
 

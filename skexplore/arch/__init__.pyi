@@ -15,6 +15,9 @@ from .attention import (
     parse_gate as parse_gate,
 )
 from .backbones import (
+    BACKBONES as BACKBONES,
+)
+from .backbones import (
     REFERENCE as REFERENCE,
     Backbone as Backbone,
     Stem as Stem,

@@ -17,17 +17,20 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
+    listed,
     run_settings,
     said_time,
     watched,
 )
+from skexplore.shipped import shipped
+from skexplore.study import PROFILES
 
 if TYPE_CHECKING:
     from skexplore.engine import Run
     from skexplore.plan import Plan
     from skexplore.study import Study, Variant
 
-ablate_app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 SeedsOption = Annotated[
     int | None,
@@ -38,20 +41,18 @@ PlanOption = Annotated[
 ]
 
 
-@ablate_app.command()
+@app.command()
 def ablate(
     source: Annotated[
         str,
         typer.Argument(
             metavar="STUDY|FILE",
-            help="table3, table5, table5-small, table6, table7, kernel-cifar, sk-parts, fidelity, or a .yaml file.",
+            help=f"{', '.join(shipped('studies', here=False))}, or a .yaml file.",
         ),
     ],
     seeds: SeedsOption = None,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
-    profile: Annotated[
-        str | None, typer.Option(help="smoke, quick, standard or paper.  [default: the file's]")
-    ] = None,
+    profile: Annotated[str | None, typer.Option(help=f"{listed(PROFILES)}.  [default: the file's]")] = None,
     backbone: Annotated[
         str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the file's]")
     ] = None,
@@ -94,7 +95,7 @@ def ablate(
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
-@ablate_app.command()
+@app.command()
 def confirm(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A search, or its archive.")],
     top: Annotated[int, typer.Option(help="Finalists: the best trial, then the front's next best.")] = 3,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import shlex
 import sys
 from collections.abc import Callable
@@ -11,19 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.ablate import ablate_app
-from skexplore.cli.bench import bench_app
-from skexplore.cli.blocks import GFLOPS, JsonOption, blocks_app
+import skexplore.cli
+from skexplore.cli.blocks import GFLOPS, JsonOption
 from skexplore.cli.common import pictures, writable
-from skexplore.cli.compare import compare_app
-from skexplore.cli.data import data_app
-from skexplore.cli.search import search_app
-from skexplore.cli.space import space_app
-from skexplore.cli.systems import systems_app
 from skexplore.errors import StudyError, UserError
 
 if TYPE_CHECKING:
     from skexplore.study import Study
+
+HELPERS = ("app", "common", "display")  # files of this room that hold no group of commands
+FIRST = (
+    "search",
+    "compare",
+    "ablate",
+    "blocks",
+    "systems",
+    "space",
+    "data",
+    "bench",
+)  # as the help lists them
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,15 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help=f"Neural architecture search for Selective Kernel (SK) blocks. {GFLOPS}",
 )
-app.add_typer(search_app)
-app.add_typer(compare_app)
-app.add_typer(ablate_app)
-app.add_typer(blocks_app)
-app.add_typer(systems_app)
-app.add_typer(space_app, name="space")
-app.add_typer(data_app, name="data")
-app.add_typer(bench_app, name="bench")
-
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")
 ]
@@ -232,6 +231,15 @@ def verify(
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
+
+def _add_groups() -> None:
+    """Add the ``app`` of every other file of this room; those that ``FIRST`` does not name come last, by name."""
+    found = {module.name for module in pkgutil.iter_modules(skexplore.cli.__path__)}.difference(HELPERS)
+    for name in [*FIRST, *sorted(found.difference(FIRST))]:
+        app.add_typer(importlib.import_module(f"skexplore.cli.{name}").app)
+
+
+_add_groups()
 
 if __name__ == "__main__":
     main()

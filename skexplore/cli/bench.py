@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from skexplore.engine import Comparison
     from skexplore.training import TrainTimings
 
-bench_app = typer.Typer(
+app = typer.Typer(
+    name="bench",
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Measure speed on this machine, against timm and fvcore.",
@@ -28,7 +29,7 @@ QuickOption = Annotated[
 ]
 
 
-@bench_app.command("sk")
+@app.command("sk")
 def bench_sk(
     turns: Annotated[
         int,
@@ -84,7 +85,7 @@ def bench_sk(
     print(", ".join(f"{name} {value}" for name, value in where.items()))
 
 
-@bench_app.command("cost")
+@app.command("cost")
 def bench_cost(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     """Time the exact cost of random blocks at the reference, and fvcore's count of built networks."""
     from skexplore.nn import environment, time_cost
@@ -104,7 +105,7 @@ def bench_cost(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     print(", ".join(f"{name} {value}" for name, value in where.items()))
 
 
-@bench_app.command("train")
+@app.command("train")
 def bench_train(
     quick: QuickOption = False,
     as_json: JsonOption = False,
@@ -154,7 +155,7 @@ def _print_train(found: TrainTimings) -> None:
     print(", ".join(f"{name} {value}" for name, value in found.environment.items()))
 
 
-@bench_app.command("search")
+@app.command("search")
 def bench_search(
     space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = "sk-paper",
     budget_gflops: Annotated[

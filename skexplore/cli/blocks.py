@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skexplore.arch import BACKBONES
+
 if TYPE_CHECKING:
     from skexplore.arch import Backbone, Blocks, Cost, Gate
     from skexplore.paper import System
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
-blocks_app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 BlockArgument = Annotated[
     str, typer.Argument(metavar="BLOCK", help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
@@ -30,7 +32,7 @@ ClassesOption = Annotated[
 ]
 
 
-@blocks_app.command()
+@app.command()
 def block(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Print what a block means: its canonical form, branches, and d at every stage of the reference."""
     from skexplore.arch import REFERENCE, arch_id, canonical_at_reference, explain, format_blocks, per_stage
@@ -97,7 +99,7 @@ def _chosen(block: str | None, system: str | None, backbone: str | None) -> Syst
     return get_system(system)
 
 
-@blocks_app.command()
+@app.command()
 def cost(
     block: Annotated[
         str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
@@ -108,7 +110,7 @@ def cost(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="sknet26, sknet29, sknet50, sknet101, or a CIFAR proxy such as 8x4d-1111-s2.  [default: sknet50]"
+            help=f"{', '.join(BACKBONES)}, or a CIFAR proxy such as 8x4d-1111-s2.  [default: sknet50]"
         ),
     ] = None,
     resolution: ResolutionOption = None,
@@ -180,7 +182,7 @@ def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
         print(f"{name:<8}" + "".join(f"{getattr(part, key):>16,}" for key in COSTS))
 
 
-@blocks_app.command()
+@app.command()
 def place(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Place a block on Tables 3, 6 and 7 of the SKNet paper, by params and multiply-adds at the reference."""
     from skexplore.arch import arch_id, canonical_at_reference, cost as closed_form, format_blocks

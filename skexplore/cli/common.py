@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from skexplore.errors import UserError
+from skexplore.study import DATASETS
 
 if TYPE_CHECKING:
     from skexplore.engine import Run
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
 
-DatasetOption = Annotated[str | None, typer.Option(help="cifar10 or cifar100.  [default: cifar10]")]
+
+def listed(names: Iterable[str], last: str = "or") -> str:
+    """Return ``a, b or c``."""
+    *others, end = names
+    return f"{', '.join(others)} {last} {end}" if others else end
+
+
+DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes.  [default: one per GPU, else one single-threaded per core]")
 ]

@@ -17,10 +17,10 @@ from skexplore.errors import UserError
 if TYPE_CHECKING:
     from skexplore.analysis import Compared
 
-compare_app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
-@compare_app.command()
+@app.command()
 def compare(
     studies: Annotated[
         list[str],

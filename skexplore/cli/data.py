@@ -12,12 +12,17 @@ from typing import Annotated, Protocol
 import typer
 
 from skexplore.cli.blocks import JsonOption
+from skexplore.cli.common import listed
+from skexplore.study import DATASETS, get_dataset
 
-data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Fetch a data set, or check the copy that is there."
+app = typer.Typer(
+    name="data",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Fetch a data set, or check the copy that is there.",
 )
 
-DatasetOption = Annotated[str, typer.Option(help="cifar10 or cifar100.")]
+DatasetOption = Annotated[str, typer.Option(help=f"{listed(DATASETS)}.")]
 
 
 class _Stream(Protocol):
@@ -50,7 +55,7 @@ class Bar:
             self._stream.flush()
 
 
-@data_app.command("fetch")
+@app.command("fetch")
 def data_fetch(
     dataset: DatasetOption = "cifar10",
     data_dir: Annotated[
@@ -60,7 +65,6 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Put a data set into the cache, checked byte for byte; one that is there and sound stays."""
-    from skexplore.study import get_dataset
     from skexplore.training import PARTS, prepare_data
 
     release, bar = get_dataset(dataset), Bar(sys.stderr)
@@ -83,7 +87,7 @@ def data_fetch(
     print("sums   all as expected")
 
 
-@data_app.command("verify")
+@app.command("verify")
 def data_verify(
     dataset: DatasetOption = "cifar10",
     data_dir: Annotated[
@@ -92,7 +96,6 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
-    from skexplore.study import get_dataset
     from skexplore.training import cache_folder, inspect_cache, inspect_release
 
     release = get_dataset(dataset)

@@ -19,11 +19,13 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
+    listed,
     run_settings,
     said_time,
     watched,
 )
 from skexplore.errors import UserError
+from skexplore.study import PROFILES, SAMPLERS
 
 if TYPE_CHECKING:
     from skexplore.engine import Run
@@ -32,14 +34,16 @@ if TYPE_CHECKING:
 
 MOST_REPEATS = 1000
 
-search_app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
+
+_UNTAUGHT = listed((name for name, sampler in SAMPLERS.items() if not sampler.learns_budget), "and")
 
 SpaceOption = Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
-        help="smoke (a minute, to see it work), quick (15 minutes on two CPU cores), standard (a GPU), paper "
-        "(section 4.2, days).  [default: standard with a GPU, else quick]"
+        help=", ".join(f"{name} ({profile.brief})" for name, profile in PROFILES.items())
+        + ".  [default: standard with a GPU, else quick]"
     ),
 ]
 BackboneOption = Annotated[
@@ -48,7 +52,7 @@ BackboneOption = Annotated[
 SeedOption = Annotated[int, typer.Option(help="Seed of the sampler and first seed of the trainings.")]
 
 
-@search_app.command()
+@app.command()
 def search(
     budget_gflops: Annotated[
         float | None, typer.Option(help=f"Budget at the reference (SKNet-50 at 224x224). {GFLOPS}")
@@ -71,8 +75,8 @@ def search(
     sampler: Annotated[
         str,
         typer.Option(
-            help="tpe, random, nsga2 or gp. Over-budget proposals teach nsga2 and gp nothing: they learn from "
-            "finished trainings alone."
+            help=f"{listed(SAMPLERS)}. Over-budget proposals teach {_UNTAUGHT} nothing: they learn from finished "
+            "trainings alone."
         ),
     ] = "tpe",
     pruner: Annotated[
@@ -167,7 +171,7 @@ def _repeated(request: Request, repeats: int) -> list[Request]:
     ]
 
 
-@search_app.command()
+@app.command()
 def train(
     block: Annotated[
         str, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from skexplore.arch import Bound
     from skexplore.space import Space, SpaceSummary
 
-space_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces, or begin one."
+app = typer.Typer(
+    name="space", no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces, or begin one."
 )
 
 
-@space_app.command("list")
+@app.command("list")
 def space_list(as_json: JsonOption = False) -> None:
     """Print the search spaces known by name."""
     from skexplore.space import Space, shipped_spaces
@@ -60,7 +60,7 @@ decisions:                            # each is a path and the levels that a sea
 """
 
 
-@space_app.command("new")
+@app.command("new")
 def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")]) -> None:
     """Write a commented space to begin from."""
     from skexplore.errors import UserError
@@ -83,7 +83,7 @@ def _printable(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable())
 
 
-@space_app.command("show")
+@app.command("show")
 def space_show(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
     budget_gflops: Annotated[float | None, typer.Option(help="Budget at the reference, in GFLOPs.")] = None,

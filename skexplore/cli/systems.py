@@ -15,10 +15,10 @@ from skexplore.cli.blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOp
 if TYPE_CHECKING:
     from skexplore.paper import ReproducedRow
 
-systems_app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
-@systems_app.command()
+@app.command()
 def systems(as_json: JsonOption = False) -> None:
     """List the paper's networks: tables, definition, exact cost."""
     from skexplore.paper import SYSTEMS, printed_rows, system_cost
@@ -45,7 +45,7 @@ def systems(as_json: JsonOption = False) -> None:
     print(f"\nFor one image at the backbone's own resolution. {GFLOPS}")
 
 
-@systems_app.command()
+@app.command()
 def build(
     system: Annotated[
         str | None, typer.Option(help="A network of the paper; see: skexplore systems.")
@@ -109,7 +109,7 @@ def build(
     print(f"{title}: 3x{size}x{size} -> {outputs} outputs, {params:,} params, {macs:,} macs. {GFLOPS}")
 
 
-@systems_app.command()
+@app.command()
 def reproduce(
     table: Annotated[str, typer.Option(help="1, 2, 3, 4, 5, 6, 7, S8, S9 or all.")] = "all",
     as_json: JsonOption = False,

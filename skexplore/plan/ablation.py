@@ -11,7 +11,7 @@ from skexplore.plan.ablation_file import BEST, MAX_SEEDS, Definition, load_defin
 from skexplore.plan.search import DEFAULT_PROFILE, Plan, Training, check_seed, profile_of
 from skexplore.plan.variants import Base, base_of, expand
 from skexplore.study import (
-    DATASETS,
+    COLUMNS_OF_ERRORS,
     Design,
     Profile,
     Record,
@@ -181,9 +181,9 @@ def _scale(definition: Definition, request: AblationRequest) -> Profile:
 
 def _on_data_set(definition: Definition, profile: Profile) -> Definition:
     """Return ``definition`` with the paper's column of the data set that is trained on, where it is a CIFAR column."""
-    if not definition.column.startswith("cifar") or profile.split.dataset not in DATASETS:
-        return definition
-    return replace(definition, column=f"{profile.split.dataset}_error_pct")
+    column = f"{profile.split.dataset}_error_pct"
+    known = definition.column.startswith("cifar") and column in COLUMNS_OF_ERRORS
+    return replace(definition, column=column) if known else definition
 
 
 def _baseline(definition: Definition) -> Base | None:

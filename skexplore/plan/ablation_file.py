@@ -156,7 +156,12 @@ def _kinds(kind: type) -> dict[str, type]:
     return found
 
 
-_LIMITS = {"epochs": 10_000, "batch_size": 10_000, "train_images": 45_000, "val_images": 5_000}
+_LIMITS = {
+    "epochs": 10_000,
+    "batch_size": 10_000,
+    "train_images": max(known.most_train for known in DATASETS.values()),
+    "val_images": max(known.most_val for known in DATASETS.values()),
+}
 _CHOICES = {"schedule": SCHEDULES, "dataset": tuple(DATASETS)}
 _MOST = 1_000  # of rates and decays: far beyond what trains
 _SHARES = ("momentum", "warmup", "label_smoothing")

@@ -86,7 +86,7 @@ class TrainSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A proxy network, a recipe and a number of images that belong together; ``why`` says what for.
+    """A proxy network, a recipe and a number of images that belong together; ``why`` and ``brief`` say what for.
 
     rungs: epochs after which a search may stop a trial, the last the recipe's; one rung stops nothing. lr_on: the
     highest learning rate on other data sets, where it is not the recipe's.
@@ -100,6 +100,7 @@ class Profile:
     trials: int
     anchor_seeds: int
     why: str
+    brief: str = ""
     lr_on: Mapping[str, float] = field(default_factory=dict)
 
     def on(self, dataset: str) -> Profile:
@@ -137,6 +138,7 @@ PROFILES: dict[str, Profile] = {
         trials=3,
         anchor_seeds=2,
         why="shows in under two minutes that everything works; the errors mean nothing",
+        brief="a minute, to see it work",
     ),
     "quick": Profile(
         name="quick",
@@ -146,6 +148,7 @@ PROFILES: dict[str, Profile] = {
         trials=10,
         anchor_seeds=2,
         why="a whole search within 15 minutes on two CPU cores; separates only large differences",
+        brief="15 minutes on two CPU cores",
     ),
     "standard": Profile(
         name="standard",
@@ -155,6 +158,7 @@ PROFILES: dict[str, Profile] = {
         trials=60,
         anchor_seeds=3,
         why="for a GPU: all 45,000 images, two of three trials stopped after 3 or 9 of 27 epochs, front kept",
+        brief="a GPU",
     ),
     "paper": Profile(
         name="paper",
@@ -163,6 +167,7 @@ PROFILES: dict[str, Profile] = {
         trials=10,
         anchor_seeds=3,
         why="section 4.2 and supplement D of the SKNet paper on its CIFAR network; days on a GPU",
+        brief="section 4.2, days",
         lr_on={"cifar100": 0.05},  # supplement D
     ),
 }

@@ -13,7 +13,7 @@ from skexplore.analysis.checklist_search import SEARCH, Item, _variants, checkli
 from skexplore.analysis.checklist_training import TRAININGS
 from skexplore.arch.costs import arch_id
 from skexplore.arch.notation import parse_blocks
-from skexplore.cli.search import search_app
+from skexplore.cli.search import app
 from skexplore.engine.run import environment
 from skexplore.study.record import THEN, Study
 from skexplore.study.store import load_study
@@ -314,7 +314,7 @@ def test_commands_are_ones_that_the_command_line_takes():
     """What is proposed is parsed by the commands themselves, with every option that it names."""
     from typer.main import get_command
 
-    group = get_command(search_app)
+    group = get_command(app)
     other = named("x", mode="pareto", budget_gflops=None, rungs=(2, 6), budget_params_m=28.0)
     for study, option in ((STUDY, "--space 'my space.yaml'"), (other, "'--space=my space.yaml'")):
         typed = replace(study, command=f"skexplore search {option}", target=20)

@@ -1,0 +1,272 @@
+"""Adding takes one place: a toy of each kind is one entry or one file, and is then used as a user would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pkgutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.instant import SMALL, TINY
+from torch import nn
+
+from skexplore.arch.attention import GATES, Gate, GateKind
+from skexplore.arch.backbones import BACKBONES, get_backbone
+from skexplore.arch.costs import Cost
+from skexplore.arch.notation import parse_blocks
+from skexplore.nn.attention import MODULES, GateModule
+from skexplore.nn.flop_count import differences
+from skexplore.nn.network import build
+from skexplore.study.datasets import DATASETS, DataSet, Packing
+from skexplore.study.recipe import PROFILES
+from skexplore.study.samplers import SAMPLERS, Sampler
+from skexplore.training.cache import COMMANDS
+from skexplore.training.releases import DECODERS
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Plans without a measurement of speed."""
+    for room in ("training", "engine.workload"):
+        monkeypatch.setattr(f"skexplore.{room}.measure", lambda *_, **__: 1000.0, raising=False)
+
+
+# -- a backbone
+
+
+def test_a_backbone_is_one_entry(command, monkeypatch, measured, tiny):
+    toy = replace(get_backbone("6x4d-1111-s2"), name="toy-net", classes=7)
+    monkeypatch.setitem(BACKBONES, "toy-net", toy)
+    code, out, err = command("cost", "k3+k3d2", "--backbone", "toy-net", "--verify", "--json")
+    assert (code, json.loads(out)["backbone"], json.loads(out)["verified"]) == (0, "toy-net", True), err
+    assert command("build", "--block", "k3+k3d2", "--backbone", "toy-net")[0] == 0
+    search = ("search", "--budget-gflops", "4.5", "--profile", "tiny", "--backbone", "toy-net")
+    assert command(*search, "--plan")[0] == 0
+    assert "did you mean toy-net" in command("cost", "k3", "--backbone", "toy-nett")[2]
+
+
+# -- a gate
+
+
+class Toy(GateModule):
+    """One linear layer on the mean."""
+
+    sees_all = ("fc",)
+
+    def __init__(self, channels: int, gate: Gate) -> None:
+        super().__init__()
+        self.fc = nn.Linear(channels, channels)
+
+    def forward(self, x):
+        return x * self.fc(x.mean((2, 3))).sigmoid()[:, :, None, None]
+
+
+def toy_cost(gate: Gate, channels: int, pixels: int) -> Cost:
+    return Cost(
+        params=channels**2 + channels,
+        bn_stats=0,
+        macs=channels**2,
+        gate_macs=channels * pixels,
+        activations=channels,
+        bn_elements=0,
+    )
+
+
+TOY_ROWS = """
+name: toys
+profile: tiny
+seeds: 2
+baseline: plain
+rows:
+  - {name: plain, block: k3}
+  - {name: toy, block: k3, gate: toy}
+"""
+
+
+@pytest.mark.parametrize("per_stage", [False, True])
+def test_a_gate_is_one_entry_for_its_cost_and_one_for_its_module(
+    command, monkeypatch, measured, tiny, per_stage
+):
+    monkeypatch.setitem(GATES, "toy", GateKind(cost=toy_cost, per_stage=per_stage))
+    monkeypatch.setitem(MODULES, "toy", Toy)
+    body, gate = get_backbone("8x4d-1111-s2"), Gate(kind="toy")
+    assert differences(parse_blocks("k3"), body, gate=gate) == {}
+    network = build("k3", body, gate=gate)
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert sum(isinstance(module, Toy) for module in network.modules()) == (3 if per_stage else 4)
+    Path("toys.yaml").write_text(TOY_ROWS)
+    code, out, err = command("ablate", "toys.yaml", "--plan", "--json")
+    assert code == 0, err
+    plain, toy = json.loads(out)["variants"]
+    assert toy["params"] > plain["params"]
+
+
+def test_every_gate_has_a_cost_and_a_module():
+    assert set(GATES) == set(MODULES), (
+        "a gate is one entry in arch/attention.py GATES (its cost) and one of the same name in nn/attention.py "
+        f"MODULES (its module); on one side alone: {', '.join(sorted(set(GATES) ^ set(MODULES)))}"
+    )
+
+
+# -- a data set
+
+
+def toy_data(folder: Path) -> DataSet:
+    """Write a synthetic data set of four classes as binary records, and return its entry."""
+    random = np.random.default_rng(0)
+    counts, sums = {"one": 200, "two": 120, "held_out": 40}, {}
+    folder.mkdir()
+    for name, count in counts.items():
+        labels = np.arange(count, dtype=np.uint8) % 4
+        pixels = random.integers(0, 60, (count, 3072), dtype=np.uint8) + 60 * labels[:, None]
+        content = np.concatenate([labels[:, None], pixels.astype(np.uint8)], axis=1).tobytes()
+        (folder / f"{name}.bin").write_bytes(content)
+        sums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    packing = Packing(form="binary", folder="toy-bin", archive="toy.tar.gz", suffix=".bin")
+    return DataSet(name="toy", title="Toy", classes=4, counts=counts, packings=(packing,), sums=sums)
+
+
+def test_a_data_set_is_one_entry(command, monkeypatch, tmp_path, tiny):
+    monkeypatch.setenv("SKEXPLORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(DATASETS, "toy", toy_data(tmp_path / "toy-bin"))
+    given = ("--dataset", "toy", "--data-dir", str(tmp_path))
+    code, out, err = command("data", "fetch", *given)
+    assert (code, "320 images of 4 classes" in out) == (0, True), err
+    code, out, err = command(
+        "train", "k3", "--profile", "tiny", *given[:2], "--workers", "1", "--json"
+    )  # in a real worker process, which gets the data from the cache
+    assert code == 0, err
+    (row,) = json.loads(out)["trainings"]
+    assert (row["status"], row["images"]) == ("complete", 2 * 128)
+    assert row["val_error"] < 0.75  # better than chance
+    assert (
+        "known: cifar10, cifar100, toy" in command("train", "k3", "--dataset", "ty", "--profile", "tiny")[2]
+    )
+
+
+def test_a_profile_takes_no_more_images_than_a_data_set_has(monkeypatch, tmp_path):
+    monkeypatch.setitem(DATASETS, "toy", toy_data(tmp_path / "toy-bin"))
+    split = PROFILES["standard"].on("toy").split
+    assert (split.train_images, split.val_images, split.classes, split.title) == (288, 32, 4, "Toy")
+
+
+def test_every_data_set_is_read_and_fetched_in_known_ways():
+    for name, known in DATASETS.items():
+        assert known.name == name
+        assert {packing.form for packing in known.packings} <= set(DECODERS)
+        assert set(known.downloads) <= set(COMMANDS)
+        assert (known.most_train, known.most_val) == (45_000, 5_000)
+
+
+# -- a sampler
+
+TOY_SAMPLER = """
+from optuna.samplers import RandomSampler
+
+class Toy(RandomSampler):
+    made = []
+
+    def __init__(self, seed, temper):
+        super().__init__(seed)
+        self.made.append(temper)
+"""
+
+
+@pytest.fixture
+def toy_sampler(monkeypatch, tmp_path):
+    (tmp_path / "toy_sampler.py").write_text(TOY_SAMPLER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(SAMPLERS, "toy", Sampler(make="toy_sampler:Toy", options={"temper": 3}, startup=2))
+    yield
+    sys.modules.pop("toy_sampler", None)
+
+
+def test_a_sampler_is_one_entry(run, toy_sampler, command):
+    study = run(sampler="toy", trials=4, anchors="none")
+    chosen = [record.sampler for record in study.records if record.status == "complete"]
+    assert chosen == ["random", "random", "toy", "toy"]
+    assert set(sys.modules["toy_sampler"].Toy.made) == {3}
+    assert command("status", "s")[0] == 0
+    refused = command("search", "--budget-gflops", "4.5", "--profile", "tiny", "--sampler", "toyy")
+    assert "tpe, random, nsga2, gp, toy" in refused[2]
+
+
+def test_every_sampler_can_be_made():
+    for known in SAMPLERS.values():
+        assert pkgutil.resolve_name(known.make)(seed=1, **known.options)
+
+
+# -- a profile
+
+
+def test_a_profile_is_one_entry(command, monkeypatch, measured):
+    monkeypatch.setitem(PROFILES, "toy", replace(TINY, name="toy", trials=7))
+    code, out, err = command("search", "--budget-gflops", "4.5", "--profile", "toy", "--plan", "--json")
+    assert (code, json.loads(out)["trials"]) == (0, 7), err
+    Path("toys.yaml").write_text("name: toys\nprofile: toy\nbaseline: k3\nseeds: 2\nrows: [{block: k1}]\n")
+    assert command("ablate", "toys.yaml", "--plan")[0] == 0
+
+
+# -- a command
+
+TOY_COMMAND = '''
+import typer
+
+app = typer.Typer()
+
+@app.command()
+def toy(name: str) -> None:
+    """Say hello."""
+    print(f"hello {name}")
+'''
+ADDED = """
+import sys
+import skexplore.cli
+skexplore.cli.__path__.append(sys.argv.pop(1))
+from skexplore.cli.app import main
+main()
+"""
+
+
+def test_a_command_is_one_file(tmp_path):
+    (tmp_path / "toy.py").write_text(TOY_COMMAND)
+
+    def said(*arguments: str) -> str:
+        call = [sys.executable, "-c", ADDED, str(tmp_path), *arguments]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout
+
+    assert said("toy", "reader") == "hello reader\n"
+    assert [line.split() for line in said("--help").splitlines()][-1] == ["toy", "Say", "hello."]
+
+
+# -- a space, an ablation
+
+
+def test_a_space_is_one_file(command, run):
+    Path("search_spaces").mkdir()
+    Path("search_spaces/small.yaml").write_text(SMALL)
+    assert json.loads(command("space", "show", "small", "--json")[1])["size"] == 2
+    assert "small" in command("space", "list")[1]
+    assert run(space="small", trials=1).spec.space == "small"
+
+
+def test_an_ablation_is_one_file(command, measured, tiny):
+    Path("studies").mkdir()
+    Path("studies/toys.yaml").write_text(TOY_ROWS.replace(", gate: toy", ", gate: se"))
+    code, out, err = command("ablate", "toys", "--plan", "--json")
+    assert code == 0, err
+    assert [variant["variant"] for variant in json.loads(out)["variants"]] == ["plain", "toy"]
+    assert "toys" in command("ablate", "toyz", "--plan")[2]
+
+
+def test_names_of_entries_are_their_keys():
+    for registry in (PROFILES, BACKBONES):
+        assert all(known.name == name for name, known in registry.items())
+    for profile in PROFILES.values():
+        assert get_backbone(profile.backbone)
