@@ -41,6 +41,9 @@ from .confirmation import (
     confirmation_table as confirmation_table,
 )
 from .confirmation import (
+    confirms as confirms,
+)
+from .confirmation import (
     finalists_words as finalists_words,
 )
 from .confirmation import (
@@ -132,4 +135,7 @@ from .tables import (
 )
 from .tables import (
     search_findings as search_findings,
+)
+from .tables import (
+    trained_keys as trained_keys,
 )

@@ -62,6 +62,9 @@ from .hints import (
     again_command as again_command,
 )
 from .hints import (
+    confirm_command as confirm_command,
+)
+from .hints import (
     report_command as report_command,
 )
 from .hints import (

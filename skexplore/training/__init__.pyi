@@ -44,6 +44,9 @@ from .pool import (
     WorkerError as WorkerError,
 )
 from .pool import (
+    cpu_model as cpu_model,
+)
+from .pool import (
     default_devices as default_devices,
 )
 from .releases import (
