@@ -17,6 +17,7 @@ from .checklist_search import (
 )
 from .confirmation import (
     confirmation_table as confirmation_table,
+    confirms as confirms,
     finalists_words as finalists_words,
     is_confirmation as is_confirmation,
 )
@@ -60,4 +61,5 @@ from .tables import (
     places as places,
     published_table as published_table,
     search_findings as search_findings,
+    trained_keys as trained_keys,
 )

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from skexplore.analysis.checklist_training import TRAININGS, Answer, Asked, numbers, percent
-from skexplore.analysis.tables import counters
+from skexplore.analysis.confirmation import confirmed, is_confirmation
+from skexplore.analysis.tables import counters, trained_keys
 from skexplore.arch import Blocks, canonical_at_reference, format_blocks, net_id, parse_blocks
 from skexplore.study import (
     REPEATS,
     Study,
+    confirm_command,
     report_command,
     search_command,
     stored_space,
@@ -119,12 +121,26 @@ def _random(study: Study, others: Sequence[Study]) -> Answer:
             False,
             f"No random search of this space and budget is beside it. To do it: {command} && {report}",
         )
-    rival = max(rivals, key=lambda other: trained(other.records))
-    both = _architectures(study) & _architectures(rival)
+    measured = trained_keys(study)
+    rival = max(rivals, key=lambda other: len(trained_keys(other) - measured))
+    both, shared = _architectures(study) & _architectures(rival), len(measured & trained_keys(rival))
     said = f"{rival.spec.name}: {_lowest(rival)}; here {_lowest(study)}; {len(both)} blocks are the same."
     if both == _architectures(study):
         more = search_command(study, trials=own + 10)
         return False, f"{said} Nothing else was tried here, so nothing is compared. To go on: {more}"
+    if shared:
+        said += (
+            f" {shared} of the {len(measured)} trainings here are shared: the same network, recipe and seed."
+        )
+    if 2 * shared > len(measured):
+        seed = 1 + max(study.spec.seed, rival.spec.seed)
+        other = f"{name}-random-s{seed}"
+        command = search_command(study, other, sampler="random", seed=seed, trials=max(own, study.target))
+        return False, (
+            f"{said} Only {len(measured) - shared} are compared, fewer than half; another seed shares none. "
+            f"To do it: {command} && "
+            f"{report_command(study, other)}"
+        )
     if trained(rival.records) >= max(own, 1):
         return True, said
     return False, f"{said} It needs as many trainings: {search_command(rival, trials=max(own, 1))}"
@@ -166,14 +182,23 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
     )
 
 
-def _retrained(study: Study, _: Sequence[Study]) -> Answer:
-    best = study.best()
+def _retrained(study: Study, beside: Sequence[Study]) -> Answer:
+    best, name = study.best(), study.spec.name
     if best is None:
         return False, f"There is no best block yet. To go on: {search_command(study)}"
+    said = f"Trial {best.number}, {best.block}: {percent(best.val_error)} in the search, "
+    for confirmation in beside:
+        for row in confirmed(confirmation, best):
+            said += (
+                f"{percent(row['val_mean'])} on validation and {percent(row['test_mean'])} on test over n = {row['n']} "
+                f"fresh seeds, trained longer ({confirmation.spec.name})."
+            )
+            return row["n"] >= REPEATS, said if row[
+                "n"
+            ] >= REPEATS else f"{said} To go on: {confirm_command(study)}"
     fresh = {r.number: _errors(study, r.net_id, but=r.seed) for r in study.front()}
     whole = sum(len(errors) >= REPEATS for errors in fresh.values())
     errors = fresh.get(best.number) or _errors(study, best.net_id, but=best.seed)
-    said = f"Trial {best.number}, {best.block}: {percent(best.val_error)} in the search, "
     said += (
         f"{percent(statistics.fmean(errors))} over n = {len(errors)} other seeds"
         if errors
@@ -182,7 +207,12 @@ def _retrained(study: Study, _: Sequence[Study]) -> Answer:
     said += f"; of the front, {whole} of {len(fresh)} blocks have {REPEATS} other seeds."
     if len(errors) >= REPEATS:
         return True, said
-    return False, f"{said} To do it: {train_command(study, best.block, study.spec.seed + 1)}"
+    older = any(
+        is_confirmation(each) for each in beside
+    )  # it keeps its finalists: this one needs another name
+    other = f"{name}-confirm-{best.number}" if older else None
+    report = report_command(study, other or f"{name}-confirm")
+    return False, f"{said} To do it: {confirm_command(study, other)} && {report}"
 
 
 def _course(study: Study, _: Sequence[Study]) -> Answer:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from skexplore.analysis.confirmation import is_confirmation
 from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table, ledger
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command
 
-ENVIRONMENT = ("python", "torch", "system", "cores", "workers")
+ENVIRONMENT = ("python", "torch", "system", "cores", "cpu", "workers")
 
 Answer = tuple[bool | None, str]
 Asked = tuple[tuple[str, Callable[[Study, Sequence[Study]], Answer]], ...]
@@ -29,6 +30,11 @@ def numbers(records: Iterable[Record]) -> str:
 def trainings(study: Study) -> list[Record]:
     """Return the records that came of a training that did not fail, anchors among them."""
     return [record for record in study.records if record.status in ("complete", "stopped")]
+
+
+def searches(beside: Sequence[Study]) -> list[Study]:
+    """Return the studies beside one that are no confirmation: those whose errors are compared with its own."""
+    return [other for other in beside if not is_confirmation(other)]
 
 
 def _code(study: Study, _: Sequence[Study]) -> Answer:
@@ -63,7 +69,8 @@ def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
     if odd:
         anew = train_command(study, odd[0].block)
         return False, f"Measured in another way than the rest: {numbers(odd)}. To do it anew: {anew}"
-    others = f" and, alike, of {', '.join(other.spec.name for other in beside)}" if beside else ""
+    names = ", ".join(other.spec.name for other in searches(beside))
+    others = f" and, alike, of {names}" if names else ""
     return True, (
         f"{len(runs)} trainings, {sum(r.origin == 'anchor' for r in runs)} of them beside the search{others}: "
         f"{recipe.epochs} epochs on {spec.split.train_images:,} images of {spec.split.title} in {spec.backbone}, "
@@ -89,13 +96,15 @@ def _noise(study: Study, _: Sequence[Study]) -> Answer:
     )
 
 
-def _confounders(study: Study, others: Sequence[Study]) -> Answer:
-    here = study.environment
-    missing = [name for name in ENVIRONMENT if name not in here]
+def _confounders(study: Study, beside: Sequence[Study]) -> Answer:
+    here, others = study.environment, searches(beside)
+    missing = ["cpu model" if name == "cpu" else name for name in ENVIRONMENT if not here.get(name)]
     if missing:
+        there = ", ".join(f"{name} {here[name]}" for name in ENVIRONMENT if here.get(name)) or "nothing"
+        anew = again_command(study, f"{study.spec.name}-again")
         return (
             False,
-            f"Not on record: {', '.join(missing)}. A run by this version notes them: {again_command(study)}",
+            f"Not on record: {', '.join(missing)}. On record: {there}. A new study notes them: {anew}",
         )
     changed = [f"{name} {value}" for name, value in here.items() if THEN in value]
     if changed:

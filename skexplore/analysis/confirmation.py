@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.analysis.ablation import design_of, layout, same_networks
+from skexplore.analysis.ablation import design_of, layout, records_of, same_networks
 from skexplore.analysis.dunnett import Difference, Summary, VariantStats, describe, summarise
-from skexplore.study import PAPER, PLAIN_BLOCK, Study, Variant
+from skexplore.arch import arch_id
+from skexplore.study import PAPER, PLAIN_BLOCK, Record, Study, Variant
 
 COLUMNS = (
     "variant", "role", "n", "searched_error", "val_mean", "test_mean", "test_sd", "test_low", "test_high",
@@ -23,6 +24,28 @@ COLUMNS = (
 def is_confirmation(study: Study) -> bool:
     """Return whether ``study`` confirms the finalists of a search."""
     return study.spec.ablation is not None and bool(study.spec.ablation.of)
+
+
+def confirms(study: Study, search: Study) -> bool:
+    """Return whether ``study`` confirms this very search: its finalists are trials of it, with their errors."""
+    design = study.spec.ablation
+    if design is None or design.of != search.spec.name:
+        return False
+    trials = {(record.block, record.val_error) for record in search.records}
+    return all(
+        (each.block, each.searched_error) in trials
+        for each in design.variants
+        if each.role == "finalist"
+        and each.name not in (PAPER, PLAIN_BLOCK)  # these have errors as anchors, too
+    )
+
+
+def confirmed(study: Study, trial: Record) -> list[dict[str, Any]]:
+    """Return the row of a trial's block in the table of a confirmation: none where ``study`` does not have it."""
+    if not is_confirmation(study):
+        return []
+    names = {each.name for each in design_of(study).variants if arch_id(each.block) == trial.arch_id}
+    return [row for row in records_of(confirmation_table(study)) if row["variant"] in names]
 
 
 def summaries(study: Study) -> dict[str, Summary]:

@@ -82,6 +82,11 @@ def _trained(study: Study) -> list[Record]:
     return list(found.values())
 
 
+def trained_keys(study: Study) -> set[str]:
+    """Return the replay keys of what the search trained: network, recipe, split and seed of each."""
+    return {r.key for r in study.searched if r.status in ("complete", "stopped")}
+
+
 def placement_table(study: Study) -> pd.DataFrame:
     """Return where each trained block of the search stands on Tables 3, 6 and 7: one row per block and table.
 

@@ -16,8 +16,6 @@ from .attention import (
 )
 from .backbones import (
     BACKBONES as BACKBONES,
-)
-from .backbones import (
     REFERENCE as REFERENCE,
     Backbone as Backbone,
     Stem as Stem,

@@ -32,7 +32,7 @@ from skexplore.study import (
     load_study,
     study_folder,
 )
-from skexplore.training import WorkerError, default_devices, prepare_data
+from skexplore.training import WorkerError, cpu_model, default_devices, prepare_data
 
 
 @by_keyword(Request)
@@ -214,5 +214,6 @@ def environment(devices: list[str]) -> dict[str, str]:
         **versions,
         "system": f"{platform.system()} {platform.machine()}",
         "cores": str(os.cpu_count()),
+        "cpu": cpu_model(),
         "workers": count_devices(devices),
     }

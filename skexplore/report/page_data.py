@@ -71,7 +71,10 @@ def search_picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> byt
     Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
     """
     width, height = PICTURE_SIZE
-    return figure_files.to_picture(pareto_figure(study, "ref_macs", beside), kind, width=width, height=height)
+    searches = [other for other in beside if other.spec.ablation is None]
+    return figure_files.to_picture(
+        pareto_figure(study, "ref_macs", searches), kind, width=width, height=height
+    )
 
 
 def figures_json(study: Study, importances: Importances, beside: Sequence[Study] = ()) -> dict[str, str]:

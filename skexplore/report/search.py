@@ -12,14 +12,20 @@ from typing import Any
 from skexplore.analysis import (
     Importances,
     checklist,
+    confirmation_table,
+    confirms,
     counters,
+    finalists_words,
     importances,
+    is_confirmation,
     knee,
     noise_groups,
     pareto_table,
     placed_table,
     placement_table,
+    records_of,
     search_findings,
+    trained_keys,
 )
 from skexplore.errors import UserError
 from skexplore.paper import TABLES
@@ -36,21 +42,19 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
 
     ``index.html`` (self-contained), ``report.md``, ``trials.csv``, ``pareto.csv``, ``placement.csv`` and
     ``findings.json``. Numbers in the data files are not rounded; errors are fractions there and % on the
-    page. beside: studies whose fronts and incumbents are drawn with it. The same studies give the same bytes. An
-    ablation has files of its own, see ``write_ablation_report``.
+    page. beside: comparable searches, whose fronts and incumbents are drawn with it, and confirmations of this search,
+    whose finalists are listed. The same studies give the same bytes. An ablation has files of its own, see
+    ``write_ablation_report``.
     Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
-    alone = [each.spec.name for each in (study, *beside) if each.spec.ablation is not None]
-    if beside and alone:
-        raise UserError(f"{', '.join(alone)}: an ablation is reported by itself; give one study at a time")
-    if study.spec.ablation is not None:
+    if study.spec.ablation is not None and not beside:
         return write_ablation_report(study, out)
-    names = Counter(other.spec.name for other in beside)
-    if twice := [name for name, count in names.items() if count > 1]:
-        raise UserError(f"{', '.join(twice)}: given twice; give each study once")
-    others = [_compared(study, other) for other in beside]
+    confirmations = [each for each in beside if confirms(each, study)]
+    searches = [each for each in beside if each not in confirmations]
+    _check_beside(study, beside, searches)
+    others = [_compared(study, other) for other in searches]
     weights = importances(study)
-    found = _findings(study, beside, others, weights)
+    found = _findings(study, beside, others, weights) | {"confirmations": [*map(_confirmed, confirmations)]}
     data = page_data(study)
     drawings = data.pop("drawings")
     return write_files(
@@ -59,8 +63,39 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
         findings=found,
         template="search",
         content=_content(study, found, data["front"]),
-        data={"data": data, "drawings": drawings, "figures": figures_json(study, weights, beside)},
+        data={"data": data, "drawings": drawings, "figures": figures_json(study, weights, searches)},
     )
+
+
+def _check_beside(study: Study, beside: Sequence[Study], searches: Sequence[Study]) -> None:
+    """Refuse what cannot stand in one report."""
+    names = Counter(other.spec.name for other in beside)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UserError(f"{', '.join(twice)}: given twice; give each study once")
+    for each in searches:
+        if is_confirmation(each) and study.spec.ablation is None:
+            of = each.spec.ablation.of if each.spec.ablation else ""
+            why = (
+                f"it confirms {of}" if of != study.spec.name else "its finalists are not those of this search"
+            )
+            raise UserError(
+                f"{each.spec.name}: is no confirmation of {study.spec.name}, {why}; report it by itself"
+            )
+    if alone := [each.spec.name for each in (study, *searches) if each.spec.ablation is not None]:
+        raise UserError(
+            f"{', '.join(alone)}: an ablation is reported by itself; give one study at a time, or a search and then "
+            "its confirmation"
+        )
+
+
+def _confirmed(confirmation: Study) -> dict[str, Any]:
+    """Return what is said of a confirmation in the report of its search."""
+    return {
+        "study": confirmation.spec.name,
+        "epochs": confirmation.spec.recipe.epochs,
+        "said": finalists_words(confirmation),
+        "rows": records_of(confirmation_table(confirmation)),
+    }
 
 
 def _compared(study: Study, other: Study) -> dict[str, Any]:
@@ -70,12 +105,15 @@ def _compared(study: Study, other: Study) -> dict[str, Any]:
         raise UserError(
             f"{other.spec.name} cannot be laid over {study.spec.name}: {' '.join(found.refusals)} Report each by itself"
         )
+    own, theirs = trained_keys(study), trained_keys(other)
+    shared = len(own & theirs)
+    said = f"Shared: {shared} of {len(own)} trainings here are among its {len(theirs)} (same network, recipe and seed)."
     return {
         "study": other.spec.name,
         "trained": counters(other)["trained"],
         "best_block": best.block if best else None,
         "best_val_error": best.val_error if best else None,
-        "labels": list(found.labels),
+        "labels": [*found.labels, *([said] if shared else [])],
     }
 
 

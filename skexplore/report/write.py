@@ -65,6 +65,7 @@ def _html() -> Environment:
     """Return the environment of HTML pages: filters, the packed plotly.js and the files beside the templates."""
     env = environment()
     env.filters |= FILTERS
+    env.globals["interval"] = _interval
     env.globals["plotly_js"] = packed(figure_files.plotly_js())
     env.globals["source"] = lambda name: Markup(template_source(name).removesuffix("\n"))
     return env
@@ -73,6 +74,7 @@ def _html() -> Environment:
 def _markdown() -> Environment:
     """Return the environment of Markdown: every text that is printed stays text."""
     env = environment(finalize=_md_text)  # HTML's escapes are not Markdown's
+    env.globals["interval"] = _interval
     env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
     return env
 
@@ -82,6 +84,11 @@ def _number(pattern: str, unit: float = 1.0) -> Callable[[float | None], str]:
         return "–" if value is None else format(value / unit, pattern).replace("-", "−")
 
     return show
+
+
+def _interval(low: float | None, high: float | None, filter_name: str) -> str:
+    show = FILTERS[filter_name]
+    return "–" if low is None else f"{show(low)} to {show(high)}"
 
 
 def _duration(seconds: float) -> str:

@@ -36,6 +36,7 @@ from .folder import (
 from .hints import (
     REPEATS as REPEATS,
     again_command as again_command,
+    confirm_command as confirm_command,
     report_command as report_command,
     search_command as search_command,
     train_command as train_command,

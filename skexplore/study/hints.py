@@ -47,11 +47,16 @@ def _typed_space(command: str) -> str | None:
     return None
 
 
-def train_command(study: Study, block: str, seed: int | None = None) -> str:
+def train_command(study: Study, block: str, seed: int | None = None, name: str | None = None) -> str:
     """Return the command that trains ``block`` by the study's recipe, with seeds from ``seed`` (the study's) on."""
-    words = ["skexplore", "train", block, "--study", study.spec.name, "--seeds", str(REPEATS)]
+    words = ["skexplore", "train", block, "--study", name or study.spec.name, "--seeds", str(REPEATS)]
     first = study.spec.seed if seed is None else seed
     return shlex.join([*words, "--seed", str(first)] if first else words)
+
+
+def confirm_command(study: Study, name: str | None = None) -> str:
+    """Return the command that trains the finalists of ``study`` again; name: of the confirmation, where not its own."""
+    return shlex.join(["skexplore", "confirm", study.spec.name, *(["--study", name] if name else [])])
 
 
 def report_command(study: Study, *names: str) -> str:
@@ -59,8 +64,8 @@ def report_command(study: Study, *names: str) -> str:
     return shlex.join(["skexplore", "report", study.spec.name, *names])
 
 
-def again_command(study: Study) -> str:
-    """Return the command that goes on with a study, whatever it is."""
+def again_command(study: Study, name: str | None = None) -> str:
+    """Return the command that goes on with a study, whatever it is; name: of another study that does the same."""
     if study.spec.sampler != "none":
-        return search_command(study)
-    return train_command(study, study.records[0].block if study.records else "k3+k3d2")
+        return search_command(study, name)
+    return train_command(study, study.records[0].block if study.records else "k3+k3d2", name=name)

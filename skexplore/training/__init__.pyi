@@ -22,6 +22,7 @@ from .pool import (
     EpochEvent as EpochEvent,
     Pool as Pool,
     WorkerError as WorkerError,
+    cpu_model as cpu_model,
     default_devices as default_devices,
 )
 from .releases import (

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import platform
 import selectors
 import subprocess
 import sys
@@ -215,3 +216,14 @@ def _gpus() -> int:
     import torch
 
     return torch.cuda.device_count()
+
+
+def cpu_model() -> str:
+    """Return the model of the processor and which of its instructions torch uses: errors depend on both."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    model = next(iter(models), "") or platform.processor() or platform.machine()
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"

@@ -19,7 +19,8 @@ from skexplore.study.record import THEN, Study
 from skexplore.study.store import load_study
 
 ENVIRONMENT = {
-    "skexplore": "0.1.0", "python": "3.13", "torch": "2.15", "system": "Linux", "cores": "2", "workers": "2 x cpu",
+    "skexplore": "0.1.0", "python": "3.13", "torch": "2.15", "system": "Linux", "cores": "2", "cpu": "A CPU, AVX2",
+    "workers": "2 x cpu",
 }  # fmt: skip
 SPACE = {"space_base": "k3", "space_decisions": {"branches.1": ["k1", "k3"], "fuse": ["select", "sum"]}}
 STUDY = synthetic(environment=ENVIRONMENT)
@@ -82,7 +83,10 @@ def test_settings_of_the_sampler_are_unknown_unless_it_has_none():
 
 
 def test_random_search_beside_it_with_as_many_trainings():
-    rival = named("rival", changed(0, arch_id="another block"), sampler="random")
+    rival = named("rival", seed=1, sampler="random")
+    rival = rival.with_records(
+        replace(each, arch_id=f"{each.arch_id}-1", key=f"{each.key}-1") for each in rival.records
+    )
     assert answer("random search", STUDY, rival).done is True
     assert (
         "rival: 13 trained, lowest 40.20 %; here 13 trained" in answer("random search", STUDY, rival).evidence
@@ -113,6 +117,30 @@ def test_random_search_that_tried_the_same_blocks_compares_nothing():
     assert found.done is False
     assert "13 blocks are the same" in found.evidence
     assert "--trials 23" in found.evidence
+
+
+def sharing(count: int) -> Study:
+    """Return a random search of which ``count`` trainings of 13 are ``STUDY``'s."""
+    left = iter(range(count))
+    return named("rival", sampler="random").with_records(
+        each
+        if each.origin != "search"
+        or each.status not in ("complete", "stopped")
+        or next(left, None) is not None
+        else replace(each, arch_id=f"{each.arch_id}-1", key=f"{each.key}-1")
+        for each in STUDY.records
+    )
+
+
+def test_a_random_search_of_which_most_trainings_are_shared_compares_too_little():
+    for count, done in ((0, True), (6, True), (7, False), (12, False)):
+        found = answer("random search", STUDY, sharing(count))
+        assert found.done is done
+        assert (f"{count} of the 13 trainings here are shared" in found.evidence) == (count > 0)
+    assert "Only 6 are compared" in answer("random search", STUDY, sharing(7)).evidence
+    assert "--sampler random --anchors two --seed 1" in answer("random search", STUDY, sharing(7)).evidence
+    # of two such searches the one that tells more
+    assert answer("random search", STUDY, sharing(12), named("x", sharing(2))).done is True
 
 
 def test_several_runs_by_different_seeds():
@@ -168,8 +196,9 @@ def test_variants_have_one_part_less(block, wanted):
 def test_the_best_block_trained_again_by_other_seeds():
     missing = answer("trained again")
     assert missing.done is False
-    assert shlex.join(["skexplore", "train", BEST, "--study", "synthetic"]) in missing.evidence
-    assert missing.evidence.endswith("--seeds 3 --seed 1")
+    assert missing.evidence.endswith(
+        "To do it: skexplore confirm synthetic && skexplore report synthetic synthetic-confirm"
+    )
     assert "40.20 % in the search, no other seed; of the front, 0 of 7" in missing.evidence
     again = answer("trained again", STUDY.with_records([*trained_by(BEST, 1, 2, 3), *STUDY.records]))
     assert again.done is True
@@ -179,6 +208,29 @@ def test_the_best_block_trained_again_by_other_seeds():
             answer("trained again", STUDY.with_records([*trained_by(BEST, *seeds), *STUDY.records])).done
             is False
         )
+
+
+def test_a_confirmation_beside_the_search_has_trained_its_best_block_again(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    search, confirmation = load_study("first-search"), load_study("first-search-confirm")
+    found = answer("trained again", search, confirmation)
+    assert found.done is True
+    assert "36.33 % on validation and 36.66 % on test over n = 3 fresh seeds" in found.evidence
+    assert "first-search-confirm" in found.evidence
+    half = confirmation.with_records(
+        each for each in confirmation.records if each.seed != confirmation.spec.seed
+    )
+    begun = answer("trained again", search, half)
+    assert begun.done is False
+    assert "To go on: skexplore confirm first-search" in begun.evidence
+    # a better block that was found since is not among the finalists
+    better = [replace(each, val_error=0.3) if each.number == 8 else each for each in search.records]
+    later = answer("trained again", search.with_records(better), confirmation)
+    assert later.done is False
+    assert "skexplore confirm first-search --study first-search-confirm-8 " in later.evidence
+    # its recipe is another, which is no fault of the comparison of searches
+    for question in ("trained and judged", "hardware"):
+        assert answer(question, search, confirmation) == answer(question, search)
 
 
 def test_quality_over_cost_needs_every_curve():
@@ -261,6 +313,10 @@ def test_confounders_are_on_record_and_alike():
         without = replace(STUDY, environment={k: v for k, v in ENVIRONMENT.items() if k != name})
         assert answer("hardware", without).done is False
         assert f"Not on record: {name}." in answer("hardware", without).evidence
+        assert "--study synthetic-again" in answer("hardware", without).evidence
+    nameless = answer("hardware", replace(STUDY, environment={**ENVIRONMENT} | {"cpu": ""}))
+    assert nameless.done is False
+    assert "Not on record: cpu model. On record: python 3.13," in nameless.evidence
     assert set(ENVIRONMENT) <= set(environment(["cpu"]))
     moved = replace(STUDY, environment=ENVIRONMENT | {"cores": f"2{THEN}64"})
     assert answer("hardware", moved).done is False
@@ -332,5 +388,7 @@ def test_the_committed_studies_say_what_they_are(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     items = checklist(load_study("first-search"), [load_study("first-random")])
     undone = [item.question for item in items if item.done is False]
-    assert len(undone) == 3
-    assert [item.done for item in items if "random search" in item.question] == [True]
+    assert len(undone) == 5
+    (random,) = [item for item in items if "random search" in item.question]
+    assert random.done is False
+    assert "7 of the 10 trainings here are shared" in random.evidence

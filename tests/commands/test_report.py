@@ -43,6 +43,50 @@ def test_what_cannot_be_laid_over_is_refused_by_name_and_nothing_written(command
     assert not Path("reports").exists()
 
 
+def test_a_confirmation_stands_beside_its_search(command, monkeypatch):
+    monkeypatch.setattr(figure_files, "BROWSERS", ())
+    shutil.copytree(Path(__file__).parents[2] / "studies", "studies")
+    code, _, err = command("report", "first-search", "first-random", "first-search-confirm")
+    assert code == 0, err
+    found = json.loads(Path("reports/first-search/findings.json").read_text())
+    assert [each["study"] for each in found["beside"]] == ["first-random"]
+    (confirmation,) = found["confirmations"]
+    assert confirmation["study"] == "first-search-confirm"
+    alone = command("report", "first-search-confirm", "--out", "alone")
+    assert alone[0] == 0
+    assert confirmation["rows"] == json.loads(Path("alone/findings.json").read_text())["finalists"]
+    for name in ("report.md", "index.html"):
+        text = Path("reports/first-search", name).read_text()
+        assert "Finalists trained again: first-search-confirm" in text
+        assert "35.55 to 37.78" in text  # its 95 % interval on test
+        assert all(sentence in text.replace("&#39;", "'") for sentence in confirmation["said"])
+    for given, message in (
+        (
+            ["first-random", "first-search-confirm"],
+            "is no confirmation of first-random, it confirms first-search",
+        ),
+        (
+            ["first-search-confirm", "first-search"],
+            "give one study at a time, or a search and then its confirmation",
+        ),
+        (["first-search", "table7"], "table7: an ablation is reported by itself"),
+    ):
+        code, out, err = command("report", *given)
+        assert (code, out) == (2, "")
+        assert message in err
+
+
+def test_a_confirmation_of_another_search_of_that_name_is_refused(command, monkeypatch):
+    monkeypatch.setattr(figure_files, "BROWSERS", ())
+    shutil.copytree(
+        Path(__file__).parents[2] / "studies/first-search-confirm", "studies/first-search-confirm"
+    )
+    keep(synthetic(name="first-search"))
+    code, _, err = command("report", "first-search", "first-search-confirm")
+    assert code == 2
+    assert "its finalists are not those of this search" in err
+
+
 def test_a_study_is_laid_over_once(command, studies):
     code, _, err = command("report", "one", "other", "other")
     assert code == 2

@@ -14,6 +14,7 @@ from skexplore.analysis import checklist_search as checklist
 from skexplore.arch.notation import parse_blocks
 from skexplore.paper.tables import place
 from skexplore.report import page_data as page_module
+from skexplore.report.figures.style import overlay
 from skexplore.report.search import write_report
 from skexplore.study.store import load_study
 
@@ -330,6 +331,16 @@ def test_a_study_beside_is_laid_over(visit):
     assert "front of the-other" in opened.evaluate(names, "pareto-gflops")
     assert "best of the-other" in opened.evaluate(names, "incumbent-images")
     assert "Beside it: the-other, 2 trained, lowest 43.00 %" in opened.inner_text("#front")
+    # what is the study's own is named so, too, and so are trainings that both have
+    assert "front of synthetic, n = 1" in opened.evaluate(names, "pareto-gflops")
+    assert "best of synthetic" in opened.evaluate(names, "incumbent-images")
+    assert "Shared: 1 of 13 trainings here are among its 2" in opened.inner_text("#front")
+
+
+def test_nine_studies_laid_over_have_nine_looks():
+    looks = [tuple(overlay(number).values()) for number in range(9)]
+    assert len(set(looks)) == 9
+    assert len({color for color, _ in looks[:3]}) == 3
 
 
 @pytest.mark.parametrize(
