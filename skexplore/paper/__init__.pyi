@@ -32,6 +32,9 @@ from .networks import (
     system_cost_by_stage as system_cost_by_stage,
 )
 from .tables import (
+    ANCHOR_SETS as ANCHOR_SETS,
+)
+from .tables import (
     TABLES as TABLES,
 )
 from .tables import (

@@ -21,11 +21,19 @@ from skexplore.arch import (
 from skexplore.errors import UserError
 from skexplore.paper import anchor_blocks
 from skexplore.space import Level, Space, check_budget, encode
-from skexplore.study import SAMPLERS, Profile, Record, StudySpec, check_name, get_profile, rung_epochs
+from skexplore.study import (
+    KEEP_WEIGHTS,
+    MODES,
+    SAMPLERS,
+    Profile,
+    Record,
+    StudySpec,
+    check_name,
+    get_profile,
+    rung_epochs,
+)
 
-MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
-KEEP_WEIGHTS = ("front", "all", "none")
 MAX_SEED = 2**31 - 1
 # of studies that search nothing
 NO_SPACE = Space(name="none", description="", base=SKBlock(branches=(Branch(kernel=3),)), decisions={})

@@ -80,6 +80,12 @@ from .record import (
     COLUMNS as COLUMNS,
 )
 from .record import (
+    KEEP_WEIGHTS as KEEP_WEIGHTS,
+)
+from .record import (
+    MODES as MODES,
+)
+from .record import (
     SAMPLERS as SAMPLERS,
 )
 from .record import (
@@ -90,6 +96,9 @@ from .record import (
 )
 from .record import (
     Epoch as Epoch,
+)
+from .record import (
+    Origin as Origin,
 )
 from .record import (
     Record as Record,

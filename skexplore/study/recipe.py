@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated
 
 from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
 from skexplore.errors import UserError
+from skexplore.files import one_of
 
 SCHEDULES = ("one_cycle", "steps")
+Schedule = Annotated[str, one_of(SCHEDULES)]
 CLASSES = {"cifar10": 10, "cifar100": 100}  # of the data sets that can be trained on
 
 
@@ -25,7 +28,7 @@ class Recipe:
     epochs: int
     batch_size: int = 128
     lr: float = 0.1
-    schedule: str = "one_cycle"
+    schedule: Schedule = "one_cycle"
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
