@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, TypeAdapter, ValidationError, with_config
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
@@ -94,6 +96,26 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: line {error.lineno}: not valid JSON ({error.msg})") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
         raise UserError(f"{path}: not valid JSON ({error})") from None
+
+
+def one_of(allowed: Collection[str], *more: str) -> AfterValidator:
+    """Return the mark of a text field (in ``Annotated``) that ``parse`` accepts only with one of these values."""
+
+    def check(value: str) -> str:
+        if value not in allowed and value not in more:  # looked up late: a registry may have got an entry
+            raise UserError(f"{value[:60]!r}: must be one of {', '.join([*allowed, *more])}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _plain(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]*", value):
+        raise UserError(f"{value[:60]!r}: must be letters, digits, '.', '_' and '-' alone")
+    return value
+
+
+PlainName = Annotated[str, AfterValidator(_plain)]  # what may become the name of a file
 
 
 @cache

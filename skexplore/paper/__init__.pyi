@@ -16,6 +16,7 @@ from .networks import (
     system_cost_by_stage as system_cost_by_stage,
 )
 from .tables import (
+    ANCHOR_SETS as ANCHOR_SETS,
     TABLES as TABLES,
     Placement as Placement,
     anchor_blocks as anchor_blocks,

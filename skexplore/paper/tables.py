@@ -16,6 +16,7 @@ from skexplore.errors import UserError
 from skexplore.paper.networks import SYSTEMS, system_cost
 
 TABLES = (3, 6, 7)  # those with complexity and error side by side, on which blocks are placed
+ANCHOR_SETS = ("two", "table6", "table7", "all", "none")
 MATCH_PCT = 1.0  # "matched complexity": within this many percent in params and in macs
 
 
@@ -120,7 +121,7 @@ def anchor_blocks(which: str) -> tuple[str, ...]:
     """
     rows = {table: [row.block for row in published_rows() if row.table == table] for table in (6, 7)}
     two = ["k3", "k3+k3d2"]
-    choices = {"two": two, "table6": rows[6], "table7": rows[7], "all": two + rows[7] + rows[6], "none": []}
+    choices = dict(zip(ANCHOR_SETS, (two, rows[6], rows[7], two + rows[7] + rows[6], []), strict=True))
     if which not in choices:
         raise UserError(f"--anchors {which}: must be one of {', '.join(choices)}")
     return tuple(dict.fromkeys(choices[which]))

@@ -20,6 +20,8 @@ from skexplore.errors import UserError
 from skexplore.paper import anchor_blocks
 from skexplore.space import Level, Space, check_budget, encode
 from skexplore.study import (
+    KEEP_WEIGHTS,
+    MODES,
     SAMPLERS,
     Profile,
     Record,
@@ -31,9 +33,7 @@ from skexplore.study import (
     stored_space,
 )
 
-MODES = ("constrained", "pareto")
 PRUNERS = ("rungs", "none")
-KEEP_WEIGHTS = ("front", "all", "none")
 DEFAULT_PROFILE = "quick"  # where nobody looks at the machine
 MAX_SEED = 2**31 - 1
 _PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default

@@ -56,6 +56,8 @@ from .recipe import (
     rung_epochs as rung_epochs,
 )
 from .record import (
+    KEEP_WEIGHTS as KEEP_WEIGHTS,
+    MODES as MODES,
     STATUSES as STATUSES,
     THEN as THEN,
     Epoch as Epoch,

@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated
 
 from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
 from skexplore.errors import UserError
+from skexplore.files import one_of
 from skexplore.study.datasets import DATASETS, get_dataset
 
 SCHEDULES = ("one_cycle", "steps")
+Schedule = Annotated[str, one_of(SCHEDULES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class Recipe:
     epochs: int
     batch_size: int = 128
     lr: float = 0.1
-    schedule: str = "one_cycle"
+    schedule: Schedule = "one_cycle"
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4

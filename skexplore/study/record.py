@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from skexplore.arch import (
     FREE,
@@ -23,14 +23,30 @@ from skexplore.arch import (
     parse_blocks,
     whole_net_id,
 )
+from skexplore.files import PlainName, one_of
+from skexplore.paper import ANCHOR_SETS
 from skexplore.space import Condition, Space
 from skexplore.study.design import Design
 from skexplore.study.recipe import Profile, Recipe, Split
+from skexplore.study.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     import pandas
 
+MODES = ("constrained", "pareto")
+KEEP_WEIGHTS = ("front", "all", "none")
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
+STATES = ("running", "finished", "exhausted", "interrupted")  # of a study
+
+# text fields with few values: an archive or a database with others is refused
+Sampler = Annotated[str, one_of(SAMPLERS, "none")]  # of a study; none searches nothing
+ChosenBy = Annotated[str, one_of(SAMPLERS, "enqueued", "user", "none")]  # of a trial
+Mode = Annotated[str, one_of(MODES)]
+KeepWeights = Annotated[str, one_of(KEEP_WEIGHTS)]
+Anchors = Annotated[str, one_of(ANCHOR_SETS)]
+Status = Annotated[str, one_of(STATUSES)]
+State = Annotated[str, one_of(STATES)]
+Origin = Annotated[str, one_of(("search", "anchor", "replay"))]
 
 THEN = ", then "  # between values of an environment that changed from run to run
 
@@ -64,12 +80,12 @@ class Record:
     """
 
     number: int
-    arch_id: str
-    net_id: str
+    arch_id: PlainName
+    net_id: PlainName
     block: str
-    status: str
-    origin: str
-    sampler: str
+    status: Status
+    origin: Origin
+    sampler: ChosenBy
     rung: int | None = None
     epochs: int = 0
     images: int = 0
@@ -81,8 +97,8 @@ class Record:
     val_error: float | None = None
     seconds: float = 0.0
     reason: str = ""
-    key: str
-    replay_of: str = ""
+    key: PlainName
+    replay_of: PlainName = ""
     curve: tuple[Epoch, ...] = ()
     setting: Setting = PLAIN
     test_error: float | None = None
@@ -130,11 +146,11 @@ class StudySpec:
     backbone: str
     recipe: Recipe
     split: Split
-    sampler: str
-    mode: str = "constrained"
+    sampler: Sampler
+    mode: Mode = "constrained"
     rungs: tuple[int, ...] = ()
-    keep_weights: str = "front"
-    anchors: str
+    keep_weights: KeepWeights = "front"
+    anchors: Anchors
     anchor_seeds: int
     seed: int
     ablation: Design | None = None
@@ -233,7 +249,7 @@ class Study:
     target: int
     environment: dict[str, str]
     command: str
-    state: str
+    state: State
     archived: bool = False
 
     def with_records(self, records: Iterable[Record]) -> Study:

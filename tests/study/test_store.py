@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -240,3 +242,55 @@ def test_a_bad_request_is_refused_before_anything_is_written(run, change, messag
     with pytest.raises(UserError, match=message):
         run(**change)
     assert not Path("studies").exists()
+
+
+def altered_archive(folder: Path, change) -> str:
+    """Alter an archive as someone would who also renews its hash; returns its path."""
+    file, definition = folder / "records.jsonl", folder / "study.json"
+    records, study = (
+        [json.loads(line) for line in file.read_text().splitlines()],
+        json.loads(definition.read_text()),
+    )
+    change(records, study)
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    file.write_text(text)
+    definition.write_text(json.dumps(study | {"records_sha256": hashlib.sha256(text.encode()).hexdigest()}))
+    return str(folder)
+
+
+@pytest.mark.parametrize("field", ["status", "origin", "sampler", "key", "net_id", "arch_id", "replay_of"])
+def test_a_word_of_a_record_that_is_none_of_ours_is_refused(run, field):
+    run(study="s")
+    archive("s", Path("studies/copy"))
+
+    def change(records, _):
+        records[1][field] = "<img src=x onerror=alert(1)>"
+
+    allowed = "letters, digits" if field not in ("status", "origin", "sampler") else ""
+    with pytest.raises(UserError, match=f"records.jsonl: line 2: {field}: '<img.*must be {allowed}") as error:
+        load_study(altered_archive(Path("studies/copy"), change))
+    if field == "origin":
+        assert str(error.value).endswith("must be one of search, anchor, replay")
+
+
+@pytest.mark.parametrize("field", ["sampler", "mode", "keep_weights", "anchors", "recipe.schedule"])
+def test_a_word_of_a_study_that_is_none_of_ours_is_refused(run, field):
+    run(study="s")
+    archive("s", Path("studies/copy"))
+
+    def change(_, study):
+        *path, last = field.split(".")
+        inner = study["spec"]
+        for name in path:
+            inner = inner[name]
+        inner[last] = "<b>"
+
+    with pytest.raises(UserError, match=rf"study.json: spec.{field}: '<b>': must be one of \w+, "):
+        load_study(altered_archive(Path("studies/copy"), change))
+
+
+def test_a_state_that_is_none_of_ours_is_refused(run):
+    run(study="s")
+    archive("s", Path("studies/copy"))
+    with pytest.raises(UserError, match=r"study\.json: state: 'done': must be one of running, finished"):
+        load_study(altered_archive(Path("studies/copy"), lambda _, study: study.update(state="done")))

@@ -97,7 +97,7 @@ def record(number: int, block: str, status: str, error: float | None, epochs: in
 
 
 ANCHORS = tuple(
-    record(number, block, "complete", error, 6, origin="anchor", seed=seed, sampler="")
+    record(number, block, "complete", error, 6, origin="anchor", seed=seed, sampler="none")
     for number, (block, seed, error) in enumerate(
         [("k3", 0, 0.4402), ("k3", 1, 0.4460), ("k3+k3d2", 0, 0.4189), ("k3+k3d2", 1, 0.4131)]
     )
@@ -115,7 +115,7 @@ def synthetic(
         target=13,
         environment={"python": "3.13", "torch": "2.9", "machine": "2 cores"},
         command=command,
-        state="complete",
+        state="finished",
     )
     return replace(study, **changes)
 
