@@ -1,4 +1,5 @@
 # make search: from nothing to a report. make test: what the tests need, then the tests.
+# make test ROOM=arch: the quick tests of one room. make mutate ROOM=arch: do its tests notice wrong changes?
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -6,14 +7,17 @@ BUDGET ?= 4.5
 STUDY ?= cifar10-sk-paper-$(BUDGET)g-quick-s0
 ARGS ?=
 
-.PHONY: search test check install browser clean
+.PHONY: search test mutate check install browser clean
 
 search: install
 	$(BIN)/skexplore search --budget-gflops $(BUDGET) --study $(STUDY) $(ARGS)
 	$(BIN)/skexplore report $(STUDY)
 
 test: $(VENV)/.test browser
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(if $(ROOM),tests/$(ROOM) -m "not slow")
+
+mutate: $(VENV)/.test
+	$(BIN)/python tests/mutate.py $(ROOM) $(ARGS)
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .

@@ -1,9 +1,13 @@
-"""Fixtures: every test works in its own folder, away from the user's studies."""
+"""Fixtures: every test works in its own folder, away from the user's studies.
+
+They import what they need themselves, so that tests of rooms without torch do not load it.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,13 +16,8 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported: small networks are slower on two threads
 
-from support.instant import RUNGS, TINY, InstantPool
-
-from skexplore.cli.app import main
-from skexplore.engine import coordinator
-from skexplore.engine.run import search
-from skexplore.study.recipe import PROFILES
-from skexplore.study.record import Study
+if TYPE_CHECKING:
+    from skexplore.study.record import Study
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +47,7 @@ def synthetic_data(tmp_path: Path) -> Path:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """Run ``skexplore ARGS`` as typed; returns (exit code, stdout, stderr)."""
+    from skexplore.cli.app import main
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["skexplore", *arguments])
@@ -64,6 +64,10 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the profiles ``tiny`` and ``rungs`` (synthetic data) known by their names."""
+    from support.instant import RUNGS, TINY
+
+    from skexplore.study.recipe import PROFILES
+
     monkeypatch.setitem(PROFILES, "tiny", TINY)
     monkeypatch.setitem(PROFILES, "rungs", RUNGS)
 
@@ -71,6 +75,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(monkeypatch, tiny, synthetic_data):
     """Search with instant trainings; returns the study. ``run.pool`` holds the last pool."""
+    from support.instant import InstantPool
+
+    from skexplore.engine import coordinator
+    from skexplore.engine.run import search
 
     def go(answer=None, **changes) -> Study:
         def pool(devices, log):

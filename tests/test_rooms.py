@@ -1,0 +1,117 @@
+"""The rooms as a newcomer is told of them: doors, docstrings, floors, and a folder of tests for each."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "skexplore"
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.pyi"))  # a stub is a room's door
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+LAYERS = next(contract["layers"] for contract in CONTRACTS if contract["type"] == "layers")
+FLOORS = [layer.split(" | ") for layer in LAYERS]
+
+
+@cache
+def stub(room: str) -> frozenset[str]:
+    """Return the names that ``room`` hands to the others; the root's are those of a user."""
+    tree = ast.parse((PACKAGE / room / "__init__.pyi").read_text())
+    return frozenset(
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    )
+
+
+@cache
+def imports(room: str) -> frozenset[tuple[str, str, str]]:
+    """Return (file, module, name) of all that ``room`` imports of skexplore; the name is empty for a module."""
+    found = set()
+    for file in (PACKAGE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: imports are written in full"
+                found |= {(file.name, node.module or "", alias.name) for alias in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {(file.name, alias.name, "") for alias in node.names}
+    return frozenset(each for each in found if each[1].split(".")[0] == "skexplore")
+
+
+def across(room: str) -> set[tuple[str, str, str]]:
+    return {each for each in imports(room) if each[1].split(".")[1:2] != [room]}
+
+
+def test_rooms_are_those_of_the_floors():
+    assert {*ROOMS, "cli"} <= {room for floor in FLOORS for room in floor}
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "cli"])
+def test_rooms_meet_at_their_doors(room):
+    for file, module, name in across(room):
+        at = f"{room}/{file}: {module} {name}"
+        parts = module.split(".")
+        assert name, f"{at}: written as from ROOM import NAME"
+        assert not name.startswith("_") or name == "__version__", at
+        if parts[1:] and parts[1] in ROOMS:
+            assert len(parts) == 2, f"{at}: into another room's modules"
+            assert name in stub(parts[1]), at
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_holds_what_others_use_and_nothing_else(room):
+    module = importlib.import_module(f"skexplore.{room}")
+    used = {name for other in [*ROOMS, "cli"] for _, at, name in across(other) if at == f"skexplore.{room}"}
+    root = (PACKAGE / "__init__.pyi").read_text()
+    asked = set(re.findall(rf"^from \.{room} import (\w+)", root, re.MULTILINE))
+    assert stub(room) == used | asked
+    for name in stub(room):
+        getattr(module, name)
+    modules = {path.stem for path in (PACKAGE / room).iterdir()}
+    assert not stub(room) & modules, "a name of a module hides it, or is hidden, by the order of imports"
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "cli"])
+def test_a_room_imports_what_its_docstring_says(room):
+    text = " ".join(
+        (ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or "").split()
+    )
+    (said,) = re.findall(r"May import: (.*?)[.;]", text)
+    named = set(re.findall(r"``(\w+)``", said))
+    floor_of = {each: number for number, floor in enumerate(FLOORS) for each in floor}
+    assert named <= set(floor_of), room
+    if "below" in said:
+        lowest = max((floor_of[each] for each in named), default=floor_of[room])
+        named |= {each for each, floor in floor_of.items() if floor > lowest}
+    assert {module.split(".")[1] for _, module, _ in across(room) if module != "skexplore"} <= named
+
+
+def test_what_is_data_loads_no_torch_and_the_ground_floor_no_pandas():
+    """Import every module of these rooms, one room after the other, in one fresh interpreter."""
+    code = """
+import importlib, sys
+from pathlib import Path
+for room in ("arch", "paper", "space", "study", "plan", "analysis"):
+    for file in sorted(Path("skexplore", room).glob("[a-z]*.py")):
+        importlib.import_module(f"skexplore.{room}.{file.stem}")
+    heavy = {"torch", "torchvision"}
+    if room in ("arch", "paper", "space"):
+        heavy |= {"pandas", "optuna", "plotly", "scipy", "statsmodels"}
+    assert not heavy & set(sys.modules), (room, heavy & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_tests_mirror_the_rooms():
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == {*ROOMS, "commands"}  # whole commands are cli's tests
