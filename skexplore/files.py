@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
+import reprlib
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from pydantic import AfterValidator, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    with_config,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_wrap_validator_function
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
@@ -21,6 +34,9 @@ from skexplore.errors import UserError
 T = TypeVar("T")
 MAX_YAML = 100_000  # characters; a longer definition is a mistake, and would be read for many seconds
 MAX_DEPTH = 20
+MAX_SHOWN = 50  # problems of one file
+
+Problem = tuple[str, str]  # a dotted path, and what is wrong there
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -98,7 +114,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not valid JSON ({error})") from None
 
 
-def one_of(allowed: Collection[str], *more: str) -> AfterValidator:
+def among(allowed: Collection[str], *more: str) -> AfterValidator:
     """Return the mark of a text field (in ``Annotated``) that ``parse`` accepts only with one of these values."""
 
     def check(value: str) -> str:
@@ -145,3 +161,172 @@ def parse(kind: type[T], data: Any, source: str) -> T:
             lines.append(f"{source}: {place}: {message}")
         raise UserError("\n".join(lines)) from None
     return checked
+
+
+# -- definitions, which people write by hand
+
+
+class _Short(reprlib.Repr):
+    """Like ``repr``, but short whatever the value is."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to print a number of thousands of digits
+        return f"a number of {x.bit_length()} bits" if x.bit_length() > 64 else super().repr_int(x, level)
+
+
+_short = _Short()
+_short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
+quoted = _short.repr
+
+
+def shown(value: object) -> str:
+    """Return a stranger's value for a message: short, and without what would steer a terminal."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= 60 else quoted(value)
+
+
+class Must:
+    """What a field of a definition must be: its type, pydantic's ``limits`` and ``test``, and that in ``words``.
+
+    Written as ``Annotated[int, Must("a whole number from 1 to 9", ge=1, le=9)]``; no type is guessed from another.
+    """
+
+    def __init__(
+        self,
+        words: str | Callable[[], str],
+        test: Callable[[Any], bool] = lambda _: True,
+        *,
+        show: Callable[[object], str] = quoted,
+        **limits: Any,
+    ) -> None:
+        self._words, self._test, self._show, self._limits = words, test, show, limits
+
+    def __get_pydantic_core_schema__(self, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        strict = True if {kind, *get_args(kind)} & {bool, float, int, str} else None
+        inner = handler.generate_schema(Annotated[kind, Field(strict=strict, **self._limits)])
+        return no_info_wrap_validator_function(self._check, inner)
+
+    def _check(self, value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            if value is not None and self._test(found := inner(value)):
+                return found
+        except ValidationError as error:
+            if all(item["loc"] for item in error.errors(include_url=False)):
+                raise  # what is wrong is inside, and has its own words
+        words = self._words if isinstance(self._words, str) else self._words()
+        raise PydanticCustomError(_MUST, "{words}", {"words": words, "given": self._show(value)})
+
+
+def one_of(allowed: Collection[str], what: str = "one of") -> Must:
+    """Return the ``Must`` of a text that is among ``allowed``, as they are when a file is read."""
+    return Must(
+        lambda: f"{what} {', '.join(filter(None, allowed))}", lambda value: value in allowed, show=shown
+    )
+
+
+def read_by(reader: Callable[[str], object]) -> AfterValidator:
+    """Return the check of a text that ``reader`` must not refuse; what it says is the message."""
+
+    def check(text: str) -> str:
+        reader(text)
+        return text
+
+    return AfterValidator(check)
+
+
+@cache
+def _definition(kind: Any) -> TypeAdapter[Any]:
+    with_config({"extra": "forbid"})(kind)
+    return TypeAdapter(kind)
+
+
+def define(
+    kind: type[T], data: Any, source: str, meaning: Callable[[dict[Any, Any]], Iterable[Problem]]
+) -> T:
+    """Return what the plain ``data`` of a definition describe: an instance of the dataclass ``kind``.
+
+    ``meaning`` yields what is wrong beyond types and keys; it is given the data with None wherever those are wrong.
+    Raises ``UserError`` that lists everything wrong as ``source: dotted.path: problem``, lists counted from 1.
+    """
+    if not isinstance(data, dict):
+        known = ", ".join(_fields(kind, ()))
+        raise UserError(f"{source}: top level: must be a mapping with {known}")
+    problems: list[Problem] = []
+    sound: Any = data
+    try:
+        made: T = _definition(cast("Any", kind)).validate_python(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        for item in sorted(found, key=lambda item: item["type"] not in _UNKNOWN):
+            place = tuple(part for part in item["loc"] if part != "[key]")
+            if not place:  # a key that is no text at all
+                raise UserError(f"{source}: top level: {item['msg']}") from None
+            problems.append((_dotted(data, place), _text(kind, place, item)))
+            sound = _without(sound, place[:-1] if "[key]" in item["loc"] else place)
+    problems += meaning(sound)
+    if problems:
+        more = [f"{source}: and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
+        lines = [f"{source}: {place}: {problem}" for place, problem in problems[:MAX_SHOWN]]
+        raise UserError("\n".join(lines + more))
+    return made
+
+
+_MUST = "must"
+_UNKNOWN = ("unexpected_keyword_argument", "extra_forbidden", "invalid_key")
+_TYPES = {
+    "string": "text",
+    "dict": "a mapping",
+    "mapping": "a mapping",
+    "dataclass": "a mapping",
+    "list": "a list",
+    "tuple": "a list",
+}
+
+
+def _dotted(data: Any, place: Sequence[Any]) -> str:
+    """Return the place of a value as it is written in messages, items of lists counted from 1."""
+    parts = []
+    for part in place:
+        parts.append(str(part + 1) if isinstance(data, list) else shown(part))
+        data = data.get(part) if isinstance(data, dict) else data[part] if isinstance(data, list) else None
+    return ".".join(parts)
+
+
+def _text(kind: Any, place: Sequence[Any], item: Any) -> str:
+    """Return what is wrong in words."""
+    *above, key = place
+    parent = _fields(kind, above)
+    if item["type"] in _UNKNOWN:
+        near = difflib.get_close_matches(shown(key), parent, n=1)
+        return f"unknown key{f' (did you mean {near[0]}?)' if near else ''}; keys: {', '.join(parent)}"
+    if "[key]" in item["loc"]:
+        return "this key must be text"
+    about = item.get("ctx", {})
+    wanted = about["words"] if item["type"] == _MUST else _TYPES.get(item["type"].removesuffix("_type"))
+    if wanted and item["input"] is None:
+        optional = key in parent and (parent[key].default, parent[key].default_factory) != (MISSING, MISSING)
+        return f"empty; give {wanted}{', or leave the key out' if optional else ''}"
+    if wanted:
+        return f"{about.get('given', shown(item['input']))}: must be {wanted}"
+    return (
+        "missing" if item["type"] == "missing" else item["msg"].removeprefix("Value error, ").splitlines()[0]
+    )
+
+
+def _fields(kind: Any, place: Iterable[Any]) -> dict[str, Any]:
+    """Return the fields of the mapping at ``place`` of a definition of ``kind``, none if its keys are free."""
+    for part in place:
+        if is_dataclass(kind):
+            kind = get_type_hints(kind)[part]
+        else:  # a list or a tuple of one kind, or a mapping to one
+            kind = get_args(kind)[1 if issubclass(get_origin(kind), Mapping) else 0]
+    return {field.name: field for field in fields(kind)} if is_dataclass(kind) else {}
+
+
+def _without(data: Any, place: Sequence[Any]) -> Any:
+    """Return ``data`` with None at ``place``, if there is anything."""
+    if not place:
+        return None
+    key, *rest = place
+    if isinstance(data, dict):
+        return {**data, key: _without(data[key], rest)} if key in data else data
+    return [*data[:key], _without(data[key], rest), *data[key + 1 :]] if isinstance(data, list) else None

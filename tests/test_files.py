@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
 from skexplore.errors import UserError
-from skexplore.files import parse, read_json, read_text, read_yaml, write_atomic
+from skexplore.files import (
+    Must,
+    define,
+    one_of,
+    parse,
+    read_by,
+    read_json,
+    read_text,
+    read_yaml,
+    write_atomic,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,3 +203,84 @@ def test_parsing_does_not_change_what_it_was_given():
     before = json.dumps(data)
     parse(Outer, data, "f")
     assert json.dumps(data) == before
+
+
+# -- definitions
+
+
+def even(text):
+    if len(text) % 2:
+        raise UserError(f"{text}: is odd\nand more of it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    size: Annotated[int, Must("a whole number from 1 to 9", ge=1, le=9)]
+    word: Annotated[str, read_by(even)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    kind: Annotated[str, one_of(["a", "b"])]
+    rate: Annotated[float | None, Must("a number", lambda value: value != 3)] = None
+    parts: tuple[Annotated[Part, Must("a mapping such as {size: 3}")], ...] = ()
+    free: Annotated[dict[Any, Any], Must("a mapping", min_length=1)] = field(default_factory=dict)
+
+
+def no_meaning(_):
+    return ()
+
+
+def test_a_definition_becomes_its_dataclass():
+    data = {"kind": "a", "rate": 1, "parts": [{"size": 3, "word": "even"}], "free": {1: [None]}}
+    made = define(Made, data, "f", no_meaning)
+    assert made == Made(kind="a", rate=1.0, parts=(Part(size=3, word="even"),), free={1: [None]})
+
+
+def test_everything_wrong_with_a_definition_is_said_in_its_own_words_with_lists_from_1():
+    parts = [{"size": 3}, {"size": True, "wort": 1}, 4, {"word": "odd"}, None]
+    data = {"kind": "c", "rate": None, "parts": parts, "free": {}, "kinds": 1, 7: 8}
+    with pytest.raises(UserError) as caught:
+        define(Made, data, "f.yaml", lambda _: [("free", "and more")])
+    known = "keys: kind, rate, parts, free"
+    assert str(caught.value).splitlines() == [
+        "f.yaml: parts.2.wort: unknown key (did you mean word?); keys: size, word",
+        f"f.yaml: kinds: unknown key (did you mean kind?); {known}",
+        f"f.yaml: 7: unknown key; {known}",
+        "f.yaml: kind: c: must be one of a, b",
+        "f.yaml: rate: empty; give a number, or leave the key out",
+        "f.yaml: parts.2.size: True: must be a whole number from 1 to 9",
+        "f.yaml: parts.3: 4: must be a mapping such as {size: 3}",
+        "f.yaml: parts.4.size: missing",
+        "f.yaml: parts.4.word: odd: is odd",
+        "f.yaml: parts.5: empty; give a mapping such as {size: 3}",
+        "f.yaml: free: {}: must be a mapping",
+        "f.yaml: free: and more",
+    ]
+
+
+def test_what_is_sound_is_looked_at_further_though_the_rest_is_wrong():
+    seen = []
+    data = {"kind": 3, "rate": 3, "parts": [{"size": 3}, {"size": 0}], "free": {"x": 1}}
+    with pytest.raises(UserError):
+        define(Made, data, "f", lambda sound: seen.append(sound) or ())
+    assert seen == [{"kind": None, "rate": None, "parts": [{"size": 3}, {"size": None}], "free": {"x": 1}}]
+    assert data["kind"] == 3, "what was given is as it was"
+
+
+def test_a_definition_that_grows_by_aliases_costs_nothing_and_its_errors_are_cut_short():
+    grown = ["x", "x"]
+    for _ in range(60):
+        grown = [grown, grown]
+    with pytest.raises(UserError) as caught:
+        define(Made, {"kind": grown, "parts": [grown] * 99}, "f", no_meaning)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 51
+    assert lines[-1] == "f: and 50 more"
+    assert all(len(line) < 200 for line in lines)
+
+
+@pytest.mark.parametrize("data", [None, [], "text", {"\ud800": 1, "kind": "a"}])
+def test_what_is_no_definition_is_refused_at_the_top_level(data):
+    with pytest.raises(UserError, match="f: top level: "):
+        define(Made, data, "f", no_meaning)

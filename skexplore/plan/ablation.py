@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 
 from skexplore.arch import Setting, get_backbone, parse_blocks, whole_cost
 from skexplore.errors import UserError
-from skexplore.plan.ablation_file import BEST, MAX_SEEDS, Definition, load_definition
-from skexplore.plan.search import DEFAULT_PROFILE, Plan, Training, check_seed, profile_of
+from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, MAX_SEEDS, Definition, given, load_definition
+from skexplore.plan.search import Plan, Training, check_seed, profile_of
 from skexplore.plan.variants import Base, base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
@@ -61,7 +61,7 @@ def _name(definition: Definition, request: AblationRequest) -> str:
     """Return the definition's name, with what is not as it says after it."""
     own = get_profile(definition.profile or DEFAULT_PROFILE)
     pairs = (
-        (request.dataset, definition.split.get("dataset", own.split.dataset)),
+        (request.dataset, definition.split.dataset or own.split.dataset),
         (request.profile, own.name),
         (request.backbone, definition.backbone or own.backbone),
         (f"s{request.seed}", "s0"),
@@ -169,13 +169,13 @@ def _check_backbone(definition: Definition, request: AblationRequest) -> None:
 def _scale(definition: Definition, request: AblationRequest) -> Profile:
     """Return the definition's profile with its own changes; those belong to that profile, and go with it."""
     own = definition.profile or DEFAULT_PROFILE
-    changes = dict(definition.split)
+    changes = given(definition.split)
     dataset = changes.pop("dataset", None)
     name = request.profile or own
     profile = profile_of(name, request.dataset or dataset, request.backbone or definition.backbone or None)
     if name != own:
         return profile
-    recipe, split = replace(profile.recipe, **definition.recipe), replace(profile.split, **changes)
+    recipe, split = replace(profile.recipe, **given(definition.recipe)), replace(profile.split, **changes)
     return replace(profile, recipe=recipe, split=split)
 
 

@@ -6,63 +6,118 @@ else as in the baseline) and ``leave_one_out`` (components taken away from the b
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
 from skexplore.errors import UserError
-from skexplore.files import read_yaml
+from skexplore.files import Must, Problem, define, one_of, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.shipped import find_shipped, shipped
-from skexplore.space import NAME, Level, Problem, decision_problems, is_path, shown
-from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, PROFILES, SCHEDULES, Recipe, Split, get_profile
+from skexplore.space import NAME, Level, decision_problems, is_path
+from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, PROFILES, SCHEDULES
 
-KEYS = (
-    "name", "description", "table", "column", "profile", "backbone", "recipe", "split", "seeds", "baseline",
-    "rows", "one_at_a_time", "leave_one_out", "together",
-)  # fmt: skip
-ROW_KEYS = ("name", "block", "system", "backbone", "gate", "fuse_norm")
-SETTINGS = ("backbone", "gate", "fuse_norm")  # factors beside the decisions of a space
 MAX_SEEDS = 1000
 BEST = "best:"
+DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
 _FACTORS = "branches.N, branches.N.groups, reduction, min_dim, fuse, backbone, gate or fuse_norm"
 
 Change = Mapping[str, Level | bool]  # factors and the level each is set to
+
+
+def _whole(least: int, most: int) -> Must:
+    return Must(f"a whole number from {least} to {most:,}", ge=least, le=most)
+
+
+def _images(least: int, most: str) -> Must:
+    """Return the rule of a number of images: up to what the largest data set has."""
+
+    def limit() -> int:
+        found: int = max(getattr(known, most) for known in DATASETS.values())
+        return found
+
+    return Must(
+        lambda: f"a whole number from {least} to {limit():,}", lambda value: least <= value <= limit()
+    )
+
+
+_TABLES = dict.fromkeys(row.table for row in printed_rows())
+_FLAG = Must("true or false")
+_SHARE = Must("a number of at least 0 and below 1", ge=0, lt=1)
+# up to far beyond what trains
+_RATE = Must("a number above 0 and up to 1,000", gt=0, le=1_000)
+_DECAY = Must("a number from 0 to 1,000", ge=0, le=1_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeChanges:
+    """What differs from the recipe of a profile; None is as there."""
+
+    epochs: Annotated[int | None, _whole(1, 10_000)] = None
+    batch_size: Annotated[int | None, _whole(2, 10_000)] = None  # batch normalisation needs two
+    lr: Annotated[float | None, _RATE] = None
+    schedule: Annotated[str | None, one_of(SCHEDULES)] = None
+    momentum: Annotated[float | None, _SHARE] = None
+    nesterov: Annotated[bool | None, _FLAG] = None
+    weight_decay: Annotated[float | None, _DECAY] = None
+    warmup: Annotated[float | None, _SHARE] = None
+    label_smoothing: Annotated[float | None, _SHARE] = None
+    augment: Annotated[bool | None, _FLAG] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitChanges:
+    """What differs from the split of a profile; None is as there."""
+
+    dataset: Annotated[str | None, one_of(DATASETS)] = None
+    train_images: Annotated[int | None, _images(2, "most_train")] = None
+    val_images: Annotated[int | None, _images(1, "most_val")] = None
+
+
+def given(changes: RecipeChanges | SplitChanges) -> dict[str, Any]:
+    """Return the fields that are not None."""
+    return {name: value for name, value in asdict(changes).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A variant that is named: a block or a system, with what surrounds it."""
 
-    name: str
-    block: str = ""
-    system: str = ""
-    backbone: str = ""
-    gate: str = ""
-    fuse_norm: bool = True
+    name: Annotated[
+        str, Must("a text of 1 to 80 characters", lambda text: text.isprintable() and len(text) <= 80)
+    ] = ""
+    block: Annotated[str, read_by(parse_blocks)] = ""
+    system: Annotated[str, read_by(get_system)] = ""
+    backbone: Annotated[str, read_by(cifar_backbone)] = ""
+    gate: Annotated[str, read_by(parse_gate)] = ""
+    fuse_norm: Annotated[bool, _FLAG] = True
+
+
+_ROW = Must("a mapping such as {name: K3, block: k3} or {system: resnext50}")
+_CHANGE = Must("a mapping such as {fuse: sum}", min_length=1)
+_GROUP = Must("a list of two components or more", min_length=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A checked study file. recipe, split: what differs from the profile. baseline: a row's name, or a network."""
+    """A study file. recipe, split: what differs from the profile. baseline: a row's name, or a network."""
 
-    name: str
+    name: Annotated[str, Must("at most 64 letters, digits, '.', '_' and '-'", NAME.fullmatch)]
     description: str = ""
-    table: str = ""
-    column: str = COLUMNS_OF_ERRORS[0]
-    profile: str = ""
-    backbone: str = ""
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    split: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 3
-    baseline: str
-    rows: tuple[Row, ...] = ()
-    one_at_a_time: Mapping[str, tuple[Level | bool, ...]] = field(default_factory=dict)
-    leave_one_out: Mapping[str, Change] = field(default_factory=dict)
-    together: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table: Annotated[str, one_of(["", *_TABLES], "one of the texts")] = ""
+    column: Annotated[str, one_of(COLUMNS_OF_ERRORS)] = COLUMNS_OF_ERRORS[0]
+    profile: Annotated[str, one_of(PROFILES)] = ""
+    backbone: Annotated[str, read_by(cifar_backbone)] = ""
+    recipe: RecipeChanges = RecipeChanges()
+    split: SplitChanges = SplitChanges()
+    seeds: Annotated[int, _whole(1, MAX_SEEDS)] = 3
+    baseline: str = ""
+    rows: tuple[Annotated[Row, _ROW], ...] = ()
+    one_at_a_time: Mapping[Any, Any] = field(default_factory=dict)
+    leave_one_out: Mapping[str, Annotated[Mapping[Any, Any], _CHANGE]] = field(default_factory=dict)
+    together: Mapping[str, Annotated[list[Any], _GROUP]] = field(default_factory=dict)
 
 
 def shipped_studies() -> dict[str, Path]:
@@ -73,178 +128,47 @@ def shipped_studies() -> dict[str, Path]:
 def load_definition(source: str) -> Definition:
     """Return the definition called or in the file ``source``; raises ``UserError`` with all that is wrong."""
     path = find_shipped(source, "studies", what="ablation", file="study file")
-    raw = read_yaml(path)
-    if not isinstance(raw, dict):
-        raise UserError(f"{path}: top level: must be a mapping with {', '.join(KEYS)}")
-    problems = list(_problems(raw))
-    if problems:
-        raise UserError("\n".join(f"{path}: {place}: {problem}" for place, problem in problems[:50]))
-    plain = {key: value for key, value in raw.items() if key not in ("rows", "one_at_a_time", "together")}
-    if "recipe" in raw:  # 1 and 1.0 are one recipe
-        plain["recipe"] = {name: _kinds(Recipe)[name](value) for name, value in raw["recipe"].items()}
-    return Definition(
-        **plain,
-        rows=tuple(_row(each) for each in raw.get("rows", ())),
-        one_at_a_time={name: tuple(levels) for name, levels in raw.get("one_at_a_time", {}).items()},
-        together={name: tuple(parts) for name, parts in raw.get("together", {}).items()},
-    )
+    file = define(Definition, read_yaml(path), str(path), _problems)
+    return replace(file, rows=tuple(replace(row, name=_row_name(asdict(row))) for row in file.rows))
 
 
-def _row(raw: Mapping[str, Any]) -> Row:
-    return Row(**{key: value for key, value in raw.items() if key != "name"}, name=_row_name(raw))
+# -- what is wrong with a file beyond its types
 
 
-# -- what is wrong with a file
-
-
-def _problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
-    for key in raw:
-        if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, n=1)
-            yield (
-                shown(key),
-                f"unknown key{f' (did you mean {near[0]}?)' if near else ''}; keys: {', '.join(KEYS)}",
-            )
-    name = raw.get("name")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        yield "name", f"{shown(name)}: must be letters, digits, '.', '_' or '-'"
-    if not isinstance(raw.get("description", ""), str):
-        yield "description", "must be a text"
-    yield from _scale_problems(raw)
-    yield from _table_problems(raw)
-    seeds = raw.get("seeds", 1)
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or not 1 <= seeds <= MAX_SEEDS:
-        yield "seeds", f"{shown(seeds)}: must be a whole number from 1 to {MAX_SEEDS}"
-    if not any(raw.get(kind) for kind in ("rows", "one_at_a_time", "leave_one_out")):
+def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
+    if all(file.get(kind, ()) in ((), [], {}) for kind in ("rows", "one_at_a_time", "leave_one_out")):
         yield "top level", "no variants: give rows, one_at_a_time or leave_one_out"
-    yield from _row_problems(raw.get("rows", []))
-    yield from _baseline_problems(raw)
-    yield from _factor_problems(raw.get("one_at_a_time", {}))
-    yield from _component_problems(raw.get("leave_one_out", {}), raw.get("together", {}))
-
-
-def _scale_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with profile, backbone, recipe and split."""
-    profile = raw.get("profile", "quick")
-    if not isinstance(profile, str) or profile not in PROFILES:
-        yield "profile", f"{shown(profile)}: must be one of {', '.join(PROFILES)}"
-    yield from _named(raw, "backbone", cifar_backbone)
-    for key, kind in (("recipe", Recipe), ("split", Split)):
-        given, allowed = raw.get(key, {}), _kinds(kind)
-        if not isinstance(given, dict):
-            yield key, "must be a mapping"
-            continue
-        for name, value in given.items():
-            place = f"{key}.{shown(name)}"
-            if name not in allowed:
-                yield place, f"unknown key; keys: {', '.join(allowed)}"
-            elif not (type(value) is allowed[name] or (allowed[name] is float and type(value) is int)):
-                yield place, f"{shown(value)}: must be a {allowed[name].__name__}"
-            elif problem := _value_problem(name, value):
-                yield place, f"{shown(value)}: must be {problem}"
-    recipe = raw.get("recipe")
-    usual = PROFILES[profile].recipe.nesterov if shown(profile) in PROFILES else True
-    if isinstance(recipe, dict) and recipe.get("momentum") == 0 and recipe.get("nesterov", usual):
+    recipe, profile = file.get("recipe") or {}, PROFILES[file.get("profile") or DEFAULT_PROFILE]
+    if recipe.get("momentum") == 0 and recipe.get("nesterov", profile.recipe.nesterov):
         yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
+    yield from _row_problems(file.get("rows") or ())
+    yield from _baseline_problems(file)
+    yield from _factor_problems(file.get("one_at_a_time") or {})
+    yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {})
 
 
-def _kinds(kind: type) -> dict[str, type]:
-    """Return the fields of a recipe or a split that a file may set, with their types."""
-    example = getattr(get_profile("quick"), kind.__name__.lower())
-    found = {each.name: type(getattr(example, each.name)) for each in fields(kind)}
-    found.pop("classes", None)  # the data set says them
-    return found
-
-
-_LIMITS = {
-    "epochs": 10_000,
-    "batch_size": 10_000,
-    "train_images": max(known.most_train for known in DATASETS.values()),
-    "val_images": max(known.most_val for known in DATASETS.values()),
-}
-_CHOICES = {"schedule": SCHEDULES, "dataset": tuple(DATASETS)}
-_MOST = 1_000  # of rates and decays: far beyond what trains
-_SHARES = ("momentum", "warmup", "label_smoothing")
-
-
-def _value_problem(name: str, value: Any) -> str:
-    """Return what a value of the right type must be, empty if it is that."""
-    if name in _CHOICES:
-        return "" if value in _CHOICES[name] else f"one of {', '.join(_CHOICES[name])}"
-    if name in _LIMITS:
-        least = 2 if name in ("batch_size", "train_images") else 1  # batch normalisation needs two
-        return "" if least <= value <= _LIMITS[name] else f"from {least} to {_LIMITS[name]:,}"
-    if name in _SHARES:
-        return "" if 0 <= value < 1 else "at least 0 and below 1"
-    if isinstance(value, bool) or (0 <= value <= _MOST and (value or name != "lr")):
-        return ""
-    return f"a number above 0 and up to {_MOST:,}" if name == "lr" else f"a number from 0 to {_MOST:,}"
-
-
-def _table_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
-    tables = dict.fromkeys(row.table for row in printed_rows())
-    if shown(raw.get("table", "")) not in ("", *tables) or not isinstance(raw.get("table", ""), str):
-        yield "table", f"{shown(raw['table'])}: must be one of the texts {', '.join(tables)}"
-    if shown(raw.get("column", COLUMNS_OF_ERRORS[0])) not in COLUMNS_OF_ERRORS:
-        yield "column", f"{shown(raw['column'])}: must be one of {', '.join(COLUMNS_OF_ERRORS)}"
-
-
-def _named(raw: Mapping[Any, Any], key: str, read: Any, place: str = "") -> Iterator[Problem]:
-    """Yield why ``read`` refuses the text at ``key``, if it is given."""
-    if key not in raw:
-        return
-    value = raw[key]
-    if not isinstance(value, str):
-        yield place + key, f"{shown(value)}: must be a text"
-        return
-    try:
-        read(value)
-    except UserError as error:
-        yield place + key, str(error).splitlines()[0]
-
-
-def _row_problems(rows: object) -> Iterator[Problem]:
-    if not isinstance(rows, list):
-        yield "rows", "must be a list of {name: ..., block: ...} or {system: ...}"
-        return
+def _row_problems(rows: Iterable[Mapping[str, Any] | None]) -> Iterator[Problem]:
     names: set[str] = set()
     for number, row in enumerate(rows, start=1):
-        place = f"rows.{number}"
-        if not isinstance(row, dict):
-            yield place, "must be a mapping such as {name: K3, block: k3} or {system: resnext50}"
+        if row is None:
             continue
-        for key in row:
-            if key not in ROW_KEYS:
-                yield f"{place}.{shown(key)}", f"unknown key; keys: {', '.join(ROW_KEYS)}"
         if ("block" in row) == ("system" in row):
-            yield place, "give either block or system"
+            yield f"rows.{number}", "give either block or system"
         if "system" in row and "gate" in row:
-            yield f"{place}.gate", "the system says its gate"
-        for key, read in (
-            ("block", parse_blocks),
-            ("system", get_system),
-            ("backbone", cifar_backbone),
-            ("gate", parse_gate),
-        ):
-            yield from _named(row, key, read, f"{place}.")
-        if not isinstance(row.get("fuse_norm", True), bool):
-            yield f"{place}.fuse_norm", f"{shown(row['fuse_norm'])}: must be true or false"
-        given = row.get("name", "given")
+            yield f"rows.{number}.gate", "the system says its gate"
         name = _row_name(row)
-        if not isinstance(given, str) or not name.isprintable() or not 1 <= len(name) <= 80:
-            yield f"{place}.name", f"{shown(row.get('name'))}: must be a text of 1 to 80 characters"
-        elif name in names:
-            yield f"{place}.name", f"{name}: another row has that name"
+        if len(name) > 80:
+            yield f"rows.{number}", "give it a name of 1 to 80 characters"
+        if name in names and row.get("name", row.get("system", row.get("block"))) is not None:
+            yield f"rows.{number}.name", f"{name}: another row has that name"
         names.add(name)
 
 
-def _baseline_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
-    text, rows = raw.get("baseline"), raw.get("rows", [])
-    names = [_row_name(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    if not isinstance(text, str):
+def _baseline_problems(file: Mapping[str, Any]) -> Iterator[Problem]:
+    text, names = file.get("baseline"), [_row_name(row) for row in file.get("rows") or () if row]
+    if "baseline" not in file:
         yield "baseline", "missing: give a row's name, a block, a system's name or best:STUDY"
-        return
-    if text in names or text in SYSTEMS or text.startswith(BEST):
+    if text is None or text in names or text in SYSTEMS or text.startswith(BEST):
         return
     try:
         parse_blocks(text)
@@ -258,14 +182,10 @@ def _baseline_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
 
 def _row_name(row: Mapping[str, Any]) -> str:
     system = row.get("system")
-    title = SYSTEMS[system].title if isinstance(system, str) and system in SYSTEMS else ""
-    return str(row.get("name") or title or row.get("block"))
+    return str(row.get("name") or (SYSTEMS[system].title if system else row.get("block")))
 
 
-def _factor_problems(factors: object) -> Iterator[Problem]:
-    if not isinstance(factors, dict):
-        yield "one_at_a_time", "must be a mapping of factors to lists of levels"
-        return
+def _factor_problems(factors: Mapping[Any, Any]) -> Iterator[Problem]:
     decided = {path: levels for path, levels in factors.items() if is_path(path)}
     for place, problem in decision_problems(decided, 8):
         yield place.replace("decisions.", "one_at_a_time.", 1), problem
@@ -278,43 +198,44 @@ def _factor_problems(factors: object) -> Iterator[Problem]:
         elif not isinstance(levels, list) or not levels:
             yield place, "must be a list of levels in [ ]"
         else:
-            yield from ((place, p) for level in levels for p in _setting_problems(factor, level))
+            yield from ((place, text) for level in levels if (text := SETTINGS[factor](level)))
 
 
-def _setting_problems(factor: str, level: object) -> Iterator[str]:
-    if factor == "fuse_norm":
-        if not isinstance(level, bool):
-            yield f"level {shown(level)}: must be true or false"
-        return
-    yield from (
-        text for _, text in _named({"": level}, "", cifar_backbone if factor == "backbone" else parse_gate)
-    )
+def _refusal(read: Callable[[str], object]) -> Callable[[object], str]:
+    """Return what says why ``read`` refuses a level, empty if it does not."""
+
+    def refusal(level: object) -> str:
+        if not isinstance(level, str):
+            return f"{shown(level)}: must be text"
+        try:
+            read(level)
+        except UserError as error:
+            return str(error).splitlines()[0]
+        return ""
+
+    return refusal
 
 
-def _component_problems(components: object, together: object) -> Iterator[Problem]:
-    if not isinstance(components, dict):
-        yield "leave_one_out", "must be a mapping of components to what takes them away"
-        return
+# factors beside the decisions of a space, and what is wrong with a level of each
+SETTINGS: Mapping[str, Callable[[object], str]] = {
+    "backbone": _refusal(cifar_backbone),
+    "gate": _refusal(parse_gate),
+    "fuse_norm": lambda level: (
+        "" if isinstance(level, bool) else f"level {shown(level)}: must be true or false"
+    ),
+}
+
+
+def _component_problems(components: Mapping[str, Any], together: Mapping[str, Any]) -> Iterator[Problem]:
     for name, change in components.items():
         place = f"leave_one_out.{shown(name)}"
-        if not isinstance(name, str) or not isinstance(change, dict) or not change:
-            yield place, "must be a mapping such as {fuse: sum}"
-            continue
-        for where, problem in _factor_problems({factor: [level] for factor, level in change.items()}):
+        for where, problem in _factor_problems({factor: [level] for factor, level in (change or {}).items()}):
             yield where.replace("one_at_a_time", place, 1), problem
-    if not isinstance(together, dict):
-        yield "together", "must be a mapping of names to lists of components"
-        return
     for name, parts in together.items():
         place = f"together.{shown(name)}"
-        if not isinstance(parts, list) or len(parts) < 2:
-            yield place, "must be a list of two components or more"
-            continue
         if name in components:
             yield place, "a component has that name; give the group another"
-        for part in parts:
+        for part in parts or ():
             if not isinstance(part, str) or part not in components:
-                yield (
-                    place,
-                    f"{shown(part)}: no such component; components: {', '.join(map(shown, components))}",
-                )
+                known = ", ".join(map(shown, components))
+                yield place, f"{shown(part)}: no such component; components: {known}"

@@ -5,10 +5,8 @@ from .decisions import (
     NONE as NONE,
     Condition as Condition,
     Level as Level,
-    Problem as Problem,
     decision_problems as decision_problems,
     is_path as is_path,
-    shown as shown,
     target_of as target_of,
 )
 from .encoder import (

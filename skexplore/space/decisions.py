@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from typing import Any
 
 from skexplore.arch import REFERENCE, parse_branch
 from skexplore.errors import UserError
+from skexplore.files import Problem, quoted, shown
 
 Level = str | int
 Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
-Problem = tuple[str, str]
 NONE = "none"
 STAGES = tuple(range(1, len(REFERENCE.stages) + 1))
 MAX_CONDITIONED = 20_000  # combinations of the decisions that conditions name; each is looked at by itself
@@ -28,26 +27,6 @@ _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
 )
 _PATHS = "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…"
-_BANDS = ("gflops", "params_m")
-
-
-class _Short(reprlib.Repr):
-    """Like ``repr``, but short whatever the value is."""
-
-    def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to print a number of thousands of digits
-        return f"a number of {x.bit_length()} bits" if x.bit_length() > 64 else super().repr_int(x, level)
-
-
-_short = _Short()
-_short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
-
-
-def shown(value: object) -> str:
-    """Return a stranger's value for a message: short, and without what would steer a terminal."""
-    return (
-        value if isinstance(value, str) and value.isprintable() and len(value) <= 60 else _short.repr(value)
-    )
 
 
 @lru_cache(maxsize=1024)  # asked for every decision of every point of a space
@@ -133,7 +112,7 @@ def _levels_problems(path: str, levels: object) -> Iterator[str]:
     for level in levels:
         problem = _level_problem(match, level)
         if problem:
-            yield f"level {_short.repr(level)}: {problem}"
+            yield f"level {quoted(level)}: {problem}"
 
 
 def _level_problem(match: re.Match[str], level: object) -> str | None:
@@ -153,25 +132,23 @@ def _level_problem(match: re.Match[str], level: object) -> str | None:
     return None
 
 
-def condition_problems(conditions: object, decisions: Mapping[Any, Any]) -> Iterator[Problem]:
+def condition_problems(
+    conditions: Iterable[Mapping[str, Any] | None], decisions: Mapping[Any, Any]
+) -> Iterator[Problem]:
     """Yield what is wrong with the conditions of a file: names and levels must be declared decisions' own."""
-    if conditions is None:
-        yield "conditions", "empty; give a list of {when: {...}, then: {...}}, or leave the key out"
-        return
-    if not isinstance(conditions, list):
-        yield "conditions", "must be a list of {when: {...}, then: {...}}"
-        return
     named: set[str] = set()
     for number, condition in enumerate(conditions, start=1):
-        place = f"conditions.{number}"
-        if not isinstance(condition, dict) or set(condition) != {"when", "then"}:
-            yield place, "must have the two keys when and then, and no other"
-            continue
-        for key in ("when", "then"):
-            named |= {path for path in _mapping(condition[key]) if path in decisions}
-            yield from _clause_problems(f"{place}.{key}", condition[key], decisions, several=key == "when")
-        for path in sorted(set(map(shown, _mapping(condition["when"]))) & set(_mapping(condition["then"]))):
-            yield f"{place}.then.{path}", "is what when asks for; a condition cannot change its own reason"
+        clauses = {key: (condition or {}).get(key) or {} for key in ("when", "then")}
+        for key, clause in clauses.items():
+            named |= {path for path in clause if path in decisions}
+            yield from _clause_problems(
+                f"conditions.{number}.{key}", clause, decisions, several=key == "when"
+            )
+        for path in sorted(set(map(shown, clauses["when"])) & set(clauses["then"])):
+            yield (
+                f"conditions.{number}.then.{path}",
+                "is what when asks for; a condition cannot change its own reason",
+            )
     size = math.prod(len(decisions[path]) for path in named if isinstance(decisions[path], list))
     if size > MAX_CONDITIONED:
         yield (
@@ -181,16 +158,9 @@ def condition_problems(conditions: object, decisions: Mapping[Any, Any]) -> Iter
         )
 
 
-def _mapping(clause: object) -> dict[Any, Any]:
-    return clause if isinstance(clause, dict) else {}
-
-
 def _clause_problems(
-    place: str, clause: object, decisions: Mapping[Any, Any], *, several: bool
+    place: str, clause: Mapping[Any, Any], decisions: Mapping[Any, Any], *, several: bool
 ) -> Iterator[Problem]:
-    if not isinstance(clause, dict) or not clause:
-        yield place, "must be a mapping of decisions to levels, with one at least"
-        return
     for path, wanted in clause.items():
         at = f"{place}.{shown(path)}"
         if path not in decisions:
@@ -203,7 +173,7 @@ def _clause_problems(
         # with their types: true is no second 1
         times = Counter((type(level), level) for level in levels if isinstance(level, str | int))
         yield from (
-            (at, f"level {_short.repr(level)}: given {count} times; once is enough")
+            (at, f"level {quoted(level)}: given {count} times; once is enough")
             for (_, level), count in times.items()
             if count > 1
         )
@@ -211,37 +181,8 @@ def _clause_problems(
             if not any(level == known and type(level) is type(known) for known in declared):
                 yield (
                     at,
-                    f"level {_short.repr(level)}: not a level of that decision ({', '.join(map(shown, declared))})",
+                    f"level {quoted(level)}: not a level of that decision ({', '.join(map(shown, declared))})",
                 )
-
-
-def constraint_problems(constraints: object) -> Iterator[Problem]:
-    """Yield what is wrong with the bands of a file."""
-    if constraints is None:
-        yield "constraints", "empty; give bands such as {gflops: [3.5, 4.5]}, or leave the key out"
-        return
-    if not isinstance(constraints, dict):
-        yield "constraints", "must be a mapping such as {gflops: [3.5, 4.5]}"
-        return
-    for name, band in constraints.items():
-        place = f"constraints.{shown(name)}"
-        if name not in _BANDS:
-            yield place, f"unknown; known: {', '.join(_BANDS)}"
-        elif not isinstance(band, list) or len(band) != 2:
-            yield place, f"{_short.repr(band)}: must be [low, high], with null where there is no limit"
-        elif all(bound is None for bound in band):
-            yield place, "limits nothing; leave it out"
-        else:
-            bad = [bound for bound in band if bound is not None and not _is_amount(bound)]
-            for bound in bad:
-                yield place, f"{_short.repr(bound)}: must be a positive number or null"
-            if not bad and None not in band and band[0] >= band[1]:
-                yield place, f"{_short.repr(band)}: low must be below high"
-
-
-def _is_amount(bound: object) -> bool:
-    number = isinstance(bound, int | float) and not isinstance(bound, bool)
-    return number and 0 < bound <= 1e9  # type: ignore[operator]
 
 
 def representative_points(

@@ -9,7 +9,6 @@ Conditions act when a point is decoded; bands of cost say which blocks belong to
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import itertools
 import json
@@ -17,10 +16,10 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from skexplore.arch import (
     FREE,
@@ -37,27 +36,22 @@ from skexplore.arch import (
     scale_block,
 )
 from skexplore.errors import UserError
-from skexplore.files import read_yaml
+from skexplore.files import Must, Problem, define, read_by, read_yaml
 from skexplore.shipped import find_shipped, shipped
 from skexplore.space.decisions import (
     NONE,
     STAGES,
     Condition,
     Level,
-    Problem,
     Target,
     condition_problems,
-    constraint_problems,
     decision_problems,
     representative_points,
     resolved,
-    shown,
     target_of,
 )
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MAX_SHOWN = 50  # problems of one file
-KEYS = ("name", "description", "base", "decisions", "conditions", "constraints")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +79,9 @@ class Space:
         ``UserError`` that lists everything wrong with the file, each with its dotted path.
         """
         path = find_space(str(source))
-        return _checked(read_yaml(path), str(path))
+        space = define(_File, read_yaml(path), str(path), _problems).space()
+        _check_never_empty(space, str(path))
+        return space
 
     @property
     def raw_size(self) -> int:
@@ -216,64 +212,78 @@ def shipped_spaces() -> dict[str, Path]:
     return shipped("search_spaces")
 
 
-def _checked(raw: object, source: str) -> Space:
-    """Return the space that the data of a file describe, or raise ``UserError`` with all that is wrong."""
-    if not isinstance(raw, dict):
-        raise UserError(f"{source}: top level: must be a mapping with {', '.join(KEYS)}")
-    problems = list(_key_problems(raw))
-    try:
-        base = parse_block(raw["base"]) if isinstance(raw.get("base"), str) else None
-    except UserError as error:
-        base, problems = None, [*problems, ("base", str(error))]
-    decisions = raw.get("decisions")
-    if isinstance(decisions, dict):
-        problems += decision_problems(decisions, len(base.branches) if base else 8)
-    decisions = decisions if isinstance(decisions, dict) else {}
-    problems += condition_problems(raw.get("conditions", []), decisions)
-    problems += constraint_problems(raw.get("constraints", {}))
-    if problems or base is None:
-        more = [f"{source}: and {len(problems) - MAX_SHOWN} more"] if len(problems) > MAX_SHOWN else []
-        lines = [f"{source}: {place}: {problem}" for place, problem in problems[:MAX_SHOWN]]
-        raise UserError("\n".join(lines + more))
-    bands = {name: tuple(band) for name, band in raw.get("constraints", {}).items()}
-    space = Space(
-        name=raw["name"],
-        description=raw.get("description", ""),
-        base=base,
-        decisions={path: tuple(levels) for path, levels in decisions.items()},
-        conditions=tuple(_condition(each) for each in raw.get("conditions", [])),
-        band_gflops=bands.get("gflops", FREE),
-        band_params_m=bands.get("params_m", FREE),
+_CLAUSE = Must("a mapping of decisions to levels, with one at least", min_length=1)
+_BAND = Must(
+    "[low, high] with low below high, or null for one of them where there is no limit",
+    lambda band: band != [None, None] and (None in band or band[0] < band[1]),
+    min_length=2,
+    max_length=2,
+)
+_AMOUNT = Must("a positive number or null", gt=0, le=1e9)
+_Band = Annotated[list[Annotated[float, _AMOUNT] | None], _BAND]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Condition:
+    """A condition as a file gives it."""
+
+    when: Annotated[dict[Any, Any], _CLAUSE]
+    then: Annotated[dict[Any, Any], _CLAUSE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Constraints:
+    """Bands as a file gives them."""
+
+    gflops: _Band = field(default_factory=lambda: [*FREE])
+    params_m: _Band = field(default_factory=lambda: [*FREE])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A space as a file gives it."""
+
+    name: Annotated[str, Must("at most 64 letters, digits, '.', '_' and '-'", NAME.fullmatch)]
+    description: str = ""
+    base: Annotated[str, read_by(parse_block)]
+    decisions: Annotated[dict[Any, Any], Must("a mapping of paths to lists of levels")] = field(
+        default_factory=dict
     )
-    _check_never_empty(space, source)
-    return space
+    conditions: Annotated[list[_Condition], Must("a list of {when: {...}, then: {...}}")] = field(
+        default_factory=list
+    )
+    constraints: Annotated[_Constraints, Must("bands such as {gflops: [3.5, 4.5]}")] = field(
+        default_factory=_Constraints
+    )
+
+    def space(self) -> Space:
+        """Return the space."""
+        return Space(
+            name=self.name,
+            description=self.description,
+            base=parse_block(self.base),
+            decisions={path: tuple(levels) for path, levels in self.decisions.items()},
+            conditions=tuple(_condition(each) for each in self.conditions),
+            band_gflops=(self.constraints.gflops[0], self.constraints.gflops[1]),
+            band_params_m=(self.constraints.params_m[0], self.constraints.params_m[1]),
+        )
 
 
-def _key_problems(raw: Mapping[Any, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with the keys of a file, and with those that hold a text."""
-    for key in raw:
-        if key not in KEYS:
-            near = difflib.get_close_matches(shown(key), [known for known in KEYS if known not in raw], n=1)
-            yield shown(key), f"unknown key{f' (did you mean {near[0]}?)' if near else ''}"
-    for key in ("name", "base"):
-        if key not in raw:
-            yield key, "missing"
-    for key in ("name", "description", "base"):
-        if not isinstance(raw.get(key, ""), str):
-            yield key, f"{shown(raw[key])}: must be text"
-    if isinstance(raw.get("name"), str) and not NAME.fullmatch(raw["name"]):
-        yield "name", f"{shown(raw['name'])!r} must be at most 64 letters, digits, '.', '_' and '-'"
-    if not raw.get("decisions"):
+def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the data of a file beyond their types."""
+    base, decisions = file.get("base"), file.get("decisions", {})
+    if decisions == {}:
         yield "decisions", "none given; a space needs at least one"
-    elif not isinstance(raw["decisions"], dict):
-        yield "decisions", "must be a mapping of paths to lists of levels"
+    decisions = decisions or {}
+    yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8)
+    yield from condition_problems(file.get("conditions") or (), decisions)
 
 
-def _condition(raw: Mapping[str, Any]) -> Condition:
+def _condition(given: _Condition) -> Condition:
     when = {
-        path: tuple(wanted) if isinstance(wanted, list) else (wanted,) for path, wanted in raw["when"].items()
+        path: tuple(wanted) if isinstance(wanted, list) else (wanted,) for path, wanted in given.when.items()
     }
-    return Condition(when=when, then=dict(raw["then"]))
+    return Condition(when=when, then=dict(given.then))
 
 
 def _check_never_empty(space: Space, source: str) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
 from skexplore.errors import UserError
-from skexplore.files import one_of
+from skexplore.files import among
 from skexplore.study.datasets import DATASETS, get_dataset
 
 SCHEDULES = ("one_cycle", "steps")
-Schedule = Annotated[str, one_of(SCHEDULES)]
+Schedule = Annotated[str, among(SCHEDULES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from skexplore.arch import (
     parse_blocks,
     whole_net_id,
 )
-from skexplore.files import PlainName, one_of
+from skexplore.files import PlainName, among
 from skexplore.paper import ANCHOR_SETS
 from skexplore.space import Condition, Space
 from skexplore.study.design import Design
@@ -39,14 +39,14 @@ STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged"
 STATES = ("running", "finished", "exhausted", "interrupted")  # of a study
 
 # text fields with few values: an archive or a database with others is refused
-Sampler = Annotated[str, one_of(SAMPLERS, "none")]  # of a study; none searches nothing
-ChosenBy = Annotated[str, one_of(SAMPLERS, "enqueued", "user", "none")]  # of a trial
-Mode = Annotated[str, one_of(MODES)]
-KeepWeights = Annotated[str, one_of(KEEP_WEIGHTS)]
-Anchors = Annotated[str, one_of(ANCHOR_SETS)]
-Status = Annotated[str, one_of(STATUSES)]
-State = Annotated[str, one_of(STATES)]
-Origin = Annotated[str, one_of(("search", "anchor", "replay"))]
+Sampler = Annotated[str, among(SAMPLERS, "none")]  # of a study; none searches nothing
+ChosenBy = Annotated[str, among(SAMPLERS, "enqueued", "user", "none")]  # of a trial
+Mode = Annotated[str, among(MODES)]
+KeepWeights = Annotated[str, among(KEEP_WEIGHTS)]
+Anchors = Annotated[str, among(ANCHOR_SETS)]
+Status = Annotated[str, among(STATUSES)]
+State = Annotated[str, among(STATES)]
+Origin = Annotated[str, among(("search", "anchor", "replay"))]
 
 THEN = ", then "  # between values of an environment that changed from run to run
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from support.study_files import ROWS, SMALL, write
 
 from skexplore.plan.ablation import AblationRequest, plan_ablation
-from skexplore.plan.ablation_file import load_definition, shipped_studies
+from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_definition, shipped_studies
 from skexplore.plan.variants import base_of, expand
+from skexplore.study.recipe import Recipe, Split
 
 
 def test_what_a_file_says_becomes_variants():
@@ -91,6 +93,19 @@ def test_every_shipped_study_is_in_the_wheel():
     assert wheel["sources"]["studies"] == "skexplore/studies"
 
 
+def test_a_file_may_change_everything_of_a_recipe_and_all_of_a_split_but_its_classes():
+    names = [[each.name for each in fields(kind)] for kind in (Recipe, RecipeChanges, Split, SplitChanges)]
+    assert names[0] == names[1]
+    assert [name for name in names[2] if name != "classes"] == names[3]
+
+
+def test_whole_numbers_where_fractions_may_stand_are_the_same_recipe(tiny):
+    one, other = (
+        plan_ablation(AblationRequest(source=write(ROWS + f"recipe: {{lr: {lr}}}\n"))) for lr in ("1", "1.0")
+    )
+    assert one.spec.recipe.id == other.spec.recipe.id
+
+
 # -- wrong input
 
 
@@ -102,7 +117,7 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
     )
     code, _, err = command("ablate", write(broken))
     assert code == 2
-    assert "small.yaml: seeds: 0: must be a whole number from 1 to 1000" in err
+    assert "small.yaml: seeds: 0: must be a whole number from 1 to 1,000" in err
     assert "small.yaml: leave_one_out.attention.fuse: level 'add': must be select or sum" in err
     assert "small.yaml: one_at_a_time.reductoin: unknown factor" in err
     assert "Traceback" not in err
@@ -120,7 +135,7 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         ),
         (ROWS.replace("baseline: K3", "baseline: K5"), "baseline: K5: must be a row (K3, SK, wider)"),
         (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
-        (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be from 1 to 10,000"),
+        (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be a whole number from 1 to 10,000"),
         (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
         (ROWS + f"recipe: {{lr: 1{'0' * 400}}}\n", "must be a number above 0 and up to 1,000"),
         (ROWS + "recipe: {weight_decay: -1}\n", "recipe.weight_decay: -1: must be a number from 0 to 1,000"),
@@ -134,9 +149,12 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         ),
         (SMALL.replace("  both: [", "  attention: ["), "together.attention: a component has that name"),
         (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: foo: must be one of one_cycle, steps"),
-        (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be at least 0 and below 1"),
+        (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be a number of at least 0 and below 1"),
         (ROWS + "recipe: {momentum: 0}\n", "recipe.momentum: 0: Nesterov's needs a momentum"),
-        (ROWS + "split: {train_images: 60000}\n", "split.train_images: 60000: must be from 2 to 45,000"),
+        (
+            ROWS + "split: {train_images: 60000}\n",
+            "split.train_images: 60000: must be a whole number from 2 to 45,000",
+        ),
         (ROWS + "split: {dataset: mnist}\n", "split.dataset: mnist: must be one of cifar10, cifar100"),
         (ROWS.replace("profile: tiny", "profile: [tiny]"), "profile: ['tiny']: must be one of"),
         (
@@ -147,7 +165,40 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
             "name: a\nprofile: tiny\nbaseline: k3\none_at_a_time: {reduction: [8, 32]}\n",
             "nothing differs from k3",
         ),
-        (ROWS + "recipe: {lr: fast}\n", "recipe.lr: fast: must be a float"),
+        (ROWS + "recipe: {epochs: true}\n", "recipe.epochs: True: must be a whole number from 1 to 10,000"),
+        (ROWS + "recipe: {batch_size: 64.0}\n", "recipe.batch_size: 64.0: must be a whole number"),
+        (ROWS + "recipe: {lr: '0.1'}\n", "recipe.lr: '0.1': must be a number above 0"),
+        (ROWS + "recipe: {augment: off}\n", "recipe.augment: 'off': must be true or false"),
+        (ROWS + "recipe: {lr: null}\n", "recipe.lr: empty; give a number above 0 and up to 1,000, or leave"),
+        (ROWS + "recipe: [lr]\n", "recipe: ['lr']: must be a mapping"),
+        (ROWS + "1: x\n", "small.yaml: 1: unknown key; keys: name, "),
+        (
+            ROWS + "  - [block, k3]\n",
+            "rows.4: ['block', 'k3']: must be a mapping such as {name: K3, block: k3}",
+        ),
+        (
+            ROWS + "  - {block: k3, gat: se}\n",
+            "rows.4.gat: unknown key (did you mean gate?); keys: name, block",
+        ),
+        (ROWS + "  - {block: [k3]}\n", "rows.4.block: ['k3']: must be text"),
+        (ROWS.replace("name: rows\n", ""), "small.yaml: name: missing"),
+        (ROWS.replace("baseline: K3", "baseline:"), "baseline: empty; give text"),
+        (
+            SMALL.replace("{fuse: sum}", "sum"),
+            "leave_one_out.attention: 'sum': must be a mapping such as {fuse:",
+        ),
+        (
+            SMALL.replace("{fuse: sum}", "{fuse: null}"),
+            "leave_one_out.attention.fuse: level None: must be select",
+        ),
+        (SMALL.replace("attention: {", "1: {"), "leave_one_out.1: this key must be text"),
+        (
+            SMALL.replace("[attention, BN in fuse]", "[attention]"),
+            "together.both: ['attention']: must be a list of two",
+        ),
+        (SMALL + "  null: 3\n", "one_at_a_time.None: unknown factor"),
+        (SMALL.replace("together:", "together:\n  null: 3"), "together.None: this key must be text"),
+        (ROWS + "recipe: {lr: fast}\n", "recipe.lr: 'fast': must be a number above 0 and up to 1,000"),
         (ROWS + "split: {classes: 3}\n", "split.classes: unknown key"),
         (ROWS + "table: 7\n", "table: 7: must be one of the texts"),
         (ROWS + "rowz: x\n", "rowz: unknown key (did you mean rows?)"),

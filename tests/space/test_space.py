@@ -92,10 +92,11 @@ def test_wrong_types_and_wrong_values_of_levels_are_named_together():
 
 
 def test_missing_and_unknown_keys_are_named():
+    keys = "keys: name, description, base, decisions, conditions, constraints"
     assert refusal("name: x\nbaze: k3\ndecision: {}\nzzz: 1\n") == [
-        "given.yaml: baze: unknown key (did you mean base?)",
-        "given.yaml: decision: unknown key (did you mean decisions?)",
-        "given.yaml: zzz: unknown key",
+        f"given.yaml: baze: unknown key (did you mean base?); {keys}",
+        f"given.yaml: decision: unknown key (did you mean decisions?); {keys}",
+        f"given.yaml: zzz: unknown key; {keys}",
         "given.yaml: base: missing",
         "given.yaml: decisions: none given; a space needs at least one",
     ]
