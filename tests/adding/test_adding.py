@@ -13,19 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.instant import SMALL, TINY
+from support.instant import SMALL, TINY, InstantPool
 from torch import nn
 
 from skexplore.arch.attention import GATES, Gate, GateKind
 from skexplore.arch.backbones import BACKBONES, get_backbone
 from skexplore.arch.costs import Cost
 from skexplore.arch.notation import parse_blocks
+from skexplore.engine import coordinator
+from skexplore.errors import UserError
 from skexplore.nn.attention import MODULES, GateModule
 from skexplore.nn.flop_count import differences
 from skexplore.nn.network import build
 from skexplore.study.datasets import DATASETS, DataSet, Packing
 from skexplore.study.recipe import PROFILES
 from skexplore.study.samplers import SAMPLERS, Sampler
+from skexplore.study.store import load_study
 from skexplore.training.cache import COMMANDS
 from skexplore.training.releases import DECODERS
 
@@ -33,8 +36,7 @@ from skexplore.training.releases import DECODERS
 @pytest.fixture
 def measured(monkeypatch):
     """Plans without a measurement of speed."""
-    for room in ("training", "engine.workload"):
-        monkeypatch.setattr(f"skexplore.{room}.measure", lambda *_, **__: 1000.0, raising=False)
+    monkeypatch.setattr("skexplore.training.measure", lambda *_, **__: 1000.0)
 
 
 # -- a backbone
@@ -89,22 +91,38 @@ rows:
 """
 
 
-@pytest.mark.parametrize("per_stage", [False, True])
-def test_a_gate_is_one_entry_for_its_cost_and_one_for_its_module(
-    command, monkeypatch, measured, tiny, per_stage
-):
-    monkeypatch.setitem(GATES, "toy", GateKind(cost=toy_cost, per_stage=per_stage))
+@pytest.fixture
+def toy_gate(monkeypatch):
+    monkeypatch.setitem(GATES, "toy", GateKind(cost=toy_cost))
     monkeypatch.setitem(MODULES, "toy", Toy)
+
+
+def test_a_gate_is_one_entry_for_its_cost_and_one_for_its_module(
+    command, monkeypatch, synthetic_data, tiny, toy_gate
+):
     body, gate = get_backbone("8x4d-1111-s2"), Gate(kind="toy")
     assert differences(parse_blocks("k3"), body, gate=gate) == {}
+    with pytest.raises(UserError, match="must be se, cbam, bam, toy"):
+        Gate(kind="tow")
+    Path("toys.yaml").write_text(TOY_ROWS)
+    monkeypatch.setattr(coordinator, "Pool", InstantPool)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
+    code, _, err = command("ablate", "toys.yaml", "--workers", "1")
+    assert code == 0, err
+    plain, toy = load_study("toys").records[:2]
+    assert (toy.setting.gate, toy.proxy_params > plain.proxy_params) == ("toy", True)
+    assert command("report", "toys", "--no-picture")[0] == 0
+    assert "+ toy" in Path("reports/toys/report.md").read_text()
+
+
+@pytest.mark.parametrize(("per_stage", "count"), [(False, 4), (True, 3)])
+def test_where_a_gate_stands_is_part_of_its_entry(monkeypatch, toy_gate, per_stage, count):
+    monkeypatch.setitem(GATES, "toy", GateKind(cost=toy_cost, per_stage=per_stage))
+    body, gate = get_backbone("8x4d-1111-s2"), Gate(kind="toy")
     network = build("k3", body, gate=gate)
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
-    assert sum(isinstance(module, Toy) for module in network.modules()) == (3 if per_stage else 4)
-    Path("toys.yaml").write_text(TOY_ROWS)
-    code, out, err = command("ablate", "toys.yaml", "--plan", "--json")
-    assert code == 0, err
-    plain, toy = json.loads(out)["variants"]
-    assert toy["params"] > plain["params"]
+    assert sum(isinstance(module, Toy) for module in network.modules()) == count
+    assert sum(gate.count(number, body) for number in range(4)) == count
 
 
 def test_every_gate_has_a_cost_and_a_module():
