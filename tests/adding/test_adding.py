@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 from support.instant import SMALL, TINY, InstantPool
+from support.studies import synthetic
 from torch import nn
 
+from skexplore.analysis.checklist_search import checklist
 from skexplore.arch.attention import GATES, Gate, GateKind
 from skexplore.arch.backbones import BACKBONES, get_backbone
 from skexplore.arch.costs import Cost
@@ -26,7 +28,7 @@ from skexplore.nn.attention import MODULES, GateModule
 from skexplore.nn.flop_count import differences
 from skexplore.nn.network import build
 from skexplore.study.datasets import DATASETS, DataSet, Packing
-from skexplore.study.recipe import PROFILES
+from skexplore.study.recipe import PROFILES, Split
 from skexplore.study.samplers import SAMPLERS, Sampler
 from skexplore.study.store import load_study
 from skexplore.training.cache import COMMANDS
@@ -172,6 +174,17 @@ def test_a_profile_takes_no_more_images_than_a_data_set_has(monkeypatch, tmp_pat
     monkeypatch.setitem(DATASETS, "toy", toy_data(tmp_path / "toy-bin"))
     split = PROFILES["standard"].on("toy").split
     assert (split.train_images, split.val_images, split.classes, split.title) == (288, 32, 4, "Toy")
+
+
+@pytest.mark.parametrize(("train", "done"), [(288, True), (289, False)])
+def test_the_checklist_knows_how_many_images_a_data_set_has_beside_its_test_set(
+    monkeypatch, tmp_path, train, done
+):
+    monkeypatch.setitem(DATASETS, "toy", toy_data(tmp_path / "toy-bin"))
+    split = Split(dataset="toy", classes=4, train_images=train, val_images=32)
+    study = synthetic()
+    items = checklist(replace(study, spec=replace(study.spec, split=split)))
+    assert [item.done for item in items if "test set" in item.question] == [done]
 
 
 def test_every_data_set_is_read_and_fetched_in_known_ways():
