@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skexplore.arch.backbones import Backbone
-from skexplore.arch.costs import Cost, cost, output_sizes
-from skexplore.arch.notation import Blocks, SKBlock
+from skexplore.arch.costs import Cost, output_sizes
 from skexplore.errors import UserError
 
 NO_GATE = "none"
@@ -158,16 +157,3 @@ def gate_costs(gate: Gate, backbone: Backbone, resolution: int | None = None) ->
         GATES[gate.kind].cost(gate, stage.out, size * size) * gate.count(number, backbone)
         for number, (stage, size) in enumerate(zip(backbone.stages, sizes, strict=True))
     )
-
-
-def gated_cost(
-    block: str | SKBlock | Blocks,
-    backbone: Backbone,
-    gate: Gate | None,
-    *,
-    resolution: int | None = None,
-    classes: int | None = None,
-) -> Cost:
-    """Return ``cost`` of ``block`` in ``backbone`` with the modules of ``gate``, if any, for one image."""
-    total = cost(block, backbone, resolution=resolution, classes=classes)
-    return sum(gate_costs(gate, backbone, resolution), total) if gate else total

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import skexplore
-from skexplore.arch import cost
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import State
@@ -174,7 +173,9 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
-        shared = sum((spec.network(each.blocks, each.setting), each.seed) in known for each in plan.beside)
+        shared = sum(
+            (spec.proxy(each.architecture, each.backbone).id, each.seed) in known for each in plan.beside
+        )
         seeds = "1 seed" if spec.ablation.seeds == 1 else f"{spec.ablation.seeds} seeds"
         elsewhere = f", {shared} measured elsewhere" if shared else ""
         text = (
@@ -184,7 +185,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     elif not search or not plan.target:
         count = len(plan.beside)
         text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
-        size = cost(plan.beside[0].blocks)  # own trainings differ in their seeds alone
+        size = plan.beside[0].architecture.cost()  # own trainings differ in their seeds alone
         if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:
