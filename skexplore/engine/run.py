@@ -1,4 +1,4 @@
-"""``search`` and ``train``: from a request to a finished study."""
+"""``search``, ``train``, ``ablate`` and ``confirm``: from a request to a finished study."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
-from skexplore.plan import Plan, Request, TrainRequest, own_trainings, plan_search, plan_training
+from skexplore.plan import (
+    AblationRequest,
+    ConfirmRequest,
+    Plan,
+    Request,
+    TrainRequest,
+    own_trainings,
+    plan_ablation,
+    plan_confirmation,
+    plan_search,
+    plan_training,
+)
 from skexplore.space import idle_budgets
 from skexplore.study import (
     DATABASE_ERRORS,
@@ -86,6 +97,25 @@ def train(request: TrainRequest, run: Run) -> Study:
             )
     spec.body.place(request.blocks)
     return run_plan(own_trainings(spec, request, old.target), run, search=False)
+
+
+@by_keyword(AblationRequest)
+def ablate(request: AblationRequest, run: Run) -> Study:
+    """Train every variant of the ablation ``source`` (a name or a .yaml file) with the same seeds; return the study.
+
+    The same call continues it. Keywords: the fields of ``AblationRequest`` and of ``Run``. Raises as ``search`` does.
+    """
+    return run_plan(plan_ablation(request), run)
+
+
+@by_keyword(ConfirmRequest)
+def confirm(request: ConfirmRequest, run: Run) -> Study:
+    """Train the finalists of the search ``study`` longer with fresh seeds, and return the confirmation.
+
+    They stand beside anchors and random blocks; each training reads the test set once. Keywords: the fields of
+    ``ConfirmRequest`` and of ``Run``. Raises as ``search`` does.
+    """
+    return run_plan(plan_confirmation(request), run)
 
 
 def default_profile() -> str:
