@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from skexplore.arch.backbones import Backbone
 from skexplore.arch.costs import Cost, output_sizes
-from skexplore.errors import UserError
+from skexplore.errors import UserError, check_one_of
 
 NO_GATE = "none"
 _REDUCTION = re.compile(r"r([0-9]{1,4})")
@@ -34,8 +34,7 @@ class Gate:
     batch_norm: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in GATES:
-            raise UserError(f"gate {self.kind!r}: must be {', '.join(GATES)}")
+        check_one_of("gate", self.kind, GATES)
         if self.reduction < 1:
             raise UserError(f"gate {self.kind}: reduction {self.reduction} must be at least 1")
 

@@ -6,11 +6,10 @@ that reading is a system of its own with ``alternative_to``.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from skexplore.arch import Architecture, Cost, Gate
-from skexplore.errors import UserError
+from skexplore.errors import lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +152,7 @@ SYSTEMS: dict[str, System] = {
 
 def get_system(name: str) -> System:
     """Return the system called ``name``; an unknown name is a ``UserError`` with the nearest one."""
-    if name not in SYSTEMS:
-        near = difflib.get_close_matches(name, SYSTEMS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"unknown system {name!r}{hint}; skexplore systems lists all {len(SYSTEMS)}")
-    return SYSTEMS[name]
+    return lookup(name, SYSTEMS, what="system", where=f"skexplore systems lists all {len(SYSTEMS)}")
 
 
 def alternatives(name: str) -> list[str]:

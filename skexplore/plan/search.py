@@ -13,7 +13,7 @@ from skexplore.arch import (
     cifar_backbone,
     get_backbone,
 )
-from skexplore.errors import UserError
+from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
 from skexplore.space import Level, Space, check_budget, encode
 from skexplore.study import (
@@ -121,8 +121,7 @@ def plan_search(request: Request) -> Plan:
         ("--mode", request.mode, MODES),
         ("--keep-weights", request.keep_weights, KEEP_WEIGHTS),
     ):
-        if value not in allowed:
-            raise UserError(f"{option} {value}: must be one of {', '.join(allowed)}")
+        check_one_of(option, value, allowed)
     if request.mode == "constrained" and request.budget_gflops is None and request.budget_params_m is None:
         raise UserError(
             "give a budget, for example --budget-gflops 4.5, or --mode pareto to search without one"
@@ -211,8 +210,7 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:
     if pruner is None:
         return profile.rungs
-    if pruner not in PRUNERS:
-        raise UserError(f"--pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    check_one_of("--pruner", pruner, PRUNERS)
     if pruner == "none" or profile.rungs:
         return profile.rungs if pruner == "rungs" else ()
     for eta in (3, 2):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated
 
 from skexplore.arch import PLAIN, Architecture, Backbone, Setting, get_backbone
-from skexplore.errors import UserError
+from skexplore.errors import UserError, lookup
 from skexplore.files import among
 from skexplore.study.datasets import DATASETS, get_dataset
 
@@ -183,6 +183,4 @@ PROFILES: dict[str, Profile] = {
 
 def get_profile(name: str) -> Profile:
     """Return the profile called ``name``; an unknown one is a ``UserError``."""
-    if name not in PROFILES:
-        raise UserError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
-    return PROFILES[name]
+    return lookup(name, PROFILES, what="profile")

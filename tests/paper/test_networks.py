@@ -170,7 +170,7 @@ def test_a_gate_acts_before_the_shortcut_is_added():
 def test_unknown_system_and_unknown_gate():
     with pytest.raises(UserError, match="did you mean sknet50"):
         get_system("sknet5")
-    with pytest.raises(UserError, match="must be se, cbam, bam"):
+    with pytest.raises(UserError, match="must be one of se, cbam, bam"):
         Gate(kind="eca")
 
 
