@@ -203,9 +203,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
-        shared = sum(
-            (spec.proxy(each.architecture, each.backbone).id, each.seed) in known for each in plan.beside
-        )
+        shared = sum(network in known for network in plan.networks)
         seeds = "1 seed" if spec.ablation.seeds == 1 else f"{spec.ablation.seeds} seeds"
         elsewhere = f", {shared} measured elsewhere" if shared else ""
         text = (

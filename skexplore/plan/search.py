@@ -111,6 +111,11 @@ class Plan:
     wished: tuple[dict[str, Level], ...] = ()
     known: Mapping[str, Record] = field(default_factory=dict)
 
+    @property
+    def networks(self) -> list[tuple[str, int]]:
+        """The identity of the network that is trained, and the seed, of each training beside the search."""
+        return [(self.spec.proxy(each.architecture, each.backbone).id, each.seed) for each in self.beside]
+
 
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
