@@ -1,6 +1,6 @@
 from .analysis import compare as compare
-from .arch import cost as cost
-from .engine import search as search, train as train
+from .arch import Architecture as Architecture, cost as cost
+from .engine import ablate as ablate, confirm as confirm, search as search, train as train
 from .export import export_block as export_block, load_block as load_block, verify as verify
 from .nn import (
     SKConv as SKConv,

@@ -1,4 +1,12 @@
-"""The one exception that means "the user can mend this"."""
+"""The exceptions that a user can mend, and the one way to say that a name is not known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(ValueError):
@@ -7,3 +15,27 @@ class UserError(ValueError):
 
 class StudyError(RuntimeError):
     """A search had to end early; what was finished is kept. The CLI exits 1 with it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean NAME?)`` with the nearest of the ``known`` names, empty if none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name.lower(), names, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def lookup(name: str, known: Mapping[str, T], *, what: str, where: str = "") -> T:
+    """Return what is ``known`` by ``name``; an unknown name is a ``UserError`` with the nearest one.
+
+    what: the kind of thing, in the error. where: in place of the list of known names, where that would be long.
+    """
+    if name not in known:
+        allowed = where or f"known: {', '.join(known)}"
+        raise UserError(f"unknown {what} {name!r}{did_you_mean(name, known)}; {allowed}")
+    return known[name]
+
+
+def check_one_of(what: str, value: str, allowed: Collection[str]) -> None:
+    """Raise ``UserError`` unless ``value``, given as ``what`` (an option, a field), is one of ``allowed``."""
+    if value not in allowed:
+        raise UserError(f"{what} {value}: must be one of {', '.join(allowed)}{did_you_mean(value, allowed)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -29,7 +28,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
 
-from skexplore.errors import UserError
+from skexplore.errors import UserError, did_you_mean
 
 T = TypeVar("T")
 MAX_YAML = 100_000  # characters; a longer definition is a mistake, and would be read for many seconds
@@ -296,8 +295,7 @@ def _text(kind: Any, place: Sequence[Any], item: Any) -> str:
     *above, key = place
     parent = _fields(kind, above)
     if item["type"] in _UNKNOWN:
-        near = difflib.get_close_matches(shown(key), parent, n=1)
-        return f"unknown key{f' (did you mean {near[0]}?)' if near else ''}; keys: {', '.join(parent)}"
+        return f"unknown key{did_you_mean(shown(key), parent)}; keys: {', '.join(parent)}"
     if "[key]" in item["loc"]:
         return "this key must be text"
     about = item.get("ctx", {})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from skexplore.errors import UserError
+from skexplore.errors import UserError, lookup
 
 
 def shipped(folder: str, *, here: bool = True) -> dict[str, Path]:
@@ -28,10 +27,4 @@ def find_shipped(source: str, folder: str, *, what: str, file: str) -> Path:
             raise UserError(f"{file} {source}: {'not a file' if path.exists() else 'not found'}")
         return path
     known = shipped(folder)
-    if source not in known:
-        near = difflib.get_close_matches(source, known, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(
-            f"unknown {what} {source!r}{hint}; known: {', '.join(known)}, or a path to a .yaml file"
-        )
-    return known[source]
+    return lookup(source, known, what=what, where=f"known: {', '.join(known)}, or a path to a .yaml file")

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from skexplore.analysis.repeats import compare
-from skexplore.arch.architecture import whole_cost
-from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import arch_id, cost, net_id
-from skexplore.arch.notation import parse_block, parse_blocks
+from skexplore.arch.notation import parse_block
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
@@ -111,9 +109,7 @@ def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
     assert len(found) == design.trainings
     assert len(study.records) == len({record.key for record in study.records})
     for variant in design.variants:
-        blocks, setting = parse_blocks(variant.block), variant.setting
-        there = whole_cost(blocks, get_backbone(variant.reference), setting)
-        here = whole_cost(blocks, study.spec.body_of(setting), setting)
+        there, here = variant.architecture.cost(), study.spec.trained_for(variant).cost()
         for seed in range(study.spec.seed, study.spec.seed + design.seeds):
             record = found[variant.name, seed]
             assert (record.ref_macs, record.ref_params) == (there.macs, there.params)

@@ -21,7 +21,6 @@ from skexplore.analysis.dunnett import (
     summarise,
 )
 from skexplore.analysis.ranks import kendall
-from skexplore.arch import get_backbone, parse_blocks, whole_cost
 from skexplore.study import Design, Record, Study, Variant, cells, distinct_trainings
 
 NEARLY_EQUAL = 0.03  # a share of the baseline's multiply-adds
@@ -78,7 +77,7 @@ def same_networks(study: Study) -> dict[str, str]:
     first: dict[str, str] = {}
     found = {}
     for variant in design_of(study).variants:
-        own = study.spec.network(parse_blocks(variant.block), variant.setting)
+        own = study.spec.trained_for(variant).id
         known = first.setdefault(own, variant.name)
         found[variant.name] = "" if known == variant.name else known
     return found
@@ -108,7 +107,7 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
     means = {each.name: each for each in found.summary.variants}
     differences = {each.name: each for each in found.summary.differences}
     base = next(variant for variant in design.variants if variant.name == design.baseline)
-    base_macs = whole_cost(parse_blocks(base.block), get_backbone(base.reference), base.setting).macs
+    base_macs = base.architecture.cost().macs
     rows = []
     for variant in design.variants:
         name = same[variant.name] or variant.name
@@ -125,9 +124,7 @@ def effects_table(study: Study, found: Effects) -> pd.DataFrame:
 
 
 def _of_variant(study: Study, variant: Variant) -> dict[str, Any]:
-    spec, blocks = study.spec, parse_blocks(variant.block)
-    there = whole_cost(blocks, get_backbone(variant.reference), variant.setting)
-    here = whole_cost(blocks, spec.body_of(variant.setting), variant.setting)
+    there, here = variant.architecture.cost(), study.spec.trained_for(variant).cost()
     printed = variant.printed
     return {
         "variant": variant.name,

@@ -5,7 +5,7 @@ From both come params, multiply-adds and activations in closed form, exact and i
 by which a network is known. Drawings and timm's arguments of a block are made here too, since they need nothing
 but the block.
 May import: ``files``, ``shipped``, ``templates``, ``errors``. No torch, optuna, pandas or plotly.
-Begin with ``SKBlock``, ``Backbone`` and ``cost``.
+Begin with ``Architecture``, ``SKBlock`` and ``Backbone``.
 """
 
 import lazy_loader

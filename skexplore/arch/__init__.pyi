@@ -1,9 +1,7 @@
 from .architecture import (
     PLAIN as PLAIN,
+    Architecture as Architecture,
     Setting as Setting,
-    whole_arch_id as whole_arch_id,
-    whole_cost as whole_cost,
-    whole_net_id as whole_net_id,
 )
 from .attention import (
     BAM_DILATION as BAM_DILATION,
@@ -11,7 +9,6 @@ from .attention import (
     Gate as Gate,
     format_gate as format_gate,
     gate_costs as gate_costs,
-    gated_cost as gated_cost,
     parse_gate as parse_gate,
 )
 from .backbones import (
@@ -24,14 +21,10 @@ from .backbones import (
     get_backbone as get_backbone,
 )
 from .costs import (
-    MAX_CLASSES as MAX_CLASSES,
     Cost as Cost,
     arch_id as arch_id,
-    as_blocks as as_blocks,
     check_memory as check_memory,
-    check_whole as check_whole,
     cost as cost,
-    cost_by_stage as cost_by_stage,
     net_id as net_id,
     output_sizes as output_sizes,
     sk_conv_cost as sk_conv_cost,

@@ -1,27 +1,132 @@
-"""Cost and identity of a whole network: a block, its backbone, and what an ablation changes around it."""
+"""A whole network as one value: a block, the backbone around it, and what an ablation changes beside it."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from skexplore.arch.attention import gated_cost, parse_gate
+from skexplore.arch.attention import Gate, format_gate, gate_costs, parse_gate
 from skexplore.arch.backbones import REFERENCE, Backbone, get_backbone
-from skexplore.arch.costs import Cost, arch_id, net_id
-from skexplore.arch.notation import Blocks
+from skexplore.arch.costs import (
+    MAX_CLASSES,
+    Cost,
+    arch_id,
+    as_blocks,
+    check_whole,
+    net_id,
+    network_cost,
+    network_cost_by_stage,
+)
+from skexplore.arch.notation import Blocks, SKBlock
+from skexplore.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """A network: ``blocks``, written at cardinality 32, in ``backbone``; ``Architecture.of`` makes one from notation.
+
+    gate: attention modules beside the blocks, None for none. fuse_norm: whether the fully connected layer of fuse has
+    its BatchNorm (Eq. 3).
+    """
+
+    blocks: Blocks
+    backbone: Backbone = REFERENCE
+    gate: Gate | None = None
+    fuse_norm: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        block: str | SKBlock | Blocks | Architecture,
+        backbone: str | Backbone = REFERENCE,
+        *,
+        gate: str | Gate | None = None,
+        fuse_norm: bool = True,
+        classes: int | None = None,
+    ) -> Architecture:
+        """Return the network of ``block`` (notation, ``SKBlock`` or one per stage) in ``backbone``.
+
+        ``gate`` in the notation of ``parse_gate``; ``classes`` default to the backbone's. An ``Architecture`` stands
+        for itself. Raises ``UserError`` for what cannot be read, and for classes that are not 1 to 1,000,000; whether
+        the backbone can hold the block is said by ``placed``.
+        """
+        if isinstance(block, Architecture):
+            if (backbone, gate, fuse_norm, classes) != (REFERENCE, None, True, None):
+                raise UserError(
+                    "an Architecture has its own backbone, gate, fuse_norm and classes; leave them out here"
+                )
+            return block
+        body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+        if classes is not None:
+            check_whole("classes", classes, MAX_CLASSES)
+            body = replace(body, classes=classes)
+        module = parse_gate(gate) if isinstance(gate, str) else gate
+        return cls(blocks=as_blocks(block), backbone=body, gate=module, fuse_norm=fuse_norm)
+
+    @property
+    def placed(self) -> Blocks:
+        """One block per stage, scaled to the backbone; ``UserError`` if it cannot hold them."""
+        return self.backbone.place(self.blocks)
+
+    @property
+    def id(self) -> str:
+        """The identity of the network: equal ids are one network.
+
+        At the reference the ``arch_id`` of its blocks, elsewhere their ``net_id``, hashed with a gate and with a
+        BatchNorm that was taken away: one that is not there cannot be.
+        """
+        own = arch_id(self.blocks) if self.backbone == REFERENCE else net_id(self.blocks, self.backbone)
+        bare = not self.fuse_norm and any(form.selects for form in self.blocks)
+        if self.gate is None and not bare:
+            return own
+        return hashlib.sha256(f"{own} {self.gate} {bare}".encode()).hexdigest()[:12]
+
+    def cost(self, *, resolution: int | None = None) -> Cost:
+        """Return the exact cost for one image; ``resolution`` in pixels, the backbone's by default.
+
+        Raises ``UserError`` if the backbone cannot hold the blocks, or for a resolution that is not 1 to 4096.
+        """
+        total = network_cost(self.placed, self.backbone, resolution=resolution)
+        return sum(self._around(resolution), total)
+
+    def cost_by_stage(self, *, resolution: int | None = None) -> dict[str, Cost]:
+        """Return what ``cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
+        parts = network_cost_by_stage(self.placed, self.backbone, resolution=resolution)
+        for number, added in enumerate(self._around(resolution), start=1):
+            parts[f"stage {number}"] += added
+        return parts
+
+    def _around(self, resolution: int | None) -> tuple[Cost, ...]:
+        """Return what each stage has more than its blocks: modules of the gate, less BatchNorms; empty for nothing."""
+        gates = gate_costs(self.gate, self.backbone, resolution) if self.gate else ()
+        if self.fuse_norm:
+            return gates
+        pairs = zip(self.backbone.stages, self.placed, strict=True)
+        widths = [stage.depth * form.dim(stage.width) if form.selects else 0 for stage, form in pairs]
+        less = [Cost(params=-2 * width, bn_stats=-2 * width, bn_elements=-width) for width in widths]
+        return tuple(map(Cost.__add__, gates, less)) if gates else tuple(less)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What surrounds the block in one network of an ablation, where that is not as the study has it.
+    """What surrounds the block in one network of an ablation, as studies store it.
 
     backbone: its name (empty: the study's). gate: an attention module in the notation of ``parse_gate`` (empty:
-    none). fuse_norm: whether the fully connected layer of fuse has its BatchNorm (Eq. 3).
+    none). fuse_norm: as in ``Architecture``.
     """
 
     backbone: str = ""
     gate: str = ""
     fuse_norm: bool = True
+
+    @classmethod
+    def of(cls, architecture: Architecture, backbone: str) -> Setting:
+        """Return what is stored of ``architecture`` beside its block; ``backbone``: a variant's own, empty for none."""
+        return cls(backbone=backbone, gate=format_gate(architecture.gate), fuse_norm=architecture.fuse_norm)
+
+    def around(self, block: str | Blocks, backbone: str | Backbone = REFERENCE) -> Architecture:
+        """Return the network of ``block`` in ``backbone``, with what is stored here beside it."""
+        return Architecture.of(block, backbone, gate=self.gate, fuse_norm=self.fuse_norm)
 
     @property
     def words(self) -> str:
@@ -33,39 +138,3 @@ class Setting:
 
 
 PLAIN = Setting()  # the study's backbone and nothing beside the block
-
-
-def whole_cost(blocks: Blocks, backbone: Backbone, setting: Setting) -> Cost:
-    """Return the exact cost of ``blocks`` (written at cardinality 32) in ``backbone``, for one image.
-
-    The gate and the BatchNorm of fuse are as ``setting`` has them; its backbone is not looked at. Raises
-    ``UserError`` if the backbone cannot hold the block.
-    """
-    total = gated_cost(blocks, backbone, parse_gate(setting.gate))
-    if setting.fuse_norm:
-        return total
-    pairs = zip(backbone.stages, backbone.place(blocks), strict=True)
-    without = sum(stage.depth * form.dim(stage.width) for stage, form in pairs if form.selects)
-    less = Cost(params=-2 * without, bn_stats=-2 * without, bn_elements=-without)
-    return total + less
-
-
-def whole_net_id(blocks: Blocks, backbone: Backbone, setting: Setting) -> str:
-    """Return the identity of the network that is trained: ``cost.net_id`` where nothing surrounds the block."""
-    return _with(setting, net_id(blocks, backbone), selects=any(form.selects for form in blocks))
-
-
-def whole_arch_id(blocks: Blocks, reference: str, setting: Setting) -> str:
-    """Return the identity at the scale of the paper: ``cost.arch_id`` for a block in SKNet-50 alone."""
-    plain = reference == REFERENCE.name
-    own = arch_id(blocks) if plain else net_id(blocks, get_backbone(reference))
-    return _with(setting, own, selects=any(form.selects for form in blocks))
-
-
-def _with(setting: Setting, own: str, *, selects: bool) -> str:
-    """Return ``own``, hashed with what is not plain; a BatchNorm that is not there cannot be taken away."""
-    gate = parse_gate(setting.gate)
-    bare = selects and not setting.fuse_norm
-    if gate is None and not bare:
-        return own
-    return hashlib.sha256(f"{own} {gate} {bare}".encode()).hexdigest()[:12]

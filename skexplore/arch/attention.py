@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skexplore.arch.backbones import Backbone
-from skexplore.arch.costs import Cost, cost, output_sizes
-from skexplore.arch.notation import Blocks, SKBlock
-from skexplore.errors import UserError
+from skexplore.arch.costs import Cost, output_sizes
+from skexplore.errors import UserError, check_one_of
 
 NO_GATE = "none"
 _REDUCTION = re.compile(r"r([0-9]{1,4})")
@@ -35,8 +34,7 @@ class Gate:
     batch_norm: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in GATES:
-            raise UserError(f"gate {self.kind!r}: must be {', '.join(GATES)}")
+        check_one_of("gate", self.kind, GATES)
         if self.reduction < 1:
             raise UserError(f"gate {self.kind}: reduction {self.reduction} must be at least 1")
 
@@ -158,16 +156,3 @@ def gate_costs(gate: Gate, backbone: Backbone, resolution: int | None = None) ->
         GATES[gate.kind].cost(gate, stage.out, size * size) * gate.count(number, backbone)
         for number, (stage, size) in enumerate(zip(backbone.stages, sizes, strict=True))
     )
-
-
-def gated_cost(
-    block: str | SKBlock | Blocks,
-    backbone: Backbone,
-    gate: Gate | None,
-    *,
-    resolution: int | None = None,
-    classes: int | None = None,
-) -> Cost:
-    """Return ``cost`` of ``block`` in ``backbone`` with the modules of ``gate``, if any, for one image."""
-    total = cost(block, backbone, resolution=resolution, classes=classes)
-    return sum(gate_costs(gate, backbone, resolution), total) if gate else total

@@ -5,12 +5,11 @@ Paper: Table 1 (ResNeXt-50 and SKNet-50), section 3.2 (SKNet-26/101), supplement
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from skexplore.arch.notation import Blocks, canonical, per_stage, scale_block
-from skexplore.errors import UserError
+from skexplore.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,8 +162,7 @@ def get_backbone(name: str) -> Backbone:
     found = BACKBONES.get(name) or _proxy(name)
     if found is None:
         lower = name.lower()
-        near = [lower] if _proxy(lower) else difflib.get_close_matches(lower, BACKBONES, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        hint = f" (did you mean {lower}?)" if _proxy(lower) else did_you_mean(name, BACKBONES)
         raise UserError(
             f"unknown backbone {name!r}{hint}\n"
             f"known: {', '.join(BACKBONES)}\n"

@@ -197,24 +197,15 @@ def network_cost(
     )
 
 
-def cost_by_stage(
-    block: str | SKBlock | Blocks,
-    backbone: str | Backbone = REFERENCE,
-    *,
-    resolution: int | None = None,
-    classes: int | None = None,
+def network_cost_by_stage(
+    placed: Blocks, backbone: Backbone, *, resolution: int | None = None
 ) -> dict[str, Cost]:
-    """Return what ``cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
-    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
-    frame = _own_frame(body, resolution, classes)
-    parts = {"stem": frame.stem}
-    placed = body.place(as_blocks(block))
-    for number, (own, form, place) in enumerate(
-        zip(frame.stages, placed, frame.places, strict=True), start=1
-    ):
-        depth, width, size = place
-        parts[f"stage {number}"] = own + sk_conv_cost(form, width, size) * depth
-    return parts | {"head": frame.head}
+    """Return what ``network_cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
+    frame = _own_frame(backbone, resolution, None)
+    stages = zip(placed, frame.stages, frame.places, strict=True)
+    parts = [own + sk_conv_cost(form, width, size) * depth for form, own, (depth, width, size) in stages]
+    named = {f"stage {number}": part for number, part in enumerate(parts, start=1)}
+    return {"stem": frame.stem, **named, "head": frame.head}
 
 
 def cost(

@@ -174,11 +174,10 @@ def bench_search(
 ) -> None:
     """Count the trainings until a search finds a good block, on an analytic objective: nothing is trained."""
     from skexplore.engine import CAP, OBJECTIVES, compare, distinct, landscape
-    from skexplore.errors import UserError
+    from skexplore.errors import check_one_of
     from skexplore.space import Space, check_budget
 
-    if objective not in (*OBJECTIVES, "all"):
-        raise UserError(f"--objective {objective}: must be one of {', '.join(OBJECTIVES)}, all")
+    check_one_of("--objective", objective, (*OBJECTIVES, "all"))
     chosen, found = Space.load(space), []
     check_budget(chosen, budget_gflops, None)
     blocks = distinct(chosen)

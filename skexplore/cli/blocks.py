@@ -12,8 +12,7 @@ import typer
 from skexplore.arch import BACKBONES
 
 if TYPE_CHECKING:
-    from skexplore.arch import Backbone, Blocks, Cost, Gate
-    from skexplore.paper import System
+    from skexplore.arch import Architecture, Cost
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
@@ -83,20 +82,24 @@ def signed(percent: float) -> str:
     return f"{round(percent, 2) + 0.0:+.2f}"
 
 
-def _chosen(block: str | None, system: str | None, backbone: str | None) -> System:
+def _chosen(block: str | None, system: str | None, backbone: str | None, classes: int | None) -> Architecture:
     """Return what a command was asked about: a block in a backbone, or a network of the paper."""
+    from skexplore.arch import Architecture
     from skexplore.errors import UserError
-    from skexplore.paper import System, get_system
+    from skexplore.export import read_block
+    from skexplore.paper import get_system
 
     if (block is None) == (system is None):
         raise UserError("give either a BLOCK such as k3+k3d2 or --system NAME")
     if system is None:
-        return System(title="", block=block or "", backbone="sknet50" if backbone is None else backbone)
+        return Architecture.of(
+            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
+        )
     if backbone is not None:
         raise UserError(
             f"--backbone {backbone!r}: {system} has its own, {get_system(system).backbone}; leave it out"
         )
-    return get_system(system)
+    return get_system(system).architecture(classes)
 
 
 @app.command()
@@ -123,24 +126,21 @@ def cost(
     ] = False,
 ) -> None:
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
-    from skexplore.arch import check_memory, format_blocks, get_backbone
-    from skexplore.export import read_block
-    from skexplore.paper import System, system_cost, system_cost_by_stage
+    from skexplore.arch import check_memory, format_blocks
 
-    chosen = _chosen(block, system, backbone)
-    blocks, body = read_block(chosen.block), get_backbone(chosen.backbone)
-    own = System(title="", block=format_blocks(blocks), backbone=body.name, gate=chosen.gate)
-    total = system_cost(own, resolution=resolution, classes=classes)
-    size = body.resolution if resolution is None else resolution
-    row = _cost_row(blocks, body, system, own.gate) | {"resolution": size}
+    own = _chosen(block, system, backbone, classes)
+    total = own.cost(resolution=resolution)
+    size = own.backbone.resolution if resolution is None else resolution
+    row = _cost_row(own, system) | {"resolution": size}
     row |= {name: getattr(total, name) for name in COSTS}
-    parts = system_cost_by_stage(own, resolution=resolution, classes=classes) if by_stage else {}
+    parts = own.cost_by_stage(resolution=resolution) if by_stage else {}
     different = {}
     if verify:
-        check_memory(total, system or f"{own.block} in {body.name}", size)  # before torch is loaded
+        title = system or f"{format_blocks(own.blocks)} in {own.backbone.name}"
+        check_memory(total, title, size)  # before torch is loaded
         from skexplore.nn import differences
 
-        different = differences(blocks, body, resolution=resolution, classes=classes, gate=own.gate)
+        different = differences(own, resolution=resolution)
     if as_json:
         _print_cost_json(row, parts, None if not verify else not different)
     else:
@@ -154,15 +154,15 @@ def cost(
         raise typer.Exit(1)
 
 
-def _cost_row(blocks: Blocks, body: Backbone, system: str | None, gate: Gate | None) -> dict[str, object]:
+def _cost_row(own: Architecture, system: str | None) -> dict[str, object]:
     """Return what a cost is of. An attention module is no part of the block: it has no arch_id."""
     from skexplore.arch import arch_id, canonical_at_reference, format_blocks
 
-    row: dict[str, object] = {"system": system, "gate": gate.kind} if system and gate else {}
+    row: dict[str, object] = {"system": system, "gate": own.gate.kind} if own.gate else {}
     row |= {"system": system} if system else {}
-    row["block"] = format_blocks(canonical_at_reference(blocks))
-    row["arch_id"] = None if gate else arch_id(blocks)
-    return row | {"backbone": body.name}
+    row["block"] = format_blocks(canonical_at_reference(own.blocks))
+    row["arch_id"] = None if own.gate else arch_id(own.blocks)
+    return row | {"backbone": own.backbone.name}
 
 
 def _print_cost_json(row: dict[str, object], parts: dict[str, Cost], verified: bool | None) -> None:

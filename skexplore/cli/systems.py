@@ -63,7 +63,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
-    from skexplore.arch import check_memory, gated_cost, get_backbone
+    from skexplore.arch import Architecture, check_memory
     from skexplore.errors import UserError
     from skexplore.export import read_block
     from skexplore.paper import get_system
@@ -75,21 +75,19 @@ def build(
             f"--backbone {backbone!r}: a system has its own, {get_system(system).backbone}; leave it out"
         )
     if system is not None:
-        own = get_system(system)
-        blocks, body, gate, title = read_block(own.block), get_backbone(own.backbone), own.gate, system
+        own, title = get_system(system).architecture(classes), system
     else:
-        blocks, body, gate = (
-            read_block(block or ""),
-            get_backbone("sknet50" if backbone is None else backbone),
-            None,
+        own = Architecture.of(
+            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
         )
-        title = f"{block if block != '-' else 'block'} in {body.name}"
+        title = f"{block if block != '-' else 'block'} in {own.backbone.name}"
+    body = own.backbone
     size = body.resolution if resolution is None else resolution
     # a wrong block and too large a network are said before torch is loaded
-    check_memory(gated_cost(blocks, body, gate, resolution=size, classes=classes), title, size)
+    check_memory(own.cost(resolution=size), title, size)
     from skexplore.nn import build as build_network, summarise_network
 
-    rows = summarise_network(build_network(blocks, body, classes=classes, gate=gate), size)
+    rows = summarise_network(build_network(own), size)
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
     if as_json:
         total = {"name": title, "backbone": body.name, "resolution": size, "params": params, "macs": macs}

@@ -16,6 +16,8 @@ from .options import (
     Run as Run,
 )
 from .run import (
+    ablate as ablate,
+    confirm as confirm,
     default_profile as default_profile,
     run_plan as run_plan,
     run_plans as run_plans,

@@ -93,9 +93,7 @@ class Coordinator:
         waiting = self.state.resume()
         self._queue.extend(r for r in waiting if self.work.search or r.origin == "anchor")
         for each in self.work.beside:
-            record = self.state.new_anchor(
-                each.blocks, each.seed, each.chosen_by, setting=each.setting, reference=each.reference
-            )
+            record = self.state.new_anchor(each)
             if record is not None and all(record.key != other.key for other in self._beside):
                 self._beside.append(record)
         failed = {record.key for record in self.state.anchors if record.status == "failed"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import wraps
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from skexplore.engine.coordinator import Progress
+from skexplore.errors import did_you_mean
 from skexplore.study import Study
 
 K = TypeVar("K")
@@ -81,8 +81,7 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
         def called(*given: object, **options: Any) -> Study:
             for name in options:
                 if name not in signature.parameters:
-                    near = difflib.get_close_matches(name, signature.parameters, n=1)
-                    hint = f" (did you mean {near[0]}?)" if near else ""
+                    hint = did_you_mean(name, signature.parameters)
                     raise TypeError(
                         f"{function.__name__}: no option {name!r}{hint}; options: {', '.join(signature.parameters)}"
                     )

@@ -1,4 +1,4 @@
-"""``search`` and ``train``: from a request to a finished study."""
+"""``search``, ``train``, ``ablate`` and ``confirm``: from a request to a finished study."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import skexplore
-from skexplore.arch import cost
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
-from skexplore.plan import Plan, Request, TrainRequest, own_trainings, plan_search, plan_training
+from skexplore.plan import (
+    AblationRequest,
+    ConfirmRequest,
+    Plan,
+    Request,
+    TrainRequest,
+    own_trainings,
+    plan_ablation,
+    plan_confirmation,
+    plan_search,
+    plan_training,
+)
 from skexplore.space import idle_budgets
 from skexplore.study import (
     DATABASE_ERRORS,
@@ -87,6 +97,25 @@ def train(request: TrainRequest, run: Run) -> Study:
             )
     spec.body.place(request.blocks)
     return run_plan(own_trainings(spec, request, old.target), run, search=False)
+
+
+@by_keyword(AblationRequest)
+def ablate(request: AblationRequest, run: Run) -> Study:
+    """Train every variant of the ablation ``source`` (a name or a .yaml file) with the same seeds; return the study.
+
+    The same call continues it. Keywords: the fields of ``AblationRequest`` and of ``Run``. Raises as ``search`` does.
+    """
+    return run_plan(plan_ablation(request), run)
+
+
+@by_keyword(ConfirmRequest)
+def confirm(request: ConfirmRequest, run: Run) -> Study:
+    """Train the finalists of the search ``study`` longer with fresh seeds, and return the confirmation.
+
+    They stand beside anchors and random blocks; each training reads the test set once. Keywords: the fields of
+    ``ConfirmRequest`` and of ``Run``. Raises as ``search`` does.
+    """
+    return run_plan(plan_confirmation(request), run)
 
 
 def default_profile() -> str:
@@ -174,7 +203,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     by = f"{workers} {'worker' if workers == 1 else 'workers'}"
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
-        shared = sum((spec.network(each.blocks, each.setting), each.seed) in known for each in plan.beside)
+        shared = sum(network in known for network in plan.networks)
         seeds = "1 seed" if spec.ablation.seeds == 1 else f"{spec.ablation.seeds} seeds"
         elsewhere = f", {shared} measured elsewhere" if shared else ""
         text = (
@@ -184,7 +213,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     elif not search or not plan.target:
         count = len(plan.beside)
         text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
-        size = cost(plan.beside[0].blocks)  # own trainings differ in their seeds alone
+        size = plan.beside[0].architecture.cost()  # own trainings differ in their seeds alone
         if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:

@@ -7,20 +7,10 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import (
-    PLAIN,
-    REFERENCE,
-    Blocks,
-    Setting,
-    arch_id,
-    format_blocks,
-    get_backbone,
-    whole_arch_id,
-    whole_cost,
-    whole_net_id,
-)
+from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.sampler import Proposer, constraints
+from skexplore.plan import Training
 from skexplore.space import Level, Space
 from skexplore.study import Record, Store, TrainSpec, pareto_front, trained
 from skexplore.training import Outcome, checkpoint_file, weights_file
@@ -103,28 +93,15 @@ class State:
         self._sweep({checkpoint_file(self.store.folder, record.key).name for record in waiting})
         return waiting
 
-    def new_anchor(
-        self,
-        blocks: Blocks,
-        seed: int,
-        chosen_by: str,
-        *,
-        setting: Setting = PLAIN,
-        reference: str = REFERENCE.name,
-    ) -> Record | None:
-        """Return the record of an anchor to train, not written yet, or None if it was trained (or is about to be).
-
-        chosen_by: ``none`` for a published block, ``user`` for one of the user's own or of an ablation. setting,
-        reference: as in ``Training``.
-        """
+    def new_anchor(self, training: Training) -> Record | None:
+        """Return the record of an anchor to train, not written yet, or None if it was trained (or is about to be)."""
         record = self._record(
             len(self.anchors),
-            blocks,
-            seed=seed,
+            training.architecture,
+            seed=training.seed,
             origin="anchor",
-            sampler=chosen_by,
-            setting=setting,
-            reference=reference,
+            sampler=training.chosen_by,
+            backbone=training.backbone,
         )
         known = any(old.key == record.key and old.status not in AGAIN for old in self.anchors)
         return None if known else record
@@ -145,7 +122,7 @@ class State:
         proposal = self.proposer.ask(wished)
         record = self._record(
             proposal.number,
-            self.proposer.space.decode(proposal.levels),
+            Architecture(blocks=self.proposer.space.decode(proposal.levels)),
             seed=self.spec.seed,
             origin="search",
             sampler=proposal.sampler,
@@ -200,21 +177,20 @@ class State:
     def _record(
         self,
         number: int,
-        blocks: Blocks,
+        architecture: Architecture,
         *,
         seed: int,
         origin: str,
         sampler: str,
-        setting: Setting = PLAIN,
-        reference: str = REFERENCE.name,
+        backbone: str = "",
     ) -> Record:
-        body = self.spec.body_of(setting)
-        there, proxy = whole_cost(blocks, get_backbone(reference), setting), whole_cost(blocks, body, setting)
+        network = self.spec.proxy(architecture, backbone)
+        there, proxy = architecture.cost(), network.cost()
         record = Record(
             number=number,
-            arch_id=whole_arch_id(blocks, reference, setting),
-            net_id=whole_net_id(blocks, body, setting),
-            block=format_blocks(blocks),
+            arch_id=architecture.id,
+            net_id=network.id,
+            block=format_blocks(architecture.blocks),
             status="running",
             origin=origin,
             sampler=sampler,
@@ -224,7 +200,7 @@ class State:
             proxy_params=proxy.params,
             proxy_macs=proxy.macs,
             key="",
-            setting=setting,
+            setting=Setting.of(architecture, backbone),
         )
         return replace(record, key=self.train_spec(record).key)
 

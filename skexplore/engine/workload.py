@@ -75,5 +75,5 @@ def _left(plan: Plan, storage: str | None) -> tuple[int, int]:
     old = load_study(spec.name).records if is_study(spec.name) else ()
     done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
-    beside = sum((spec.network(each.blocks, each.setting), each.seed) not in done for each in plan.beside)
+    beside = sum(network not in done for network in plan.networks)
     return max(0, plan.target - trained(old)) if plan.target else 0, beside

@@ -26,7 +26,7 @@ from skexplore.arch import (
     standalone,
     timm_arguments,
 )
-from skexplore.errors import UserError
+from skexplore.errors import UserError, check_one_of
 from skexplore.export.block_json import (
     FILE_NAME,
     SCALES,
@@ -112,8 +112,7 @@ def export_block(
     no finished training, if ``out`` is in use for something else or cannot be written, or without the extra ``onnx``;
     ``StudyError`` if onnxruntime does not agree with torch. Nothing is written then.
     """
-    if scale not in SCALES:
-        raise UserError(f"--scale {scale}: must be one of {', '.join(SCALES)}")
+    check_one_of("--scale", scale, SCALES)
     if record.status not in EXPORTABLE or record.val_error is None:
         raise UserError(
             f"trial {record.number} is {record.status}: only complete and stopped trials are exported"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from skexplore.arch import Backbone, Blocks, Cost, Gate, gated_cost
+from skexplore.arch import Architecture, Cost
 from skexplore.nn.network import build
 
 with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
@@ -59,18 +59,11 @@ def _counting(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def differences(
-    blocks: Blocks,
-    backbone: Backbone,
-    *,
-    resolution: int | None = None,
-    classes: int | None = None,
-    gate: Gate | None = None,
-) -> dict[str, tuple[int, int]]:
+def differences(architecture: Architecture, *, resolution: int | None = None) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
-    size = backbone.resolution if resolution is None else resolution
-    closed = gated_cost(blocks, backbone, gate, resolution=size, classes=classes)
-    counted = count(build(blocks, backbone, classes=classes, gate=gate), size)
+    size = architecture.backbone.resolution if resolution is None else resolution
+    closed = architecture.cost(resolution=size)
+    counted = count(build(architecture), size)
     names = ("params", "bn_stats", "macs", "activations")
     pairs = {name: (getattr(closed, name), getattr(counted, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

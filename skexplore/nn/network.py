@@ -6,18 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.arch import (
-    MAX_CLASSES,
-    REFERENCE,
-    Backbone,
-    Blocks,
-    Gate,
-    SKBlock,
-    Stem,
-    as_blocks,
-    check_whole,
-    get_backbone,
-)
+from skexplore.arch import REFERENCE, Architecture, Backbone, Blocks, Gate, SKBlock, Stem
 from skexplore.nn.attention import make_gate
 from skexplore.nn.layers import SKUnit, conv_bn
 from skexplore.paper import System, get_system
@@ -26,20 +15,13 @@ from skexplore.paper import System, get_system
 class Network(nn.Module):
     """Stem, stages of SK units, global mean and linear classifier (Table 1), with attention modules if ``gate``."""
 
-    def __init__(
-        self,
-        placed: Blocks,
-        backbone: Backbone,
-        classes: int,
-        gate: Gate | None = None,
-        *,
-        fuse_norm: bool = True,
-    ) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        backbone, gate = architecture.backbone, architecture.gate
         self.stem = _stem(backbone.stem)
         self.stages = nn.Sequential()
         inputs = backbone.stem.width
-        for number, (stage, block) in enumerate(zip(backbone.stages, placed, strict=True)):
+        for number, (stage, block) in enumerate(zip(backbone.stages, architecture.placed, strict=True)):
             units = nn.Sequential()
             for unit in range(stage.depth):
                 stride = stage.stride if unit == 0 else 1
@@ -52,14 +34,17 @@ class Network(nn.Module):
                         block,
                         stride=stride,
                         gate=inside,
-                        fuse_norm=fuse_norm,
+                        fuse_norm=architecture.fuse_norm,
                     )
                 )
                 inputs = stage.out
             if gate and gate.per_stage and gate.count(number, backbone):
                 units.append(make_gate(gate, stage.out))
             self.stages.append(units)
-        self.classifier = nn.Linear(inputs, classes)
+        self.classifier = nn.Linear(inputs, backbone.classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of a batch of images."""
@@ -74,46 +59,35 @@ def _stem(stem: Stem) -> nn.Sequential:
 
 
 def build(
-    block: str | SKBlock | Blocks,
+    block: str | SKBlock | Blocks | Architecture,
     backbone: str | Backbone = REFERENCE,
     *,
     classes: int | None = None,
-    gate: Gate | None = None,
+    gate: str | Gate | None = None,
     fuse_norm: bool = True,
 ) -> Network:
     """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``, with a ``gate`` if any.
 
-    Without ``fuse_norm`` the fully connected layers of fuse have no BatchNorm.
+    Without ``fuse_norm`` the fully connected layers of fuse have no BatchNorm. An ``Architecture`` says all of that
+    itself.
 
     Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
     network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
     cannot hold the block, or for classes that are not 1 to 1,000,000.
     """
-    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
-    outputs = body.classes if classes is None else classes
-    check_whole("classes", outputs, MAX_CLASSES)
-    network = Network(body.place(as_blocks(block)), body, outputs, gate, fuse_norm=fuse_norm)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    return network
+    return Network(Architecture.of(block, backbone, gate=gate, fuse_norm=fuse_norm, classes=classes))
 
 
 def build_system(system: str | System, *, classes: int | None = None) -> Network:
     """Return the network of the paper called ``system``; raises ``UserError`` for an unknown name."""
     own = get_system(system) if isinstance(system, str) else system
-    return build(own.block, own.backbone, classes=classes, gate=own.gate)
+    return Network(own.architecture(classes))
 
 
 def seeded_build(
-    block: str | SKBlock | Blocks,
-    backbone: str | Backbone,
-    *,
-    seed: int,
-    gate: Gate | None = None,
-    fuse_norm: bool = True,
+    block: str | SKBlock | Blocks | Architecture, backbone: str | Backbone = REFERENCE, *, seed: int
 ) -> Network:
     """Return ``build`` with weights fixed by ``seed``, without touching the caller's generator."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs' generators too
-        return build(block, backbone, gate=gate, fuse_norm=fuse_norm)
+        return build(block, backbone)

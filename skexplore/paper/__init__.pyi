@@ -13,7 +13,6 @@ from .networks import (
     System as System,
     get_system as get_system,
     system_cost as system_cost,
-    system_cost_by_stage as system_cost_by_stage,
 )
 from .tables import (
     ANCHOR_SETS as ANCHOR_SETS,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 
 from skexplore.arch import Cost
-from skexplore.errors import UserError
+from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, alternatives, system_cost
 from skexplore.paper.tables import PrintedRow, printed_rows
 
@@ -50,8 +50,7 @@ def table_names() -> list[str]:
 
 def reproduce(table: str = "all") -> list[ReproducedRow]:
     """Return the rows of one table, or of all, other readings after the row; raises ``UserError`` for another name."""
-    if table != "all" and table not in table_names():
-        raise UserError(f"--table {table}: must be one of {', '.join(table_names())}, or all")
+    check_one_of("--table", table, (*table_names(), "all"))
     rows = [row for row in printed_rows() if table in ("all", row.table)]
     return [reading for row in rows for reading in _readings(row)]
 

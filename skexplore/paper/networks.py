@@ -6,11 +6,10 @@ that reading is a system of its own with ``alternative_to``.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
-from skexplore.arch import Cost, Gate, cost_by_stage, gate_costs, gated_cost, get_backbone
-from skexplore.errors import UserError
+from skexplore.arch import Architecture, Cost, Gate
+from skexplore.errors import lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +26,10 @@ class System:
     gate: Gate | None = None
     alternative_to: str = ""
     why: str = ""
+
+    def architecture(self, classes: int | None = None) -> Architecture:
+        """Return the network itself; ``classes`` default to its backbone's."""
+        return Architecture.of(self.block, self.backbone, gate=self.gate, classes=classes)
 
     @property
     def definition(self) -> str:
@@ -149,11 +152,7 @@ SYSTEMS: dict[str, System] = {
 
 def get_system(name: str) -> System:
     """Return the system called ``name``; an unknown name is a ``UserError`` with the nearest one."""
-    if name not in SYSTEMS:
-        near = difflib.get_close_matches(name, SYSTEMS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"unknown system {name!r}{hint}; skexplore systems lists all {len(SYSTEMS)}")
-    return SYSTEMS[name]
+    return lookup(name, SYSTEMS, what="system", where=f"skexplore systems lists all {len(SYSTEMS)}")
 
 
 def alternatives(name: str) -> list[str]:
@@ -164,18 +163,4 @@ def alternatives(name: str) -> list[str]:
 def system_cost(system: str | System, *, resolution: int | None = None, classes: int | None = None) -> Cost:
     """Return the exact cost of a system, for one image; ``resolution`` in pixels and ``classes`` as in ``cost``."""
     own = get_system(system) if isinstance(system, str) else system
-    body = get_backbone(own.backbone)
-    return gated_cost(own.block, body, own.gate, resolution=resolution, classes=classes)
-
-
-def system_cost_by_stage(
-    system: str | System, *, resolution: int | None = None, classes: int | None = None
-) -> dict[str, Cost]:
-    """Return what ``system_cost`` returns in parts, as ``cost_by_stage`` does."""
-    own = get_system(system) if isinstance(system, str) else system
-    body = get_backbone(own.backbone)
-    parts = cost_by_stage(own.block, body, resolution=resolution, classes=classes)
-    gates = gate_costs(own.gate, body, resolution) if own.gate else ()
-    for number, added in enumerate(gates, start=1):
-        parts[f"stage {number}"] += added
-    return parts
+    return own.architecture(classes).cost(resolution=resolution)

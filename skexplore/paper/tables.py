@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from skexplore.arch import Blocks, Cost, SKBlock, arch_id, cost
-from skexplore.errors import UserError
+from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, system_cost
 
 TABLES = (3, 6, 7)  # those with complexity and error side by side, on which blocks are placed
@@ -122,8 +122,7 @@ def anchor_blocks(which: str) -> tuple[str, ...]:
     rows = {table: [row.block for row in published_rows() if row.table == table] for table in (6, 7)}
     two = ["k3", "k3+k3d2"]
     choices = dict(zip(ANCHOR_SETS, (two, rows[6], rows[7], two + rows[7] + rows[6], []), strict=True))
-    if which not in choices:
-        raise UserError(f"--anchors {which}: must be one of {', '.join(choices)}")
+    check_one_of("--anchors", which, choices)
     return tuple(dict.fromkeys(choices[which]))
 
 

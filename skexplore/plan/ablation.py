@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from skexplore.arch import Setting, get_backbone, parse_blocks, whole_cost
+from skexplore.arch import Setting
 from skexplore.errors import UserError
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, MAX_SEEDS, Definition, given, load_definition
 from skexplore.plan.search import Plan, Training, check_seed, profile_of
-from skexplore.plan.variants import Base, base_of, expand
+from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
     Design,
@@ -18,6 +18,7 @@ from skexplore.study import (
     Study,
     StudySpec,
     UnbegunError,
+    Variant,
     check_name,
     differences,
     get_profile,
@@ -145,13 +146,12 @@ def trainings(spec: StudySpec) -> tuple[Training, ...]:
     for seed in range(spec.seed, spec.seed + design.seeds):
         for variant in design.variants:
             each = Training(
-                blocks=parse_blocks(variant.block),
+                architecture=variant.architecture,
                 seed=seed,
                 chosen_by="user",
-                setting=variant.setting,
-                reference=variant.reference,
+                backbone=variant.setting.backbone,
             )
-            found.setdefault((spec.network(each.blocks, each.setting), seed), each)
+            found.setdefault((spec.trained_for(variant).id, seed), each)
     return tuple(found.values())
 
 
@@ -186,7 +186,7 @@ def _on_data_set(definition: Definition, profile: Profile) -> Definition:
     return replace(definition, column=column) if known else definition
 
 
-def _baseline(definition: Definition) -> Base | None:
+def _baseline(definition: Definition) -> Variant | None:
     text = definition.baseline
     if text in [row.name for row in definition.rows]:
         return None
@@ -198,7 +198,7 @@ def _baseline(definition: Definition) -> Base | None:
     best = search.best()
     if best is None:
         raise UserError(f"baseline {text}: the study has no complete trial within its budget yet")
-    return Base(block=best.block)
+    return Variant(name=text, block=best.block)
 
 
 def _check_buildable(spec: StudySpec) -> None:
@@ -206,9 +206,8 @@ def _check_buildable(spec: StudySpec) -> None:
     problems = []
     for variant in spec.ablation.variants:
         try:
-            blocks = parse_blocks(variant.block)
-            for body in (get_backbone(variant.reference), spec.body_of(variant.setting)):
-                whole_cost(blocks, body, variant.setting)
+            for network in (variant.architecture, spec.trained_for(variant)):
+                network.cost()
         except UserError as error:
             problems.append(f"variant {variant.name}: {error}")
     if problems:
@@ -232,7 +231,7 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
                     f"--reuse {study.spec.name}: it has another {what} ({said}); its results do not stand for ours"
                 )
         done = [record for record in study.records if record.status == "complete" and record.curve]
-        wanted = {spec.network(each.blocks, each.setting) for each in trainings(spec)}
+        wanted = {spec.proxy(each.architecture, each.backbone).id for each in trainings(spec)}
         if spec.backbone != study.spec.backbone and not any(record.net_id in wanted for record in done):
             raise UserError(
                 f"--reuse {study.spec.name}: it has another backbone ({study.spec.backbone}, here {spec.backbone}); "

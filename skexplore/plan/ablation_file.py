@@ -143,7 +143,7 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
         yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
     yield from _row_problems(file.get("rows") or ())
     yield from _baseline_problems(file)
-    yield from _factor_problems(file.get("one_at_a_time") or {})
+    yield from _factor_problems(file.get("one_at_a_time") or {}, "one_at_a_time")
     yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {})
 
 
@@ -185,14 +185,13 @@ def _row_name(row: Mapping[str, Any]) -> str:
     return str(row.get("name") or (SYSTEMS[system].title if system else row.get("block")))
 
 
-def _factor_problems(factors: Mapping[Any, Any]) -> Iterator[Problem]:
+def _factor_problems(factors: Mapping[Any, Any], where: str) -> Iterator[Problem]:
     decided = {path: levels for path, levels in factors.items() if is_path(path)}
-    for place, problem in decision_problems(decided, 8):
-        yield place.replace("decisions.", "one_at_a_time.", 1), problem
+    yield from decision_problems(decided, 8, where=where)
     for factor, levels in factors.items():
         if factor in decided:
             continue
-        place = f"one_at_a_time.{shown(factor)}"
+        place = f"{where}.{shown(factor)}"
         if factor not in SETTINGS:
             yield place, f"unknown factor; expected {_FACTORS}"
         elif not isinstance(levels, list) or not levels:
@@ -228,9 +227,8 @@ SETTINGS: Mapping[str, Callable[[object], str]] = {
 
 def _component_problems(components: Mapping[str, Any], together: Mapping[str, Any]) -> Iterator[Problem]:
     for name, change in components.items():
-        place = f"leave_one_out.{shown(name)}"
-        for where, problem in _factor_problems({factor: [level] for factor, level in (change or {}).items()}):
-            yield where.replace("one_at_a_time", place, 1), problem
+        levels = {factor: [level] for factor, level in (change or {}).items()}
+        yield from _factor_problems(levels, f"leave_one_out.{shown(name)}")
     for name, parts in together.items():
         place = f"together.{shown(name)}"
         if name in components:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from skexplore.arch import Blocks, arch_id, canonical_at_reference, cost, format_blocks
+from skexplore.arch import Architecture, arch_id, canonical_at_reference, format_blocks
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
 from skexplore.plan.search import Plan, profile_of
@@ -118,14 +118,9 @@ def _variants(search: Study, top: int) -> Iterator[Variant]:
         own = arch_id(block)
         role = "finalist" if own in found else "anchor"  # a search may find the paper's block itself
         yield Variant(name=block, block=block, role=role, searched_error=_searched(search, own))
-    for blocks in _random_blocks(search, taken | found):
-        own = arch_id(blocks)
-        yield Variant(
-            name=format_blocks(blocks),
-            block=format_blocks(blocks),
-            role="random",
-            searched_error=_searched(search, own),
-        )
+    for drawn in _random_blocks(search, taken | found):
+        text = format_blocks(drawn.blocks)
+        yield Variant(name=text, block=text, role="random", searched_error=_searched(search, drawn.id))
 
 
 def _searched(search: Study, own: str) -> float | None:
@@ -138,7 +133,7 @@ def _searched(search: Study, own: str) -> float | None:
     return sum(errors) / len(errors) if errors else None
 
 
-def _random_blocks(search: Study, taken: set[str]) -> Iterator[Blocks]:
+def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
     """Yield distinct blocks within the budget that the space's seed draws, each architecture equally likely."""
     space, generator = stored_space(search.spec), random.Random(f"confirm {search.spec.seed}")
     try:
@@ -148,12 +143,12 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Blocks]:
     left = RANDOM
     for _ in range(ATTEMPTS):
         levels = draws.draw(generator) if draws else space.sample(generator)
-        blocks = canonical_at_reference(space.decode(levels))
-        own, size = arch_id(blocks), cost(blocks)
+        drawn = Architecture(blocks=canonical_at_reference(space.decode(levels)))
+        own, size = drawn.id, drawn.cost()
         if own in taken or not all(bound.keeps(size.macs, size.params) for bound in search.spec.bounds):
             continue
         taken.add(own)
-        yield blocks
+        yield drawn
         left -= 1
         if not left:
             return

@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from skexplore.arch import (
-    PLAIN,
-    REFERENCE,
+    Architecture,
     Blocks,
-    Setting,
     canonical_at_reference,
     cifar_backbone,
     get_backbone,
-    parse_blocks,
 )
-from skexplore.errors import UserError
+from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
 from skexplore.space import Level, Space, check_budget, encode
 from skexplore.study import (
@@ -44,14 +41,13 @@ _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?"
 class Training:
     """A training that is no trial of a search: ``chosen_by`` is ``none`` for an anchor, ``user`` else.
 
-    setting: what surrounds the block. reference: the backbone in which the paper's costs of this network hold.
+    architecture: the network at the scale of the paper's costs. backbone: where it is trained, empty for the study's.
     """
 
-    blocks: Blocks
+    architecture: Architecture
     seed: int
     chosen_by: str = "none"
-    setting: Setting = PLAIN
-    reference: str = REFERENCE.name
+    backbone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +111,11 @@ class Plan:
     wished: tuple[dict[str, Level], ...] = ()
     known: Mapping[str, Record] = field(default_factory=dict)
 
+    @property
+    def networks(self) -> list[tuple[str, int]]:
+        """The identity of the network that is trained, and the seed, of each training beside the search."""
+        return [(self.spec.proxy(each.architecture, each.backbone).id, each.seed) for each in self.beside]
+
 
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
@@ -125,8 +126,7 @@ def plan_search(request: Request) -> Plan:
         ("--mode", request.mode, MODES),
         ("--keep-weights", request.keep_weights, KEEP_WEIGHTS),
     ):
-        if value not in allowed:
-            raise UserError(f"{option} {value}: must be one of {', '.join(allowed)}")
+        check_one_of(option, value, allowed)
     if request.mode == "constrained" and request.budget_gflops is None and request.budget_params_m is None:
         raise UserError(
             "give a budget, for example --budget-gflops 4.5, or --mode pareto to search without one"
@@ -135,7 +135,7 @@ def plan_search(request: Request) -> Plan:
     if target < 1:
         raise UserError(f"--trials {target}: must be at least 1")
     check_seed(request.seed)
-    anchors = [Training(blocks=b, seed=s) for b, s in _anchors(request.anchors, profile, request.seed)]
+    anchors = [Training(architecture=a, seed=s) for a, s in _anchors(request.anchors, profile, request.seed)]
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
     rungs = _rungs(request.pruner, profile)
@@ -181,9 +181,9 @@ def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Pl
     check_seed(request.seed)
     if not 1 <= request.seeds <= 1000:
         raise UserError(f"--seeds {request.seeds}: must be between 1 and 1000")
-    form = canonical_at_reference(request.blocks)
+    own = Architecture(blocks=canonical_at_reference(request.blocks))
     seeds = range(request.seed, request.seed + request.seeds)
-    beside = tuple(Training(blocks=form, seed=seed, chosen_by="user") for seed in seeds)
+    beside = tuple(Training(architecture=own, seed=seed, chosen_by="user") for seed in seeds)
     return Plan(spec=spec, space=stored_space(spec), target=target, beside=beside)
 
 
@@ -215,8 +215,7 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:
     if pruner is None:
         return profile.rungs
-    if pruner not in PRUNERS:
-        raise UserError(f"--pruner {pruner}: must be one of {', '.join(PRUNERS)}")
+    check_one_of("--pruner", pruner, PRUNERS)
     if pruner == "none" or profile.rungs:
         return profile.rungs if pruner == "rungs" else ()
     for eta in (3, 2):
@@ -228,12 +227,12 @@ def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:
     )
 
 
-def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Blocks, int]]:
+def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Architecture, int]]:
     body, seeds = get_backbone(profile.backbone), range(seed, seed + profile.anchor_seeds)
-    found = [parse_blocks(block) for block in anchor_blocks(which)]
-    for blocks in found:
-        body.place(blocks)
-    return [(blocks, each) for blocks in found for each in seeds]
+    found = [Architecture.of(block) for block in anchor_blocks(which)]
+    for own in found:
+        body.place(own.blocks)
+    return [(own, each) for own in found for each in seeds]
 
 
 def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:

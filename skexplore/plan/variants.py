@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from skexplore.arch import (
-    PLAIN,
-    REFERENCE,
-    Setting,
-    canonical_at_reference,
-    format_blocks,
-    format_gate,
-    parse_blocks,
-    whole_arch_id,
-)
+from skexplore.arch import Setting, canonical_at_reference, format_blocks, parse_blocks
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.plan.ablation_file import Change, Definition, Row
@@ -22,26 +13,16 @@ from skexplore.space import NONE, Space, is_path
 from skexplore.study import Design, Printed, Variant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """A network as a baseline: a block at the reference, what surrounds it, and the backbone its costs hold in."""
-
-    block: str
-    setting: Setting = PLAIN
-    reference: str = REFERENCE.name
-
-
-def base_of(text: str) -> Base:
+def base_of(text: str) -> Variant:
     """Return the network that a block's notation or a system's name means; raises ``UserError``."""
     if text in SYSTEMS:
         system = get_system(text)
-        return Base(
-            block=system.block, setting=Setting(gate=format_gate(system.gate)), reference=system.backbone
-        )
-    return Base(block=format_blocks(canonical_at_reference(parse_blocks(text))))
+        setting = Setting.of(system.architecture(), "")
+        return Variant(name=text, block=system.block, setting=setting, reference=system.backbone)
+    return Variant(name=text, block=format_blocks(canonical_at_reference(parse_blocks(text))))
 
 
-def expand(definition: Definition, base: Base | None) -> Design:
+def expand(definition: Definition, base: Variant | None) -> Design:
     """Return the design of ``definition``; ``base`` is its baseline unless that is one of its rows.
 
     Raises ``UserError`` for factors without a baseline, or a component whose removal changes nothing.
@@ -51,12 +32,9 @@ def expand(definition: Definition, base: Base | None) -> Design:
     factors, components = definition.one_at_a_time, definition.leave_one_out
     baseline = definition.baseline
     if base is None:
-        own = next(variant for variant in variants if variant.name == baseline)
-        base = Base(block=own.block, setting=own.setting, reference=own.reference)
+        base = next(variant for variant in variants if variant.name == baseline)
     else:
-        variants.append(
-            Variant(name=baseline, block=base.block, setting=base.setting, reference=base.reference)
-        )
+        variants.append(replace(base, name=baseline))
     if factors:
         kinds.append("one_at_a_time")
         variants += _one_at_a_time(definition, base)
@@ -98,10 +76,10 @@ def _of_row(row: Row) -> Variant:
     setting = replace(base.setting, backbone=row.backbone, fuse_norm=row.fuse_norm)
     if row.gate:
         setting = replace(setting, gate="" if row.gate == NONE else row.gate)
-    return Variant(name=row.name, block=base.block, setting=setting, reference=base.reference)
+    return replace(base, name=row.name, setting=setting)
 
 
-def _one_at_a_time(definition: Definition, base: Base) -> Iterator[Variant]:
+def _one_at_a_time(definition: Definition, base: Variant) -> Iterator[Variant]:
     """Yield a variant for each level that is not the baseline's own."""
     own = _identity(_changed(base, {}, "", ""))
     for factor, levels in definition.one_at_a_time.items():
@@ -111,7 +89,7 @@ def _one_at_a_time(definition: Definition, base: Base) -> Iterator[Variant]:
                 yield replace(variant, name=f"{factor} {_level(level)}")
 
 
-def _leave_one_out(definition: Definition, base: Base) -> Iterator[Variant]:
+def _leave_one_out(definition: Definition, base: Variant) -> Iterator[Variant]:
     own = _identity(_changed(base, {}, "", ""))
     changes: dict[str, Change] = dict(definition.leave_one_out)
     for name, parts in definition.together.items():
@@ -133,7 +111,7 @@ def _leave_one_out(definition: Definition, base: Base) -> Iterator[Variant]:
         yield variant
 
 
-def _changed(base: Base, change: Change, factor: str, level: str) -> Variant:
+def _changed(base: Variant, change: Change, factor: str, level: str) -> Variant:
     decided = {path: value for path, value in change.items() if is_path(path)}
     around = {path: value for path, value in change.items() if path not in decided}
     if around.get("gate") == NONE:
@@ -149,14 +127,8 @@ def _changed(base: Base, change: Change, factor: str, level: str) -> Variant:
             name="none", description="", base=blocks[0], decisions={p: (v,) for p, v in decided.items()}
         )
         block = format_blocks(space.decode(decided))
-    return Variant(
-        name=factor,
-        block=block,
-        setting=replace(base.setting, **around),  # type: ignore[arg-type]
-        reference=base.reference,
-        factor=factor,
-        level=level,
-    )
+    setting = replace(base.setting, **around)  # type: ignore[arg-type]
+    return replace(base, name=factor, block=block, setting=setting, factor=factor, level=level)
 
 
 def _level(level: object) -> str:
@@ -164,8 +136,7 @@ def _level(level: object) -> str:
 
 
 def _identity(variant: Variant) -> tuple[str, str]:
-    blocks = parse_blocks(variant.block)
-    return whole_arch_id(blocks, variant.reference, variant.setting), variant.setting.backbone
+    return variant.architecture.id, variant.setting.backbone
 
 
 def printed_beside(variant: Variant, table: str, column: str) -> Variant:
@@ -174,8 +145,7 @@ def printed_beside(variant: Variant, table: str, column: str) -> Variant:
     for row in printed_rows():
         if row.table != table or not row.definition:
             continue
-        base = base_of(row.definition)
-        if whole_arch_id(parse_blocks(base.block), base.reference, base.setting) == own:
+        if get_system(row.definition).architecture().id == own:
             printed = Printed(
                 table=table,
                 row=row.row,

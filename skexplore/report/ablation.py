@@ -28,7 +28,6 @@ from skexplore.analysis import (
     records_of,
     same_networks,
 )
-from skexplore.arch import parse_blocks
 from skexplore.report.figures import (
     ablation as figures_ablation,
     files as figure_files,
@@ -117,7 +116,7 @@ def _names(study: Study) -> dict[str, str]:
     """Return the first variant of each network by its identity."""
     found: dict[str, str] = {}
     for variant in design_of(study).variants:
-        found.setdefault(study.spec.network(parse_blocks(variant.block), variant.setting), variant.name)
+        found.setdefault(study.spec.trained_for(variant).id, variant.name)
     return found
 
 

@@ -73,13 +73,18 @@ def named_in(conditions: Iterable[Condition]) -> frozenset[str]:
 # -- what is wrong with a file
 
 
-def decision_problems(decisions: Mapping[Any, Any], base_branches: int) -> Iterator[Problem]:
-    """Yield what is wrong with the decisions of a file, ``base_branches`` being given by its base."""
+def decision_problems(
+    decisions: Mapping[Any, Any], base_branches: int, *, where: str = "decisions"
+) -> Iterator[Problem]:
+    """Yield what is wrong with the decisions that stand at ``where`` in a file.
+
+    base_branches: how many branches its base gives.
+    """
     known = {path: target_of(path) for path in decisions if is_path(path)}
     given = {number for _, (kind, number) in known.values() if kind == "branch"}
     first: dict[tuple[int | None, Target], str] = {}
     for path, levels in decisions.items():
-        place = f"decisions.{shown(path)}"
+        place = f"{where}.{shown(path)}"
         if path not in known:
             yield place, f"unknown decision; expected {_PATHS}"
             continue

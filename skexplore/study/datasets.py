@@ -6,12 +6,11 @@ forms in which they are packed and the sources from which they come by name.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from skexplore.errors import UserError
+from skexplore.errors import lookup
 
 Part = Literal["train", "test"]
 VAL_SHARE = 10  # one train image in so many is for validation
@@ -77,11 +76,7 @@ class DataSet:
 
 def get_dataset(name: str) -> DataSet:
     """Return the data set called ``name``; an unknown name is a ``UserError`` with the nearest one."""
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name.lower(), DATASETS, n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UserError(f"unknown dataset {name!r}{hint}; known: {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return lookup(name, DATASETS, what="dataset")
 
 
 DATASETS: dict[str, DataSet] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.arch import PLAIN, REFERENCE, Setting
+from skexplore.arch import PLAIN, REFERENCE, Architecture, Setting
 
 PAPER, PLAIN_BLOCK = "k3+k3d2", "k3"  # the paper's block, and the ResNeXt block that it is made from
 COLUMNS_OF_ERRORS = ("top1_error_pct", "top1_error_320_pct", "cifar10_error_pct", "cifar100_error_pct")
@@ -43,6 +43,11 @@ class Variant:
     printed: Printed | None = None
     role: str = ""
     searched_error: float | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network at the scale of the paper's costs."""
+        return self.setting.around(self.block, self.reference)
 
     @property
     def network(self) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated
 
-from skexplore.arch import PLAIN, Backbone, Setting, get_backbone
-from skexplore.errors import UserError
+from skexplore.arch import PLAIN, Architecture, Backbone, Setting, get_backbone
+from skexplore.errors import UserError, lookup
 from skexplore.files import among
 from skexplore.study.datasets import DATASETS, get_dataset
 
@@ -80,6 +80,11 @@ class TrainSpec:
     def body(self) -> Backbone:
         """The backbone with the classes of the data set."""
         return replace(get_backbone(self.setting.backbone or self.backbone), classes=self.split.classes)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network that is trained."""
+        return self.setting.around(self.block, self.body)
 
     @property
     def key(self) -> str:
@@ -178,6 +183,4 @@ PROFILES: dict[str, Profile] = {
 
 def get_profile(name: str) -> Profile:
     """Return the profile called ``name``; an unknown one is a ``UserError``."""
-    if name not in PROFILES:
-        raise UserError(f"unknown profile {name!r}; known: {', '.join(PROFILES)}")
-    return PROFILES[name]
+    return lookup(name, PROFILES, what="profile")

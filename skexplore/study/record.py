@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from skexplore.arch import (
     FREE,
     PLAIN,
+    Architecture,
     Backbone,
     Band,
-    Blocks,
     Bound,
     Setting,
     band_bounds,
     budget_bounds,
     get_backbone,
     parse_block,
-    parse_blocks,
-    whole_net_id,
 )
 from skexplore.files import PlainName, among
 from skexplore.paper import ANCHOR_SETS
 from skexplore.space import Condition, Space
-from skexplore.study.design import Design
+from skexplore.study.design import Design, Variant
 from skexplore.study.recipe import Profile, Recipe, Split
 from skexplore.study.samplers import SAMPLERS
 
@@ -187,15 +185,14 @@ class StudySpec:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
         return replace(get_backbone(self.backbone), classes=self.split.classes)
 
-    def body_of(self, setting: Setting) -> Backbone:
-        """Return the network that is trained where the backbone may be a variant's own."""
-        return replace(
-            self.body if not setting.backbone else get_backbone(setting.backbone), classes=self.split.classes
-        )
+    def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
+        """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
+        body = replace(get_backbone(backbone), classes=self.split.classes) if backbone else self.body
+        return replace(architecture, backbone=body)
 
-    def network(self, blocks: Blocks, setting: Setting = PLAIN) -> str:
-        """Return the ``net_id`` of what is trained for ``blocks`` with ``setting`` around them."""
-        return whole_net_id(blocks, self.body_of(setting), setting)
+    def trained_for(self, variant: Variant) -> Architecture:
+        """Return the network that is trained for ``variant``."""
+        return self.proxy(variant.architecture, variant.setting.backbone)
 
     @property
     def pruner(self) -> str:
@@ -351,7 +348,7 @@ def cells(spec: StudySpec, records: Iterable[Record]) -> dict[tuple[str, int], R
     found = {(r.net_id, r.seed): r for r in records if r.status in ("complete", "diverged", "failed")}
     by_name = {}
     for variant in design.variants:
-        network = spec.network(parse_blocks(variant.block), variant.setting)
+        network = spec.trained_for(variant).id
         by_name.update({(variant.name, s): found[network, s] for s in seeds if (network, s) in found})
     return by_name
 
@@ -363,7 +360,7 @@ def trained(records: Sequence[Record]) -> int:
 
 def distinct_trainings(spec: StudySpec, design: Design) -> int:
     """Return networks times seeds: variants that are one network are trained once."""
-    return design.seeds * len({spec.network(parse_blocks(v.block), v.setting) for v in design.variants})
+    return design.seeds * len({spec.trained_for(variant).id for variant in design.variants})
 
 
 def status_row(study: Study) -> dict[str, Any]:

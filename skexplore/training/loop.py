@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skexplore.arch import parse_gate
 from skexplore.files import write_atomic
 from skexplore.nn import seeded_build
 from skexplore.study import Epoch, Recipe, TrainSpec
@@ -57,8 +56,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 def prepare(spec: TrainSpec, device: torch.device | str) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Return the network of ``spec`` as it is before its first update, on ``device``, and its optimizer."""
     recipe = spec.recipe
-    gate, fuse_norm = parse_gate(spec.setting.gate), spec.setting.fuse_norm
-    network = seeded_build(spec.block, spec.body, seed=spec.seed, gate=gate, fuse_norm=fuse_norm)
+    network = seeded_build(spec.architecture, seed=spec.seed)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         network.parameters(),

@@ -9,11 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from skexplore.arch.architecture import PLAIN, Setting, whole_arch_id, whole_cost, whole_net_id
+from skexplore.arch.architecture import PLAIN, Architecture, Setting
 from skexplore.arch.attention import Gate, format_gate, parse_gate
-from skexplore.arch.backbones import REFERENCE, get_backbone
-from skexplore.arch.costs import arch_id, net_id
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.backbones import REFERENCE
+from skexplore.arch.costs import Cost, arch_id, net_id
 from skexplore.errors import UserError
 from skexplore.nn import network as model
 from skexplore.nn.flop_count import count
@@ -38,14 +37,14 @@ SETTINGS = (
 
 
 def built(block: str, setting: Setting, backbone: str = PROXY) -> nn.Module:
-    return seeded_build(block, backbone, seed=0, gate=parse_gate(setting.gate), fuse_norm=setting.fuse_norm)
+    return seeded_build(setting.around(block, backbone), seed=0)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_cost_is_that_of_the_network_that_is_built(block, setting):
     """Outside truth: the parameters and buffers of the built network, and fvcore's multiply-adds."""
-    own, network = whole_cost(parse_blocks(block), get_backbone(PROXY), setting), built(block, setting)
+    own, network = setting.around(block, PROXY).cost(), built(block, setting)
     assert own.params == sum(p.numel() for p in network.parameters())
     statistics = [b.numel() for name, b in network.named_buffers() if "running" in name]
     assert own.bn_stats == sum(statistics)
@@ -56,24 +55,42 @@ def test_the_cost_is_that_of_the_network_that_is_built(block, setting):
 def test_a_plain_network_keeps_its_identity():
     """Measurements of searches stand for those of ablations: their keys must be equal."""
     for block in BLOCKS:
-        blocks = parse_blocks(block)
-        assert whole_net_id(blocks, get_backbone(PROXY), PLAIN) == net_id(block, PROXY)
-        assert whole_arch_id(blocks, REFERENCE.name, PLAIN) == arch_id(block)
+        assert PLAIN.around(block, PROXY).id == Architecture.of(block, PROXY).id == net_id(block, PROXY)
+        assert PLAIN.around(block).id == Architecture.of(block).id == arch_id(block)
 
 
 def test_what_surrounds_a_block_is_part_of_its_identity():
-    blocks, body = parse_blocks("k3+k3d2"), get_backbone(PROXY)
-    found = [whole_net_id(blocks, body, setting) for setting in SETTINGS]
+    found = [setting.around("k3+k3d2", PROXY).id for setting in SETTINGS]
     assert len(set(found)) == len(SETTINGS)
-    assert whole_net_id(blocks, body, Setting(gate="se/r16")) == whole_net_id(
-        blocks, body, Setting(gate="se")
-    )
+    one, other = (Architecture.of("k3+k3d2", PROXY, gate=gate) for gate in ("se/r16", "se"))
+    assert one.id == other.id
 
 
 def test_a_batchnorm_that_is_not_there_cannot_be_taken_away():
     for block in ("k3", "k3+k3d2/sum"):
-        blocks = parse_blocks(block)
-        assert whole_net_id(blocks, get_backbone(PROXY), Setting(fuse_norm=False)) == net_id(block, PROXY)
+        assert Architecture.of(block, PROXY, fuse_norm=False).id == net_id(block, PROXY)
+
+
+def test_an_architecture_is_made_from_any_way_to_give_it():
+    whole = Architecture.of("k3+k3d2", "8x4d", gate="se/r4", fuse_norm=False, classes=7)
+    assert Architecture.of(whole) is whole
+    assert whole == Architecture.of(whole.blocks, whole.backbone, gate=whole.gate, fuse_norm=False)
+    assert whole == Architecture.of(whole.blocks[0], whole.backbone, gate=whole.gate, fuse_norm=False)
+    assert (whole.backbone.name, whole.backbone.classes) == ("8x4d", 7)
+    assert Architecture.of("k3").backbone is REFERENCE
+    for wrong in ({"backbone": "8x4d"}, {"gate": "se"}, {"fuse_norm": False}, {"classes": 3}):
+        with pytest.raises(UserError, match="has its own backbone"):
+            build(whole, **wrong)
+    assert build(whole).classifier.out_features == 7
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_parts_of_a_cost_are_the_whole(block, setting):
+    own = setting.around(block, PROXY)
+    parts = own.cost_by_stage(resolution=41)
+    assert list(parts) == ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
+    assert sum(parts.values(), Cost()) == own.cost(resolution=41)
 
 
 def test_gates_are_written_and_read():
@@ -174,7 +191,7 @@ def test_the_variants_of_a_shipped_study_differ_in_their_sk_convolutions_alone(n
 def spec_of(block: str, setting: Setting, seed: int) -> TrainSpec:
     return TrainSpec(
         block=block,
-        net_id=whole_net_id(parse_blocks(block), get_backbone(PROXY), setting),
+        net_id=setting.around(block, PROXY).id,
         backbone=PROXY,
         recipe=Recipe(epochs=1, batch_size=64),
         split=Split(dataset="synthetic", train_images=128, val_images=64),

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from support.strategies import any_blocks
 
+from skexplore.arch.architecture import Architecture
 from skexplore.arch.attention import Gate, gate_costs
 from skexplore.arch.backbones import get_backbone
-from skexplore.arch.costs import Cost, check_memory, cost, cost_by_stage
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.costs import Cost, check_memory, cost
 from skexplore.errors import UserError
 from skexplore.nn.flop_count import count, differences
 from skexplore.nn.network import build
-from skexplore.paper.networks import system_cost, system_cost_by_stage
+from skexplore.paper.networks import system_cost
 from skexplore.paper.tables import published_rows, table_rows
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count of the rows of Tables 3, 6 and 7
@@ -56,7 +56,7 @@ def test_every_row_of_tables_3_6_7_is_near_what_is_printed():
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_blocks)
 def test_closed_form_equals_fvcore_on_random_blocks(value):
-    assert differences(value, get_backbone("8x4d-2111-s2")) == {}
+    assert differences(Architecture.of(value, "8x4d-2111-s2")) == {}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_closed_form_equals_fvcore_on_random_blocks(value):
     ],
 )
 def test_closed_form_equals_fvcore_on_named_backbones(backbone):
-    assert differences(parse_blocks("k3+k3d2+k1/r8"), get_backbone(backbone)) == {}
+    assert differences(Architecture.of("k3+k3d2+k1/r8", backbone)) == {}
 
 
 def test_another_resolution_and_odd_sizes():
@@ -87,7 +87,7 @@ def test_another_resolution_and_odd_sizes():
 @given(any_blocks)
 def test_the_parts_add_up_to_the_whole(value):
     for backbone in ("sknet50", "8x4d-2111-s2"):
-        parts = cost_by_stage(value, backbone)
+        parts = Architecture.of(value, backbone).cost_by_stage()
         assert list(parts) == ["stem", "stage 1", "stage 2", "stage 3", "stage 4", "head"]
         assert sum(parts.values(), Cost()) == cost(value, backbone)
 
@@ -126,9 +126,9 @@ def test_a_resolution_must_be_a_whole_number_in_range(resolution):
     body = get_backbone("sknet50")
     for ask in (
         lambda: cost("k3", resolution=resolution),
-        lambda: cost_by_stage("k3", resolution=resolution),
+        lambda: Architecture.of("k3").cost_by_stage(resolution=resolution),
         lambda: system_cost("senet50", resolution=resolution),
-        lambda: system_cost_by_stage("senet50", resolution=resolution),
+        lambda: Architecture.of("k3", gate="se").cost_by_stage(resolution=resolution),
         lambda: gate_costs(Gate(kind="se"), body, resolution),
     ):
         with pytest.raises(UserError, match=r"resolution .*: must be a whole number from 1 to 4,096; leave"):
@@ -139,7 +139,7 @@ def test_a_resolution_must_be_a_whole_number_in_range(resolution):
 def test_classes_must_be_a_whole_number_in_range(classes):
     cost("k3", classes=10)
     cost("k3", classes=1)
-    for ask in (cost, cost_by_stage):
+    for ask in (cost, Architecture.of, build):
         with pytest.raises(UserError, match=r"classes .*: must be a whole number from 1 to 1,000,000; leave"):
             ask("k3", classes=classes)
 
@@ -152,7 +152,7 @@ def test_build_refuses_such_classes_too(classes):
 
 def test_a_count_at_resolution_0_is_not_one_at_the_default():
     with pytest.raises(UserError, match="resolution 0"):
-        differences(parse_blocks("k3"), get_backbone("8x4d-1111-s2"), resolution=0)
+        differences(Architecture.of("k3", "8x4d-1111-s2"), resolution=0)
 
 
 def test_memory_is_compared_with_float32_params_and_activations(monkeypatch):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
-from skexplore.arch.architecture import Setting, whole_arch_id, whole_cost, whole_net_id
-from skexplore.arch.backbones import get_backbone
-from skexplore.arch.costs import arch_id, net_id
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.architecture import Architecture, Setting
+from skexplore.arch.costs import Cost, arch_id, net_id
 from skexplore.study.store import load_study
 
 PROXY, DEEP = "8x4d-1111-s2", "sknet50"
@@ -99,15 +97,9 @@ ARCHIVES = sorted(path.parent for path in ROOT.glob("studies/**/records.jsonl"))
 @pytest.mark.parametrize("network", PINNED, ids=str)
 def test_identities_and_costs_are_those_that_studies_hold(network):
     block, backbone, gate, fuse_norm, classes = network
-    body = get_backbone(backbone)
-    body = body if classes is None else replace(body, classes=classes)
-    setting, blocks = Setting(gate=gate, fuse_norm=fuse_norm), parse_blocks(block)
-    own = (
-        whole_arch_id(blocks, backbone, setting)
-        if body == get_backbone(DEEP)
-        else whole_net_id(blocks, body, setting)
-    )
-    assert (own, astuple(whole_cost(blocks, body, setting))) == PINNED[network]
+    own = Architecture.of(block, backbone, gate=gate, fuse_norm=fuse_norm, classes=classes)
+    assert (own.id, astuple(own.cost())) == PINNED[network]
+    assert sum(own.cost_by_stage().values(), Cost()) == own.cost()
 
 
 def test_the_two_identities_of_a_block():
@@ -133,10 +125,10 @@ def test_every_record_of_an_archive_is_found_again(folder):
     references = {(v.block, v.setting): v.reference for v in spec.ablation.variants} if spec.ablation else {}
     assert study.records
     for record in study.records:
-        blocks, setting = parse_blocks(record.block), record.setting
-        reference, body = references.get((record.block, setting), DEEP), spec.body_of(setting)
-        assert record.arch_id == whole_arch_id(blocks, reference, setting)
-        assert record.net_id == whole_net_id(blocks, body, setting)
-        there, here = whole_cost(blocks, get_backbone(reference), setting), whole_cost(blocks, body, setting)
+        own = record.setting.around(record.block, references.get((record.block, record.setting), DEEP))
+        network = spec.proxy(own, record.setting.backbone)
+        assert (record.arch_id, record.net_id) == (own.id, network.id)
+        there, here = own.cost(), network.cost()
         assert (record.ref_params, record.ref_macs) == (there.params, there.macs)
         assert (record.proxy_params, record.proxy_macs) == (here.params, here.macs)
+        assert Setting.of(own, record.setting.backbone) == record.setting

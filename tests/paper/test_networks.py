@@ -19,7 +19,7 @@ from skexplore.nn.attention import BAM, CBAM, SE
 from skexplore.nn.flop_count import count, differences
 from skexplore.nn.network import build_system
 from skexplore.paper.accounting import MACS, PARAMS, reproduce, table_names, to_csv
-from skexplore.paper.networks import SYSTEMS, get_system, system_cost, system_cost_by_stage
+from skexplore.paper.networks import SYSTEMS, get_system, system_cost
 from skexplore.paper.tables import printed_rows
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count; it left BAM's gates out
@@ -84,7 +84,7 @@ def test_closed_form_equals_fvcore_on_every_system(name):
     body = get_backbone(system.backbone)
     # the counts of layers do not depend on the resolution: a small one keeps the whole registry affordable
     size = 64 if body.resolution == 224 else 32
-    assert differences(parse_blocks(system.block), body, resolution=size, gate=system.gate) == {}
+    assert differences(system.architecture(), resolution=size) == {}
 
 
 @pytest.mark.parametrize("name", ["senet50", "resnext50-cbam", "resnext50-bam"])
@@ -100,7 +100,7 @@ def test_closed_form_equals_fvcore_at_full_resolution(name):
 
 @pytest.mark.parametrize("name", ["resnext50-bam", "senet29", "sknet101-released"])
 def test_the_parts_of_a_system_add_up_to_the_whole(name):
-    parts = system_cost_by_stage(name, resolution=97, classes=7)
+    parts = get_system(name).architecture(7).cost_by_stage(resolution=97)
     assert sum(parts.values(), Cost()) == system_cost(name, resolution=97, classes=7)
 
 
@@ -170,7 +170,7 @@ def test_a_gate_acts_before_the_shortcut_is_added():
 def test_unknown_system_and_unknown_gate():
     with pytest.raises(UserError, match="did you mean sknet50"):
         get_system("sknet5")
-    with pytest.raises(UserError, match="must be se, cbam, bam"):
+    with pytest.raises(UserError, match="must be one of se, cbam, bam"):
         Gate(kind="eca")
 
 

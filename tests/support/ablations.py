@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skexplore.arch.architecture import Setting, whole_arch_id, whole_cost, whole_net_id
-from skexplore.arch.backbones import get_backbone
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.architecture import Setting
 from skexplore.plan.variants import printed_beside
 from skexplore.study.design import Design, Variant
 from skexplore.study.recipe import Recipe, Split, TrainSpec
@@ -42,10 +40,9 @@ TABLE_7 = (
 
 def record(spec: StudySpec, number: int, variant: Variant, seed: int, error: float | str) -> Record:
     """Return one training of ``variant``, with a made-up curve that ends at ``error``; a text: why it diverged."""
-    blocks, body = parse_blocks(variant.block), spec.body_of(variant.setting)
-    there, here = (whole_cost(blocks, b, variant.setting) for b in (get_backbone(variant.reference), body))
+    own, trained = variant.architecture, spec.trained_for(variant)
+    there, here, network = own.cost(), trained.cost(), trained.id
     lost, epochs = isinstance(error, str), spec.recipe.epochs
-    network = whole_net_id(blocks, body, variant.setting)
     end = 0.9 if lost else error
     ends = [end + (0.9 - end) * (0.4 + 0.02 * (number % 7)) ** epoch for epoch in range(1, epochs)] + [end]
     curve = tuple(
@@ -62,7 +59,7 @@ def record(spec: StudySpec, number: int, variant: Variant, seed: int, error: flo
     ).key
     return Record(
         number=number,
-        arch_id=whole_arch_id(blocks, variant.reference, variant.setting),
+        arch_id=own.id,
         net_id=network,
         block=variant.block,
         status="diverged" if lost else "complete",
