@@ -113,17 +113,6 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not valid JSON ({error})") from None
 
 
-def among(allowed: Collection[str], *more: str) -> AfterValidator:
-    """Return the mark of a text field (in ``Annotated``) that ``parse`` accepts only with one of these values."""
-
-    def check(value: str) -> str:
-        if value not in allowed and value not in more:  # looked up late: a registry may have got an entry
-            raise UserError(f"{value[:60]!r}: must be one of {', '.join([*allowed, *more])}")
-        return value
-
-    return AfterValidator(check)
-
-
 def _plain(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]*", value):
         raise UserError(f"{value[:60]!r}: must be letters, digits, '.', '_' and '-' alone")
@@ -184,20 +173,15 @@ def shown(value: object) -> str:
 
 
 class Must:
-    """What a field of a definition must be: its type, pydantic's ``limits`` and ``test``, and that in ``words``.
+    """What a field must be: its type, pydantic's ``limits`` and ``test``, and that in ``words``.
 
     Written as ``Annotated[int, Must("a whole number from 1 to 9", ge=1, le=9)]``; no type is guessed from another.
     """
 
     def __init__(
-        self,
-        words: str | Callable[[], str],
-        test: Callable[[Any], bool] = lambda _: True,
-        *,
-        show: Callable[[object], str] = quoted,
-        **limits: Any,
+        self, words: str | Callable[[], str], test: Callable[[Any], bool] = lambda _: True, **limits: Any
     ) -> None:
-        self._words, self._test, self._show, self._limits = words, test, show, limits
+        self._words, self._test, self._limits = words, test, limits
 
     def __get_pydantic_core_schema__(self, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         strict = True if {kind, *get_args(kind)} & {bool, float, int, str} else None
@@ -212,13 +196,14 @@ class Must:
             if all(item["loc"] for item in error.errors(include_url=False)):
                 raise  # what is wrong is inside, and has its own words
         words = self._words if isinstance(self._words, str) else self._words()
-        raise PydanticCustomError(_MUST, "{words}", {"words": words, "given": self._show(value)})
+        raise PydanticCustomError(_MUST, "{given}: must be {words}", {"given": quoted(value), "words": words})
 
 
-def one_of(allowed: Collection[str], what: str = "one of") -> Must:
-    """Return the ``Must`` of a text that is among ``allowed``, as they are when a file is read."""
+def among(allowed: Collection[str], *more: str, what: str = "one of") -> Must:
+    """Return the ``Must`` of a text that is one of ``allowed``, as they are when it is read, or of ``more``."""
     return Must(
-        lambda: f"{what} {', '.join(filter(None, allowed))}", lambda value: value in allowed, show=shown
+        lambda: f"{what} {', '.join(filter(None, [*allowed, *more]))}",
+        lambda value: value in allowed or value in more,
     )
 
 

@@ -14,8 +14,8 @@ import pytest
 from skexplore.errors import UserError
 from skexplore.files import (
     Must,
+    among,
     define,
-    one_of,
     parse,
     read_by,
     read_json,
@@ -221,7 +221,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    kind: Annotated[str, one_of(["a", "b"])]
+    kind: Annotated[str, among(["a", "b"])]
     rate: Annotated[float | None, Must("a number", lambda value: value != 3)] = None
     parts: tuple[Annotated[Part, Must("a mapping such as {size: 3}")], ...] = ()
     free: Annotated[dict[Any, Any], Must("a mapping", min_length=1)] = field(default_factory=dict)
@@ -247,7 +247,7 @@ def test_everything_wrong_with_a_definition_is_said_in_its_own_words_with_lists_
         "f.yaml: parts.2.wort: unknown key (did you mean word?); keys: size, word",
         f"f.yaml: kinds: unknown key (did you mean kind?); {known}",
         f"f.yaml: 7: unknown key; {known}",
-        "f.yaml: kind: c: must be one of a, b",
+        "f.yaml: kind: 'c': must be one of a, b",
         "f.yaml: rate: empty; give a number, or leave the key out",
         "f.yaml: parts.2.size: True: must be a whole number from 1 to 9",
         "f.yaml: parts.3: 4: must be a mapping such as {size: 3}",

@@ -105,17 +105,19 @@ def _status_in_words(study: Study) -> dict[str, str]:
     missing = (
         "none yet" if study.spec.searches else "not a search" if study.spec.ablation else "own trainings"
     )
+    row = status_row(study)
     return {
-        name: missing if value is None else _said(name, value) for name, value in status_row(study).items()
+        name: missing if value is None else _said(name, value, searches=study.spec.searches)
+        for name, value in row.items()
     }
 
 
-def _said(name: str, value: object) -> str:
+def _said(name: str, value: object, *, searches: bool) -> str:
     if name == "best_val_error":
         return f"{100 * float(str(value)):.2f} %"
     if name == "seconds":
-        return f"{float(str(value)):.0f} (of training, anchors included, summed over workers)"
-    return f"{value:,} (anchors included)" if name == "images" else str(value)
+        return f"{float(str(value)):.0f} (of training{', anchors included' if searches else ''}, summed over workers)"
+    return f"{value:,}{' (anchors included)' if searches else ''}" if name == "images" else str(value)
 
 
 def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
 from skexplore.errors import UserError
-from skexplore.files import Must, Problem, define, one_of, read_by, read_yaml, shown
+from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.shipped import find_shipped, shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
@@ -58,7 +58,7 @@ class RecipeChanges:
     epochs: Annotated[int | None, _whole(1, 10_000)] = None
     batch_size: Annotated[int | None, _whole(2, 10_000)] = None  # batch normalisation needs two
     lr: Annotated[float | None, _RATE] = None
-    schedule: Annotated[str | None, one_of(SCHEDULES)] = None
+    schedule: Annotated[str | None, among(SCHEDULES)] = None
     momentum: Annotated[float | None, _SHARE] = None
     nesterov: Annotated[bool | None, _FLAG] = None
     weight_decay: Annotated[float | None, _DECAY] = None
@@ -71,7 +71,7 @@ class RecipeChanges:
 class SplitChanges:
     """What differs from the split of a profile; None is as there."""
 
-    dataset: Annotated[str | None, one_of(DATASETS)] = None
+    dataset: Annotated[str | None, among(DATASETS)] = None
     train_images: Annotated[int | None, _images(2, "most_train")] = None
     val_images: Annotated[int | None, _images(1, "most_val")] = None
 
@@ -106,9 +106,9 @@ class Definition:
 
     name: Annotated[str, Must("at most 64 letters, digits, '.', '_' and '-'", NAME.fullmatch)]
     description: str = ""
-    table: Annotated[str, one_of(["", *_TABLES], "one of the texts")] = ""
-    column: Annotated[str, one_of(COLUMNS_OF_ERRORS)] = COLUMNS_OF_ERRORS[0]
-    profile: Annotated[str, one_of(PROFILES)] = ""
+    table: Annotated[str, among(["", *_TABLES], what="one of the texts")] = ""
+    column: Annotated[str, among(COLUMNS_OF_ERRORS)] = COLUMNS_OF_ERRORS[0]
+    profile: Annotated[str, among(PROFILES)] = ""
     backbone: Annotated[str, read_by(cifar_backbone)] = ""
     recipe: RecipeChanges = RecipeChanges()
     split: SplitChanges = SplitChanges()

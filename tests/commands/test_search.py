@@ -177,6 +177,7 @@ def test_training_an_own_block(command, instant):
     ]  # fmt: skip
     said = " ".join(command("status")[1].splitlines()[1].split())
     assert said == "synthetic-own-tiny-s0 finished 2 2 own trainings own trainings"
+    assert "anchors" not in command("status", "synthetic-own-tiny-s0")[1]
     command(*SEARCH, "--study", "s")
     code, out, _ = command("train", "k3+k1/r8", "--study", "s", "--workers", "1")
     assert code == 0

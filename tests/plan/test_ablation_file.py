@@ -148,14 +148,14 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
             "one_at_a_time.backbone: backbone sknet50: made for images of 224 pixels",
         ),
         (SMALL.replace("  both: [", "  attention: ["), "together.attention: a component has that name"),
-        (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: foo: must be one of one_cycle, steps"),
+        (ROWS + "recipe: {schedule: foo}\n", "recipe.schedule: 'foo': must be one of one_cycle, steps"),
         (ROWS + "recipe: {momentum: 5}\n", "recipe.momentum: 5: must be a number of at least 0 and below 1"),
         (ROWS + "recipe: {momentum: 0}\n", "recipe.momentum: 0: Nesterov's needs a momentum"),
         (
             ROWS + "split: {train_images: 60000}\n",
             "split.train_images: 60000: must be a whole number from 2 to 45,000",
         ),
-        (ROWS + "split: {dataset: mnist}\n", "split.dataset: mnist: must be one of cifar10, cifar100"),
+        (ROWS + "split: {dataset: mnist}\n", "split.dataset: 'mnist': must be one of cifar10, cifar100"),
         (ROWS.replace("profile: tiny", "profile: [tiny]"), "profile: ['tiny']: must be one of"),
         (
             SMALL.replace("[attention, BN in fuse]", "[[attention], attention]"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -235,3 +237,15 @@ def test_workers_are_one_per_device():
     assert default_devices(None)
     with pytest.raises(UserError, match="at least 1"):
         default_devices(0)
+
+
+def test_gpus_are_counted_by_torch_where_their_driver_is_and_not_asked_for_elsewhere(monkeypatch):
+    def missing(_name):
+        raise OSError
+
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: {"libcuda.so.1": object()}[name])
+    assert default_devices(3) == ["cuda:0", "cuda:1", "cuda:0"]
+    if sys.platform == "linux" and not Path("/dev/kfd").exists():
+        monkeypatch.setattr(ctypes, "CDLL", missing)
+        assert default_devices(2) == ["cpu", "cpu"]
