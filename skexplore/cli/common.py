@@ -102,6 +102,8 @@ def writable(folder: Path) -> Iterator[None]:
     """Turn the system's refusal to write under ``folder`` into a message."""
     try:
         yield
+    except BrokenPipeError:  # of stdout: whoever reads has enough
+        raise
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
 
