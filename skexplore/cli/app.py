@@ -17,12 +17,13 @@ import typer
 import skexplore.cli
 from skexplore.cli.blocks import GFLOPS, JsonOption
 from skexplore.cli.common import pictures, writable
+from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
 if TYPE_CHECKING:
     from skexplore.study import Study
 
-HELPERS = ("app", "common", "display")  # files of this room that hold no group of commands
+HELPERS = ("app", "common", "display", "interrupts")  # files of this room that hold no group of commands
 FIRST = (
     "search",
     "compare",
@@ -49,7 +50,8 @@ def main() -> None:
     """Run the command line: exit 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
     try:
         try:
-            app(prog_name="skexplore")
+            with INTERRUPTS.heard():
+                app(prog_name="skexplore")
         finally:
             sys.stdout.flush()  # if it cannot be written that is known here, not when Python has ended
     except UserError as error:
