@@ -11,7 +11,20 @@ it; ``plan`` says what is asked, ``engine`` does it, ``analysis`` judges, ``repo
 out, ``cli`` asks.
 """
 
+from typing import Any
+
 import lazy_loader
 
+from skexplore.errors import NO_MEMORY, lacks_memory
+
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _load(name)
+    except ImportError as error:
+        if lacks_memory(error):
+            raise ImportError(f"{NO_MEMORY} ({error})") from error
+        raise

@@ -8,6 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+NO_MEMORY = (
+    "torch could not be loaded for lack of memory; it takes about 4 GB of address space: close other programs, or "
+    "raise the limit of this shell (ulimit -v unlimited) or of the job"
+)
+
 
 class UserError(ValueError):
     """Bad input: says what was given, what is allowed and what to do next. The CLI exits 2 with it."""
@@ -39,3 +44,9 @@ def check_one_of(what: str, value: str, allowed: Collection[str]) -> None:
     """Raise ``UserError`` unless ``value``, given as ``what`` (an option, a field), is one of ``allowed``."""
     if value not in allowed:
         raise UserError(f"{what} {value}: must be one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
+
+
+def lacks_memory(error: ImportError | MemoryError) -> bool:
+    """Return whether a module could not be loaded because the memory, or the address space, is too small."""
+    words = ("failed to map segment", "cannot allocate memory")
+    return isinstance(error, MemoryError) or any(each in str(error).lower() for each in words)

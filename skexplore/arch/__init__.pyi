@@ -7,8 +7,6 @@ from .attention import (
     BAM_DILATION as BAM_DILATION,
     CBAM_KERNEL as CBAM_KERNEL,
     Gate as Gate,
-    format_gate as format_gate,
-    gate_costs as gate_costs,
     parse_gate as parse_gate,
 )
 from .backbones import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import pkgutil
 import shlex
 import sys
@@ -16,12 +17,13 @@ import typer
 import skexplore.cli
 from skexplore.cli.blocks import GFLOPS, JsonOption
 from skexplore.cli.common import pictures, writable
-from skexplore.errors import StudyError, UserError
+from skexplore.cli.interrupts import INTERRUPTS
+from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
 if TYPE_CHECKING:
     from skexplore.study import Study
 
-HELPERS = ("app", "common", "display")  # files of this room that hold no group of commands
+HELPERS = ("app", "common", "display", "interrupts")  # files of this room that hold no group of commands
 FIRST = (
     "search",
     "compare",
@@ -47,12 +49,28 @@ StudyArgument = Annotated[
 def main() -> None:
     """Run the command line: exit 0 done, 1 a check failed, 2 the user's mistake, 130 interrupted."""
     try:
-        app(prog_name="skexplore")
+        try:
+            with INTERRUPTS.heard():
+                app(prog_name="skexplore")
+        finally:
+            sys.stdout.flush()  # if it cannot be written that is known here, not when Python has ended
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except StudyError as error:
         print(f"ended: {error}", file=sys.stderr)
+        sys.exit(1)
+    except (ImportError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
+        print(f"ended: {NO_MEMORY} ({error})", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is not None:  # of a file, and not of stdout
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes as it ends
+        if not isinstance(error, BrokenPipeError):  # whoever reads has enough
+            print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
         sys.exit(1)
 
 

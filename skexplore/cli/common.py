@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import UserError
 from skexplore.study import DATASETS
 
@@ -55,12 +56,12 @@ def run_settings(
 
 def watched(work: Callable[[Run], T], settings: Run) -> T:
     """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
-    from skexplore.cli.display import Reporter, counted_interrupts, error_console
+    from skexplore.cli.display import Reporter, error_console
 
     console = error_console()
     with (
         interruptible(console.print, KEPT),
-        counted_interrupts() as interrupts,
+        INTERRUPTS.counted() as interrupts,
         Reporter(console) as on_progress,
     ):
         return work(replace(settings, on_progress=on_progress, interrupts=interrupts))
@@ -69,8 +70,9 @@ def watched(work: Callable[[Run], T], settings: Run) -> T:
 
 @contextmanager
 def interruptible(say: Callable[[str], object], message: str) -> Iterator[None]:
-    """Say ``message`` and exit 130 when the user interrupts."""
+    """Say ``message`` and exit 130 when the user interrupts, or has done so while modules were loaded."""
     try:
+        INTERRUPTS.raise_again()
         yield
     except KeyboardInterrupt:
         say(message)
@@ -102,6 +104,8 @@ def writable(folder: Path) -> Iterator[None]:
     """Turn the system's refusal to write under ``folder`` into a message."""
     try:
         yield
+    except BrokenPipeError:  # of stdout: whoever reads has enough
+        raise
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -147,24 +144,6 @@ def _time_left(event: Progress) -> str:
         return "time left: measuring"
     minutes = event.seconds * event.images_left / event.images / 60
     return f"about {minutes:.0f} min left" if minutes >= 1 else "less than a minute left"
-
-
-@contextmanager
-def counted_interrupts() -> Iterator[Callable[[], int]]:
-    """Let the first Ctrl-C be counted instead of ending the process; yields the counter."""
-    presses = 0
-
-    def on_press(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, on_press)
-    try:
-        yield lambda: presses
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def print_front(study: Study) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pkgutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,44 @@ def test_ctrl_c_in_a_plan_is_an_interruption(command, instant, monkeypatch):
     code, out, err = command(*SEARCH, "--plan")
     assert (code, out) == (130, "")
     assert "nothing was trained or written" in err
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "raised"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "skexplore.engine.run.default_devices",  # called first of all
+        "skexplore.plan.search.Space.load",
+        "skexplore.cli.display.error_console",
+        "skexplore.cli.display.Reporter.__enter__",
+        "skexplore.engine.run.check_storage",
+        "skexplore.engine.run.prepare_data",
+        "skexplore.study.live.Store.__enter__",
+        "skexplore.engine.run.Coordinator.run",
+        "skexplore.engine.coordinator.Pool",
+    ],
+)
+def test_ctrl_c_at_any_point_of_the_start_is_not_lost(command, instant, monkeypatch, point, lost):
+    """Python drops what a Ctrl-C raises in a callback; here every point of the start drops it."""
+    search = (*SEARCH, "--study", "s", "--trials", "1", "--anchors", "none")
+    real, pressed = pkgutil.resolve_name(point), []
+
+    def press(*args, **kwargs):
+        if not pressed:
+            pressed.append(point)
+            with suppress(*[KeyboardInterrupt] if lost else []):
+                signal.raise_signal(signal.SIGINT)
+        return real(*args, **kwargs)
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(point, press)
+        code, _, err = command(*search)
+    assert (code, pressed) == (130, [point])
+    assert ": training" not in err  # none was begun
+    assert "Repeat the same command" in err or not lost
+    assert signal.getsignal(signal.SIGINT) is before
+    assert command(*search)[0] == 0
 
 
 def test_an_own_block_that_could_not_be_trained_is_a_failed_check(command, instant, monkeypatch):

@@ -1,7 +1,8 @@
-"""``skexplore status`` loads no more than it needs; a command whose output is not read ends without a traceback."""
+"""``skexplore status`` loads no more than it needs; a command that cannot write or load torch says so in one line."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -44,3 +45,62 @@ def test_status_of_a_live_study_loads_optuna_alone(run, arguments):
     out, heavy = status(*arguments)
     assert "k1" in out
     assert heavy == ["optuna", "sqlalchemy"]
+
+
+RUN = "import sys; from skexplore.cli.app import main; sys.argv = ['skexplore', *sys.argv[1:]]; main()"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["cost", "k3", "--json"], ["status"], ["--help"]])
+def test_output_that_cannot_be_written_is_one_line_on_stderr(monkeypatch, arguments, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written (No space left on device)\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_nobody_reads_ends_quietly(monkeypatch, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    end, pipe = os.pipe()
+    os.close(end)
+    with os.fdopen(pipe, "w") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, "cost", "k3"],
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+TOO_LARGE = "libtorch_cpu.so: failed to map segment from shared object"  # what the linker says
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(f"ImportError({TOO_LARGE!r})", 1), ("MemoryError()", 1), ("ImportError('else')", None)],
+)
+def test_a_memory_too_small_for_torch_is_said(monkeypatch, error, code):
+    Path("torch.py").write_text(f"raise {error}\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
+    search = [sys.executable, "-c", RUN, "search", "--budget-gflops", "4.5"]
+    done = subprocess.run(search, capture_output=True, text=True, check=False)
+    if code is None:  # a broken installation is not explained away
+        assert done.stderr.endswith("ImportError: else\n")
+        return
+    assert done.returncode == code
+    assert done.stderr.startswith("ended: torch could not be loaded for lack of memory; it takes about 4 GB")
+    assert done.stderr.count("\n") == 1
+    build = [sys.executable, "-c", "import skexplore; skexplore.build('k3')"]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    if "MemoryError" not in error:
+        assert "ImportError: torch could not be loaded for lack of memory" in done.stderr
