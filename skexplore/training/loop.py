@@ -1,4 +1,9 @@
-"""One plain training loop, cut into segments at epoch boundaries."""
+"""One plain training loop, cut into segments at epoch boundaries, and its checkpoints.
+
+Images are uint8 (n x 3 x 32 x 32) and labels int64 (n,), all of them on the device; losses are mean cross-entropies in
+nats, errors fractions 0..1, times seconds. A checkpoint holds the network, the optimizer and the curve so far: order
+and augmentation of an epoch follow from its number, so that no state of a random generator is kept.
+"""
 
 from __future__ import annotations
 
