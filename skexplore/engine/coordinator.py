@@ -225,8 +225,8 @@ class Coordinator:
             if isinstance(event, EpochEvent):
                 self._images += self.spec.split.train_images
                 self._tell_user("epoch", record=self._in_hand[event.key], epoch=event.epoch)
-            elif event.outcome.status != "paused":
-                self._done(pool, event.outcome)
+            elif event.status != "paused":
+                self._done(pool, event)
 
     def _done(self, pool: Pool, outcome: Outcome) -> None:
         if outcome.status == "failed" and outcome.key not in self._retried:

@@ -13,15 +13,15 @@ from .cache import (
     prepare_data as prepare_data,
 )
 from .messages import (
+    EpochEvent as EpochEvent,
     Job as Job,
     Outcome as Outcome,
+    WorkerError as WorkerError,
     checkpoint_file as checkpoint_file,
     weights_file as weights_file,
 )
 from .pool import (
-    EpochEvent as EpochEvent,
     Pool as Pool,
-    WorkerError as WorkerError,
     cpu_model as cpu_model,
     default_devices as default_devices,
 )

@@ -1,4 +1,7 @@
-"""The train/validation split of the train part, and batches of it: augmented and normalised on the device."""
+"""The train/validation split of the train part, and batches of it: augmented and normalised on the device.
+
+Images are uint8 (n, 3, h, w) with pixels 0..255 until a batch is made: float32, mean 0 and deviation 1 per channel.
+"""
 
 from __future__ import annotations
 

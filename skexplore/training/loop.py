@@ -1,10 +1,17 @@
-"""One plain training loop, cut into segments at epoch boundaries."""
+"""One plain training loop, cut into segments at epoch boundaries, and its checkpoints.
+
+Images are uint8 (n x 3 x 32 x 32) and labels int64 (n,), all of them on the device; losses are mean cross-entropies in
+nats, errors fractions 0..1, times seconds. A checkpoint holds the network, the optimizer and the curve so far: order
+and augmentation of an epoch follow from its number, so that no state of a random generator is kept.
+"""
 
 from __future__ import annotations
 
 import io
+import logging
 import math
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +28,8 @@ from skexplore.training.batches import batches, eval_batches
 
 EVAL_BATCH = 500
 
+_log = logging.getLogger(__name__)  # of a worker it is written to workers.log
+
 
 class DivergedError(RuntimeError):
     """A loss stopped being a finite number; ``curve`` holds the epochs before."""
@@ -28,6 +37,10 @@ class DivergedError(RuntimeError):
     def __init__(self, message: str, curve: tuple[Epoch, ...]) -> None:
         super().__init__(message)
         self.curve = curve
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint is not what a training has written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +108,18 @@ def train_segment(
     On the CPU the result depends on ``spec`` alone: cut anywhere, it is the same to the bit (kernels of a GPU
     may differ in the last digits). The schedule spans all epochs of the recipe, whatever ``until``. The
     checkpoint is on disk after every epoch, before ``on_epoch`` is told of it (it returns False to end there);
-    one that is at ``until`` already is what is returned. ``lap`` is called with the name of each piece of work
+    one that is at ``until`` already is what is returned, and from a damaged one the training begins again from
+    its start, which the log says. ``lap`` is called with the name of each piece of work
     as it ends, for who measures. Raises ``DivergedError``, and torch's own errors (out of memory among them).
     """
     device = data.images.device
     network, optimizer = prepare(spec, device)
-    curve = _restore(checkpoint, network, optimizer, device)
+    try:
+        curve = _restore(checkpoint, network, optimizer, device)
+    except DamagedCheckpointError as error:
+        _log.warning("%s: damaged (%s); the training begins again from its start", checkpoint, error)
+        network, optimizer = prepare(spec, device)  # some of it may have been loaded
+        curve = []
     lap("network")
     for number in range(len(curve), until):
         started = time.monotonic()
@@ -200,9 +219,28 @@ def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curv
 def _restore(
     path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> list[Epoch]:
-    if not path.exists():
+    """Load ``path`` into network and optimizer and return its curve, empty if there is no file.
+
+    Raises ``DamagedCheckpointError`` for content that no training has written; nothing in it is executed.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return []
-    state = torch.load(path, map_location=device, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return [Epoch(**epoch) for epoch in state["curve"]]
+    try:
+        state = _read(content, device)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return [Epoch(**epoch) for epoch in state["curve"]]
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever damaged bytes lead to
+        # its name alone: torch's own words advise to execute what the file holds
+        raise DamagedCheckpointError(type(error).__name__) from None
+
+
+def _read(content: bytes, device: torch.device) -> Any:
+    damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()  # torch writes sums, but does not check them
+    if damaged:
+        raise zipfile.BadZipFile(damaged)
+    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)

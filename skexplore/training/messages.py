@@ -1,4 +1,4 @@
-"""What goes to a worker and what comes back: plain data, no torch."""
+"""What a coordinator and its workers say to each other: plain data, pickled; no torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skexplore.study import Epoch, TrainSpec
+
+READY = "ready"  # a worker has loaded torch and takes jobs
+PAUSE = "pause"  # a worker is to end its job after the epoch in hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEvent:
+    """A worker finished an epoch of the training ``key``."""
+
+    key: str
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``."""
 
@@ -36,6 +47,10 @@ class Outcome:
     curve: tuple[Epoch, ...] = ()
     reason: str = ""
     test_error: float | None = None
+
+
+class WorkerError(RuntimeError):
+    """Workers cannot work here (disk full, data gone, torch does not start): no trial could do better."""
 
 
 def checkpoint_file(study_folder: Path, key: str) -> Path:

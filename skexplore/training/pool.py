@@ -1,69 +1,32 @@
-"""Worker processes on this machine: start them, hand them jobs, hear of their events."""
+"""Worker processes on this machine: start them, hand them jobs, hear of their events.
+
+Each is a ``Child`` that runs ``worker``; what is said both ways stands in ``messages``.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import os
 import platform
-import selectors
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, Any
 
 from skexplore.errors import UserError
-from skexplore.files import parse
-from skexplore.study import Epoch
-from skexplore.training.messages import Job, Outcome
+from skexplore.training.child import GONE, Child
+from skexplore.training.messages import PAUSE, READY, EpochEvent, Job, Outcome, WorkerError
 
 STILLBORN = 3  # so many workers in a row that end before they are ready end the search
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochEvent:
-    """A worker finished an epoch of the training ``key``."""
-
-    key: str
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoneEvent:
-    """A worker finished a job, or died over it (then the outcome is ``failed``)."""
-
-    outcome: Outcome
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
     device: str
-    process: subprocess.Popen[bytes]
+    child: Child
     job: Job | None = None
     ready: bool = False
-    buffer: bytes = b""
-
-    @property
-    def outlet(self) -> IO[bytes]:
-        assert self.process.stdout is not None
-        return self.process.stdout
-
-    def close(self) -> int:
-        """End the process, if it has not ended, and return its exit status."""
-        self.process.kill()
-        code = self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # what it had no time to read
-                    pipe.close()
-        return code
-
-
-class WorkerError(RuntimeError):
-    """Workers cannot work here (disk full, data gone, torch does not start): no trial could do better."""
 
 
 class Pool:
@@ -77,7 +40,6 @@ class Pool:
         self._log = log.open("ab")
         self._stillborn = 0  # workers in a row that died before they were ready
         self._pausing = False
-        self._selector = selectors.DefaultSelector()
         self._workers = [self._spawn(device) for device in devices]
 
     def __enter__(self) -> Pool:
@@ -85,14 +47,13 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
-            worker.close()
-        self._selector.close()
+            worker.child.end()
         self._log.close()
 
     @property
     def idle(self) -> int:
         """Number of workers without a job."""
-        return sum(worker.job is None for worker in self._workers)
+        return len(self._workers) - len(self.running)
 
     @property
     def running(self) -> list[Job]:
@@ -103,51 +64,49 @@ class Pool:
         """Give ``job`` to an idle worker."""
         worker = next(worker for worker in self._workers if worker.job is None)
         worker.job = job
-        self._send(worker, {"do": "train", "job": asdict(job)})
+        worker.child.send(job)
         if self._pausing:  # the worker that was told so died
-            self._send(worker, {"do": "pause"})
+            worker.child.send(PAUSE)
 
     def pause(self) -> None:
         """Ask every worker, one replaced later too, to end its job after the epoch in hand: ``paused``."""
         self._pausing = True
         for worker in self._workers:
             if worker.job is not None:
-                self._send(worker, {"do": "pause"})
+                worker.child.send(PAUSE)
 
-    def events(self, timeout: float) -> Iterator[EpochEvent | DoneEvent]:
-        """Yield what workers said, after waiting at most ``timeout`` seconds for the first word."""
-        for key, _ in self._selector.select(timeout):
-            worker: _Worker = key.data
-            chunk = os.read(worker.outlet.fileno(), 65536)
-            if not chunk:
+    def events(self, timeout: float) -> Iterator[EpochEvent | Outcome]:
+        """Yield what workers said, after waiting at most ``timeout`` seconds for the first word.
+
+        An ``Outcome`` ends a job; of a worker that died over its job it is ``failed``. Raises ``WorkerError``.
+        """
+        ready = wait([worker.child.connection for worker in self._workers], timeout)
+        for worker in [worker for worker in self._workers if worker.child.connection in ready]:
+            try:
+                message = worker.child.connection.recv()
+            except GONE:
                 yield from self._bury(worker)
-                continue
-            *lines, worker.buffer = (worker.buffer + chunk).split(b"\n")
-            for line in lines:
-                yield from self._hear(worker, json.loads(line))
+            else:
+                yield from self._hear(worker, message)
 
-    def _hear(self, worker: _Worker, message: dict[str, Any]) -> Iterator[EpochEvent | DoneEvent]:
-        if message["kind"] == "broken":
-            raise WorkerError(message["reason"])
-        if message["kind"] == "ready":
+    def _hear(self, worker: _Worker, message: object) -> Iterator[EpochEvent | Outcome]:
+        if isinstance(message, WorkerError):
+            raise message
+        if message == READY:
             worker.ready, self._stillborn = True, 0
-        if worker.job is None or message["kind"] == "ready":
-            return
-        if message["kind"] == "epoch":
-            epoch = parse(Epoch, message["epoch"], "worker")
-            yield EpochEvent(key=worker.job.spec.key, epoch=epoch)
-        else:
+        elif isinstance(message, EpochEvent):
+            yield message
+        elif isinstance(message, Outcome):
             worker.job = None
-            outcome = parse(Outcome, message["outcome"], "worker")
-            if outcome.status == "failed" and worker.device != "cpu":
-                self._replace(worker)  # an error may have left the GPU's context unusable
-            yield DoneEvent(outcome=outcome)
+            if message.status == "failed" and worker.device != "cpu":
+                worker.child.end()  # an error may have left the GPU's context unusable
+                self._replace(worker)
+            yield message
 
-    def _bury(self, worker: _Worker) -> Iterator[DoneEvent]:
+    def _bury(self, worker: _Worker) -> Iterator[Outcome]:
         """Replace a dead worker; whatever it was doing failed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.process.wait(timeout=5)  # its output has ended, so it is about to; its own status says why
-        code, job = self._replace(worker), worker.job
+        code, job = worker.child.wait(), worker.job
+        self._replace(worker)
         if not worker.ready:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
@@ -160,39 +119,16 @@ class Pool:
             self.start(job)
             return
         killed = " (killed; out of memory?)" if code == -9 else ""
-        yield DoneEvent(
-            outcome=Outcome(
-                key=job.spec.key, status="failed", reason=f"worker ended with exit status {code}{killed}"
-            )
-        )
+        reason = f"worker ended with exit status {code}{killed}"
+        yield Outcome(key=job.spec.key, status="failed", reason=reason)
 
-    def _replace(self, worker: _Worker) -> int:
-        """End ``worker``, put a fresh one in its place, and return the exit status of the old one."""
-        self._selector.unregister(worker.outlet)
-        code = worker.close()
+    def _replace(self, worker: _Worker) -> None:
         self._workers[self._workers.index(worker)] = self._spawn(worker.device)
-        return code
 
     def _spawn(self, device: str) -> _Worker:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "skexplore.training.worker", device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl-C is for the coordinator, which decides what workers do
-            env=os.environ | {"OMP_NUM_THREADS": "1"} if device == "cpu" else None,
-        )
-        worker = _Worker(device, process)
-        self._selector.register(worker.outlet, selectors.EVENT_READ, worker)
-        return worker
-
-    def _send(self, worker: _Worker, message: dict[str, Any]) -> None:
-        assert worker.process.stdin is not None
-        try:
-            worker.process.stdin.write(json.dumps(message).encode() + b"\n")
-            worker.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died: the selector reports the end of its output next
+        threads = 1 if device == "cpu" else None
+        child = Child("skexplore.training.worker", device, log=self._log, threads=threads)
+        return _Worker(device, child)
 
 
 def default_devices(workers: int | None) -> list[str]:

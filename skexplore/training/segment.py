@@ -1,4 +1,8 @@
-"""One job in, one outcome out: what a worker does with a training, whatever happens to it."""
+"""One job in, one outcome out: what a worker does with a training, whatever happens to it.
+
+Reads the arrays of the data set, trains to the end of the segment, keeps the weights of a finished training, and
+measures it on the test set if the job asks for that.
+"""
 
 from __future__ import annotations
 

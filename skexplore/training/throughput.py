@@ -1,31 +1,25 @@
 """Images per second of a training on this machine: measured before a search says how long it will take.
 
-``python -m skexplore.training.throughput DEVICE SECONDS [THREADS]`` reads a ``TrainSpec`` as a line of JSON, writes
-``ready`` after a first update, waits for another line (or the end of its input) and writes the number.
+Several devices are measured at the same time, each in a process of its own (``python -m
+skexplore.training.throughput FD``, started as a ``Child``), as a ``Pool`` would use them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import IO
 
 import torch
 from torch import Tensor
 
 from skexplore.errors import StudyError, UserError
-from skexplore.files import parse
 from skexplore.study import TrainSpec
 from skexplore.training.batches import batches
+from skexplore.training.child import GONE, Child, connect
 from skexplore.training.loop import prepare, update
 
 MOST_IMAGES = 10_000  # random images held; more of them would not change the speed
@@ -95,25 +89,23 @@ def measure(spec: TrainSpec, devices: list[str], seconds: float, *, threads: int
     if not devices:
         raise UserError("no device to measure on; at least one is needed")
     with tempfile.TemporaryFile() as log:
-        running = [_start(device, seconds, threads, log) for device in devices]
+        children = [
+            Child("skexplore.training.throughput", log=log, threads=threads if device == "cpu" else None)
+            for device in devices
+        ]
         try:
-            for process in running:
-                _say(process, json.dumps(asdict(spec)))
-            for process, device in zip(running, devices, strict=True):
-                _hear(process, device, log)
-            for process in running:
-                _say(process, "go")
-            answers = [
-                float(_hear(process, device, log)) for process, device in zip(running, devices, strict=True)
-            ]
+            for child, device in zip(children, devices, strict=True):
+                child.send((spec, device, seconds, threads))
+            for child, device in zip(children, devices, strict=True):
+                _hear(child, device, log)  # its first update is made
+            for child in children:
+                child.send("go")
+            return math.fsum(
+                _hear(child, device, log) for child, device in zip(children, devices, strict=True)
+            )
         finally:
-            for process in running:
-                process.kill()
-                process.wait()
-                for pipe in (process.stdin, process.stdout):
-                    assert pipe is not None
-                    pipe.close()
-    return math.fsum(answers)
+            for child in children:
+                child.end()
 
 
 def _check(seconds: float) -> None:
@@ -121,55 +113,40 @@ def _check(seconds: float) -> None:
         raise UserError(f"{seconds} seconds to measure: must be positive")
 
 
-def _start(device: str, seconds: float, threads: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "skexplore.training.throughput", device, str(seconds), str(threads)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        bufsize=0,
-        env=os.environ | {"OMP_NUM_THREADS": str(threads)} if device == "cpu" else None,
-    )
-
-
-def _say(process: subprocess.Popen[bytes], line: str) -> None:
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it died: the end of its output comes next, and says so
-        process.stdin.write(line.encode() + b"\n")
-
-
-def _hear(process: subprocess.Popen[bytes], device: str, log: IO[bytes]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().decode().strip()
-    if line:
-        return line
-    code = process.wait()
-    log.seek(0)
-    said = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    if code == 2:
-        raise UserError(said[-1])
+def _hear(child: Child, device: str, log: IO[bytes]) -> float:
+    """Return what ``child`` says next; what it says of its death is the error."""
+    try:
+        said = child.connection.recv()
+    except GONE:
+        code = child.wait()
+    else:
+        if isinstance(said, UserError):
+            raise said
+        return float(said)
     if code == -signal.SIGKILL:
         raise StudyError(
             f"measuring on {device}: the process was killed, most likely for want of memory; fewer --workers, or a "
             "profile of smaller batches or networks, take less"
         )
-    raise StudyError(f"measuring on {device} failed (exit status {code}): {said[-1][:300]}")
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise StudyError(f"measuring on {device} failed (exit status {code}): {lines[-1][:300]}")
 
 
 def main() -> None:
     """Measure in this process, as ``measure`` asks."""
-    device, seconds, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    connection = connect()
+    spec, device, seconds, threads = connection.recv()
     if device == "cpu":
         torch.set_num_threads(threads)
     try:
-        training = _Training(parse(TrainSpec, json.loads(sys.stdin.readline()), "stdin"), device)
+        training = _Training(spec, device)
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        raise SystemExit(2) from None
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
-    sys.stdout.write(f"{training.rate(seconds)}\n")
+        connection.send(error)
+        return
+    connection.send(0.0)  # ready
+    connection.recv()  # all begin together
+    connection.send(training.rate(seconds))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Network weights on disk, as safetensors: plain arrays, never pickles."""
+"""The weights of a finished training on disk, as safetensors: plain arrays by name, never pickles."""
 
 from __future__ import annotations
 

@@ -1,71 +1,72 @@
-"""The worker process: ``python -m skexplore.training.worker DEVICE``; jobs as JSON lines on stdin, events on stdout."""
+"""A worker process, one of a ``Pool``: trains the jobs that its coordinator sends, one after the other.
+
+``python -m skexplore.training.worker FD DEVICE``: started as a ``Child``. It listens before it loads torch, and
+while it trains, so that it ends as soon as its coordinator has: two must never train into one checkpoint.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import sys
 import threading
-from dataclasses import asdict
-from typing import IO, Any
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
 
 from skexplore.errors import UserError
-from skexplore.files import parse
 from skexplore.study import Epoch
-from skexplore.training.messages import Job
+from skexplore.training.child import GONE, connect
+from skexplore.training.messages import PAUSE, READY, EpochEvent, Job, WorkerError
 
 
 def main() -> None:
-    """Serve jobs until stdin closes; exit at once then, since the coordinator is gone."""
-    device = sys.argv[1]
-    # stdout is the protocol: whatever a library prints goes to stderr instead
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    inbox: queue.Queue[dict[str, Any]] = queue.Queue()
-    stop = threading.Event()
-    threading.Thread(target=_listen, args=(inbox, stop), daemon=True).start()
-    _serve(device, channel, inbox, stop)
+    """Train what is sent until the connection ends."""
+    connection, device = connect(), sys.argv[2]
+    jobs: queue.Queue[Job] = queue.Queue()
+    pausing = threading.Event()
+    threading.Thread(target=_listen, args=(connection, jobs, pausing), daemon=True).start()
+    _serve(device, connection, jobs, pausing)
 
 
-def _listen(inbox: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
-    for line in sys.stdin:
-        message = json.loads(line)
-        if message["do"] == "pause":
-            stop.set()
-        else:
-            inbox.put(message["job"])
-    os._exit(0)  # end of input: no coordinator, so nobody would read a result
+def _listen(connection: Connection[Any, Any], jobs: queue.Queue[Job], pausing: threading.Event) -> None:
+    try:
+        while True:
+            message = connection.recv()
+            if message == PAUSE:
+                pausing.set()
+            else:
+                jobs.put(message)
+    except GONE:
+        os._exit(0)  # no coordinator, so nobody would hear of a result
+    except Exception:  # a message of another version of this package
+        traceback.print_exc()
+        os._exit(1)
 
 
-def _serve(device: str, channel: IO[str], inbox: queue.Queue[dict[str, Any]], stop: threading.Event) -> None:
+def _serve(
+    device: str, connection: Connection[Any, Any], jobs: queue.Queue[Job], pausing: threading.Event
+) -> None:
     import torch
 
     from skexplore.training.segment import run_job
 
     if device == "cpu":
         torch.set_num_threads(1)  # one process per core is faster than one process of many threads
-
-    def send(kind: str, **content: Any) -> None:
-        channel.write(json.dumps({"kind": kind} | content) + "\n")
-        channel.flush()
-
-    def on_epoch(epoch: Epoch) -> bool:
-        send("epoch", epoch=asdict(epoch))
-        return not stop.is_set()
-
-    send("ready")
+    connection.send(READY)
     while True:
-        job = parse(Job, inbox.get(), "job")
+        job = jobs.get()
+
+        def on_epoch(epoch: Epoch, key: str = job.spec.key) -> bool:
+            connection.send(EpochEvent(key=key, epoch=epoch))
+            return not pausing.is_set()
+
         try:
-            outcome = run_job(job, device, on_epoch)
+            connection.send(run_job(job, device, on_epoch))
         except OSError as error:
-            send("broken", reason=f"{error.filename or job.study_folder}: {error.strerror or error}")
-            return
+            connection.send(WorkerError(f"{error.filename or job.study_folder}: {error.strerror or error}"))
         except UserError as error:
-            send("broken", reason=str(error))
-            return
-        send("done", outcome=asdict(outcome))
+            connection.send(WorkerError(str(error)))
 
 
 if __name__ == "__main__":

@@ -259,9 +259,7 @@ def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmatio
     class InProcess(InstantPool):
         def events(self, timeout):
             job = self.running.pop(0)
-            from skexplore.training.pool import DoneEvent
-
-            return [DoneEvent(outcome=run_job(job, "cpu", lambda _: True))]
+            return [run_job(job, "cpu", lambda _: True)]
 
     monkeypatch.setattr(coordinator, "Pool", InProcess)
     search(budget_gflops=4.5, profile="tiny", workers=1, trials=1, study="real", data_folder=synthetic_data)

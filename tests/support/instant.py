@@ -7,8 +7,7 @@ from dataclasses import replace
 from skexplore.arch.costs import cost
 from skexplore.study.recipe import Profile, Recipe, Split
 from skexplore.study.record import Epoch, Study
-from skexplore.training.messages import Job, Outcome
-from skexplore.training.pool import DoneEvent, EpochEvent
+from skexplore.training.messages import EpochEvent, Job, Outcome
 
 TINY = Profile(
     name="tiny",
@@ -54,14 +53,14 @@ class InstantPool:
         job = self.running.pop(0)
         answer = self._answer(job)
         if isinstance(answer, Outcome):
-            return [DoneEvent(outcome=answer)]
+            return [answer]
         # learning: an error that falls to the answer at the recipe's last epoch
         left = [job.spec.recipe.epochs - n for n in range(1, job.until + 1)]
         epochs = tuple(
             Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=answer + 0.01 * more, seconds=1.0)
             for n, more in enumerate(left, start=1)
         )
-        done = DoneEvent(outcome=Outcome(key=job.spec.key, status="complete", curve=epochs))
+        done = Outcome(key=job.spec.key, status="complete", curve=epochs)
         return [*(EpochEvent(key=job.spec.key, epoch=epoch) for epoch in epochs), done]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -122,6 +124,64 @@ def test_the_checkpoint_is_on_disk_before_anyone_hears_of_its_epoch(data, tmp_pa
 
     train_segment(spec(), data, checkpoint=checkpoint, until=2, on_epoch=look)
     assert seen == [True, True]
+
+
+class Harm:
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+def cut_in_half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def one_weight_changed(content: bytes) -> bytes:
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+
+def of_another_network(_content: bytes) -> bytes:
+    """Everything loads but the last: the optimizer's state."""
+    network, _ = prepare(spec(seed=1), "cpu")
+    other = {"network": network.state_dict(), "optimizer": {}, "curve": []}
+    torch.save(other, "other")
+    return Path("other").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_in_half,
+        one_weight_changed,
+        of_another_network,
+        lambda _: b"",
+        lambda _: np.random.default_rng(0).bytes(5000),
+        lambda _: pickle.dumps(Harm()),
+        lambda _: pickle.dumps({"network": Harm(), "optimizer": Harm(), "curve": Harm()}, protocol=2),
+    ],
+    ids=["cut", "changed", "other", "empty", "random", "code", "code inside"],
+)
+def test_from_a_damaged_checkpoint_a_training_begins_again_and_says_so(data, tmp_path, caplog, damage):
+    checkpoint = tmp_path / "c.pt"
+    train_segment(spec(), data, checkpoint=checkpoint, until=1)
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    again = bits(*train_segment(spec(), data, checkpoint=checkpoint, until=2))
+    assert_same_bits(again, bits(*train_segment(spec(), data, checkpoint=tmp_path / "whole", until=2)))
+    assert not Path("executed").exists()
+    (said,) = caplog.messages
+    assert said.startswith(f"{checkpoint}: damaged (")
+    assert said.endswith("; the training begins again from its start")
+    assert "weights_only" not in said
+    assert len(torch.load(checkpoint, weights_only=True)["curve"]) == 2  # whole again
+
+
+def test_a_checkpoint_that_the_system_does_not_hand_out_is_no_damage(data, tmp_path, caplog):
+    """The training must not begin again over a file that may be sound."""
+    checkpoint = tmp_path / "c.pt"
+    checkpoint.mkdir()
+    with pytest.raises(IsADirectoryError):
+        train_segment(spec(), data, checkpoint=checkpoint, until=1)
+    assert caplog.messages == []
 
 
 def test_every_piece_of_work_is_told_of(data, tmp_path):

@@ -17,8 +17,8 @@ from skexplore.errors import UserError
 from skexplore.study.recipe import Recipe, Split, TrainSpec
 from skexplore.training.batches import load_split
 from skexplore.training.loop import Data, DivergedError, learning_rate, train_segment
-from skexplore.training.messages import Job
-from skexplore.training.pool import DoneEvent, EpochEvent, Pool, WorkerError, default_devices
+from skexplore.training.messages import EpochEvent, Job, Outcome, WorkerError
+from skexplore.training.pool import Pool, default_devices
 
 BACKBONE = "8x4d-1111-s2"
 
@@ -45,67 +45,71 @@ def job(synthetic_data: Path) -> Job:
 def hear(pool: Pool) -> list:
     """Return everything said until a job is done."""
     said = []
-    while not any(isinstance(event, DoneEvent) for event in said):
+    while not any(isinstance(event, Outcome) for event in said):
         said.extend(pool.events(timeout=1))
     return said
 
 
-def test_a_job_comes_back_with_its_curve_and_leaves_weights(job):
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
-        assert pool.idle == 0
-        *epochs, done = hear(pool)
-        assert pool.idle == 1
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """One pool for the tests that leave it idle: a worker takes seconds to load torch and build a first network."""
+    with Pool(["cpu"], tmp_path_factory.mktemp("pool") / "log") as pool:
+        yield pool
+
+
+def test_a_job_comes_back_with_its_curve_and_leaves_weights(pool, job):
+    pool.start(job)
+    assert pool.idle == 0
+    *epochs, done = hear(pool)
+    assert pool.idle == 1
     assert [event.epoch.epoch for event in epochs if isinstance(event, EpochEvent)] == [1, 2, 3]
-    assert done.outcome.status == "complete"
-    assert done.outcome.curve == tuple(event.epoch for event in epochs)
+    assert done.status == "complete"
+    assert done.curve == tuple(event.epoch for event in epochs)
     assert (Path("study/weights") / f"{job.spec.key}.safetensors").exists()
 
 
-def test_a_killed_worker_fails_its_job_and_is_replaced(job):
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
-        while not list(pool.events(timeout=1)):  # its first epoch
-            pass
-        os.kill(pool._workers[0].process.pid, signal.SIGKILL)
-        done = hear(pool)[-1]
-        assert done.outcome.status == "failed"
-        assert "out of memory?" in done.outcome.reason
-        pool.start(job)
-        assert hear(pool)[-1].outcome.status == "complete"
+def test_a_killed_worker_fails_its_job_and_is_replaced(pool, job):
+    pool.start(job)
+    while not list(pool.events(timeout=1)):  # its first epoch
+        pass
+    os.kill(pool._workers[0].child.process.pid, signal.SIGKILL)
+    done = hear(pool)[-1]
+    assert done.status == "failed"
+    assert "out of memory?" in done.reason
+    pool.start(job)
+    assert hear(pool)[-1].status == "complete"
 
 
 def test_a_worker_that_dies_before_it_begins_hands_its_job_on(job):
     with Pool(["cpu"], Path("log")) as pool:
-        first = pool._workers[0].process.pid
+        first = pool._workers[0].child.process.pid
         pool.start(job)
         os.kill(first, signal.SIGKILL)
-        assert hear(pool)[-1].outcome.status == "complete"
-        assert pool._workers[0].process.pid != first
+        assert hear(pool)[-1].status == "complete"
+        assert pool._workers[0].child.process.pid != first
 
 
-def test_an_idle_worker_that_dies_is_replaced(job):
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
-        hear(pool)
-        first = pool._workers[0].process.pid
-        os.kill(first, signal.SIGKILL)
-        while pool._workers[0].process.pid == first:
-            assert list(pool.events(timeout=1)) == []
-        pool.start(job)
-        assert hear(pool)[-1].outcome.status == "complete"
+def test_an_idle_worker_that_dies_is_replaced(pool, job):
+    pool.start(job)
+    hear(pool)
+    first = pool._workers[0].child.process.pid
+    os.kill(first, signal.SIGKILL)
+    while pool._workers[0].child.process.pid == first:
+        assert list(pool.events(timeout=1)) == []
+    pool.start(job)
+    assert hear(pool)[-1].status == "complete"
 
 
 def test_after_a_failure_a_worker_on_a_device_is_replaced_before_it_is_used_again(job):
     """``cpu:0`` stands for a GPU here: any device but plain ``cpu`` may be left unusable by an error."""
     bad = replace(job, spec=replace(job.spec, block="k3g2"))
     with Pool(["cpu:0"], Path("log")) as pool:
-        first = pool._workers[0].process.pid
+        first = pool._workers[0].child.process.pid
         pool.start(bad)
-        assert hear(pool)[-1].outcome.status == "failed"
-        assert pool._workers[0].process.pid != first
+        assert hear(pool)[-1].status == "failed"
+        assert pool._workers[0].child.process.pid != first
         pool.start(job)
-        assert hear(pool)[-1].outcome.status == "complete"
+        assert hear(pool)[-1].status == "complete"
 
 
 def test_workers_that_never_begin_end_the_run(monkeypatch):
@@ -119,44 +123,39 @@ def test_workers_that_never_begin_end_the_run(monkeypatch):
         listen(pool)
 
 
-def test_missing_data_ends_the_run_and_blames_no_network(job):
+def test_missing_data_or_a_refused_write_ends_the_run_and_names_the_place(job):
+    """One worker for both: it tells its coordinator, which ends it, and does not die by itself."""
     with Pool(["cpu"], Path("log")) as pool:
         pool.start(replace(job, data_folder=str(Path("nowhere").absolute())))
         with pytest.raises(WorkerError, match="nowhere"):
             hear(pool)
-
-
-def test_a_refused_write_ends_the_run_and_names_the_place(job):
-    Path("study").mkdir()
-    Path("study/checkpoints").write_text("a file where a folder should be")
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
+        Path("study").mkdir()
+        Path("study/checkpoints").write_text("a file where a folder should be")
+        pool._workers[0].child.send(job)
         with pytest.raises(WorkerError, match="checkpoints"):
             hear(pool)
 
 
-def test_a_network_that_cannot_be_built_fails_with_the_reason(job):
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(replace(job, spec=replace(job.spec, block="k3g2")))
-        (done,) = hear(pool)
-    assert done.outcome.status == "failed"
-    assert "groups 2" in done.outcome.reason
+def test_a_network_that_cannot_be_built_fails_with_the_reason(pool, job):
+    pool.start(replace(job, spec=replace(job.spec, block="k3g2")))
+    (done,) = hear(pool)
+    assert done.status == "failed"
+    assert "groups 2" in done.reason
 
 
-def test_a_paused_job_goes_on_from_its_checkpoint_and_ends_the_same(job):
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
-        pool.pause()
-        paused = hear(pool)[-1].outcome
+def test_a_paused_job_goes_on_from_its_checkpoint_and_ends_the_same(pool, job):
+    with Pool(["cpu"], Path("log")) as pausing:
+        pausing.start(job)
+        pausing.pause()
+        paused = hear(pausing)[-1]
     assert paused.status == "paused"
     assert len(paused.curve) < 3
     assert job.checkpoint.exists()
-    with Pool(["cpu"], Path("log")) as pool:
-        pool.start(job)
-        rest = hear(pool)[-1].outcome
-        whole_job = replace(job, study_folder=str(Path("other").absolute()))
-        pool.start(whole_job)
-        whole = hear(pool)[-1].outcome
+    pool.start(job)
+    rest = hear(pool)[-1]
+    whole_job = replace(job, study_folder=str(Path("other").absolute()))
+    pool.start(whole_job)
+    whole = hear(pool)[-1]
     strip = [(e.epoch, e.train_loss, e.val_loss, e.val_error) for e in whole.curve]
     assert [(e.epoch, e.train_loss, e.val_loss, e.val_error) for e in rest.curve] == strip
     name = f"{job.spec.key}.safetensors"
@@ -167,8 +166,10 @@ def test_a_worker_that_takes_the_place_of_a_dead_one_is_told_to_pause_too(job):
     with Pool(["cpu"], Path("log")) as pool:
         pool.start(job)
         pool.pause()
-        os.kill(pool._workers[0].process.pid, signal.SIGKILL)  # before it was ready: its job is begun again
-        outcome = hear(pool)[-1].outcome
+        os.kill(
+            pool._workers[0].child.process.pid, signal.SIGKILL
+        )  # before it was ready: its job is begun again
+        outcome = hear(pool)[-1]
     assert outcome.status == "paused"
     assert len(outcome.curve) < 3
 
