@@ -96,18 +96,15 @@ def test_one_measurement_told_twice_counts_once(study):
     assert analysis.anchors_table(twice)["n"].tolist() == [2, 2]
 
 
-def test_noise_is_that_of_networks_and_a_row_is_that_of_an_architecture(study):
-    """Two blocks that are one network in the proxy are one group of seeds, with a cost each at the reference."""
+def test_anchors_are_rows_by_architecture_and_noise_by_network(study):
+    """Blocks that are one network in the proxy have a cost each at the reference, and one noise."""
     twins = [
-        replace(anchor, arch_id="twin", seed=seed, key=f"twin-s{seed}", val_error=error)
-        for anchor, seed, error in zip(ANCHORS[:2], (2, 3), (0.41, 0.47), strict=True)
+        replace(each, arch_id="twin", seed=each.seed + 2, key=f"twin{each.seed}") for each in ANCHORS[:2]
     ]
     both = replace(study, records=(*twins, *study.records))
-    errors = [record.val_error for record in (*twins, *ANCHORS[:2])]
-    rest = [record.val_error for record in ANCHORS[2:]]
-    assert analysis.study_noise(both) == noise([errors, rest])
-    assert analysis.study_noise(both).df == 4
     assert analysis.anchors_table(both)["n"].tolist() == [2, 2, 2]
+    errors = [[record.val_error for record in group] for group in ((*twins, *ANCHORS[:2]), ANCHORS[2:])]
+    assert analysis.study_noise(both) == noise(errors)
 
 
 def test_counters(study):
