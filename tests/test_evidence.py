@@ -73,7 +73,10 @@ def test_costs_and_identities_of_the_records_are_recomputed(folder):
 @pytest.mark.parametrize("folder", ARCHIVES, ids=lambda path: path.name)
 def test_the_committed_report_is_what_the_records_give(folder, tmp_path):
     found = json.loads((ROOT / "reports" / folder.name / "findings.json").read_text())
-    beside = [load_study(str(ROOT / "studies" / each["study"])) for each in found["beside"]]
+    beside = [
+        load_study(str(ROOT / "studies" / each["study"]))
+        for each in [*found["beside"], *found["confirmations"]]
+    ]
     write_report(load_study(str(folder)), tmp_path / "report", beside)
     for name in DATA:
         committed = ROOT / "reports" / folder.name / name

@@ -26,6 +26,11 @@ from .dunnett import (
     MOST_SEEDS as MOST_SEEDS,
     POWER as POWER,
 )
+from .findings import (
+    counters as counters,
+    notes as notes,
+    search_findings as search_findings,
+)
 from .importance import (
     Importances as Importances,
     importances as importances,
@@ -50,16 +55,13 @@ from .repeats import (
 )
 from .tables import (
     anchors_table as anchors_table,
-    counters as counters,
     curves_table as curves_table,
     incumbent as incumbent,
     nearest_in_table_7 as nearest_in_table_7,
-    notes as notes,
     pareto_table as pareto_table,
     placed_table as placed_table,
     placement_table as placement_table,
     places as places,
     published_table as published_table,
-    search_findings as search_findings,
     trained_keys as trained_keys,
 )

@@ -235,8 +235,8 @@ def statements(study: Study, found: Effects) -> list[str]:
     if summary.differences:
         are = "variant is" if len(summary.differences) == 1 else "variants are"
         said.append(
-            f"{len(clear)} of {len(summary.differences)} {are} told from {design.baseline} at n = {summary.n} "
-            "(Dunnett's test, 95 % for all together)."
+            f"{len(clear)} of {len(summary.differences)} {are} distinguishable from {design.baseline} at "
+            f"n = {summary.n} (Dunnett's test, 95 % for all together)."
         )
     if summary.pairing is not None:
         said.append(_pairing_words(summary))
@@ -271,11 +271,11 @@ def _taken_over_words(study: Study, design: Design) -> Iterator[str]:
 
 
 def _pairing_words(summary: Summary) -> str:
-    """Return whether giving all variants the same seeds paid, as far as that can be told."""
+    """Return whether giving all variants the same seeds helped, as far as that is known."""
     low, high = summary.pairing_low or 0.0, summary.pairing_high or math.inf
-    verdict = f"whether this paid cannot be told at n = {summary.n}"
+    verdict = f"whether this helped is not known at n = {summary.n}"
     if low > 1 or high < 1:
-        verdict = "this paid" if low > 1 else "this did not pay"
+        verdict = "this helped" if low > 1 else "this did not help"
     correlation = f"{summary.seed_correlation:.2f}".replace("-", "−")
     return (
         f"All variants have the same seeds, and {verdict}: an unpaired difference would have {summary.pairing:.2f} "

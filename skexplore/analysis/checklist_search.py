@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from skexplore.analysis.checklist_training import TRAININGS, Answer, Asked, numbers, percent
 from skexplore.analysis.confirmation import confirmed, is_confirmation
-from skexplore.analysis.tables import counters, trained_keys
+from skexplore.analysis.findings import counters
+from skexplore.analysis.tables import trained_keys
 from skexplore.arch import Blocks, canonical_at_reference, format_blocks, net_id, parse_blocks
 from skexplore.study import (
     REPEATS,

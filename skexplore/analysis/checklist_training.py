@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from skexplore.analysis.confirmation import is_confirmation
+from skexplore.analysis.findings import ledger
 from skexplore.analysis.noise import study_noise
-from skexplore.analysis.tables import anchors_table, ledger
+from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command
@@ -92,7 +93,7 @@ def _noise(study: Study, _: Sequence[Study]) -> Answer:
         return False, f"No block beside the search has two seeds. To do it: {train_command(study, 'k3+k3d2')}"
     return True, (
         f"n = {found.n} trainings, {found.df} degrees of freedom: errors of single trainings closer than "
-        f"{100 * found.least_difference:.2f} points are not told apart."
+        f"{100 * found.least_difference:.2f} points are not distinguishable."
     )
 
 
@@ -183,7 +184,7 @@ TRAININGS: Asked = (
     ("Were published blocks trained in the same way?", _published),
     ("Is the noise of the training seed known?", _noise),
     ("Are versions, hardware and workers on record, and alike?", _confounders),
-    ("Is the whole cost told?", _cost),
+    ("Is the whole cost reported?", _cost),
     ("Are failures reported?", _failures),
     ("Is each error that of the last epoch, not of the best one?", _last_epoch),
     ("Was the test set left alone?", _test_set),

@@ -55,7 +55,7 @@ class VariantStats:
 
     mean, sd: over n seeds; sd is the spread between single trainings, seed effect included. low, high: 95 % interval
     of the mean over the population of seeds (see `half_interval`). Variants share seeds, so their intervals move
-    together: whether two differ is told by `Difference`, not by overlap. None where nothing is known.
+    together: whether two differ is in `Difference`, not by overlap. None where nothing is known.
     """
 
     name: str
@@ -72,9 +72,9 @@ class Difference:
 
     low, high: simultaneous 95 % interval: those of a summary hold all together in 95 % of ablations. p: of Dunnett's
     test (1955, 1964), two-sided, adjusted for all comparisons. distinguishable: p < 0.05. n_needed: if not, the least
-    number of seeds (at most 1,000, else None) at which a true difference of this size would be told apart with power
-    80 %, were the residual sd as estimated; this variant's true difference may be another. None where nothing can be
-    claimed: under one seed, and if all residuals are zero, which measures no noise.
+    number of seeds (at most 1,000, else None) at which a true difference of this size would be distinguishable with
+    power 80 %, were the residual sd as estimated; this variant's true difference may be another. None where nothing
+    can be claimed: under one seed, and if all residuals are zero, which measures no noise.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Summary:
     nothing is compared. left_out: sentences on variants without a result and incomplete seeds. residual_sd: of one
     training given variant and seed, with df = (variants - 1)(n - 1). seed_sd: of a seed's effect on all variants.
     seed_correlation: intraclass, of variants under one seed, ICC(3,1) of Shrout and Fleiss (1979); it can be below 0.
-    pairing: the standard error of a difference had variants seeds of their own, over that of now; above 1, it paid;
+    pairing: the standard error of a difference had variants seeds of their own, over that of now; above 1, it helped;
     pairing_low, pairing_high: its 95 % interval, from the F distribution of the two mean squares.
     """
 
@@ -187,7 +187,7 @@ def critical_value(k: int, df: int) -> float:
 
 
 def power(difference: float, sd: float, n: int, k: int) -> float:
-    """Return the chance that a true difference is told apart, one of ``k``, under ``n`` seeds and a residual sd."""
+    """Return the chance that a true difference is found, one of ``k``, under ``n`` seeds and a residual sd."""
     df = k * (n - 1)
     level = 2 * float(scipy_stats.t.sf(critical_value(k, df), df))
     return float(ttest_power(abs(difference) / (math.sqrt(2) * sd), n, level, df=df))

@@ -19,8 +19,8 @@ class Noise:
     """Seed noise of one training, as fractions 0..1.
 
     sd: standard deviation over seeds, pooled over groups. df: its degrees of freedom. n: trainings that it
-    rests on. least_difference: the smallest difference between two single trainings that can be told from
-    seed noise (two-sided, 95 %), ``t(0.975, df) * sqrt(2) * sd``; anything smaller is not distinguishable.
+    rests on. least_difference: the smallest difference between two single trainings that is more than
+    seed noise explains (two-sided, 95 %), ``t(0.975, df) * sqrt(2) * sd``; anything smaller is not distinguishable.
     It holds for two trainings named beforehand: the best of many is better than it by luck, too.
     """
 
@@ -83,7 +83,7 @@ def within_noise(study: Study) -> dict[int, bool | None]:
 
 
 def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
-    """Return runs of the front's trials, by number in the order of ``size``, that seed noise does not tell apart.
+    """Return runs of the front's trials, by number in the order of ``size``, that are not distinguishable.
 
     In a group no two errors are ``distinguishable``, and the neighbour on either side is from one of the group.
     Groups have two trials or more and may overlap; there are none if the noise is not known.

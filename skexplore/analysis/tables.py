@@ -1,23 +1,20 @@
-"""From a study to tables and findings: pure functions, nothing drawn, nothing written.
+"""From a study to tables: pure functions, nothing drawn, nothing written.
 
 Errors are fractions 0..1, costs plain numbers (multiply-adds, parameters), as in the records.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from skexplore.analysis.noise import Noise, errors_by_key, study_noise, within_noise
+from skexplore.analysis.noise import errors_by_key
 from skexplore.arch import Cost, arch_id
 from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows
-from skexplore.study import STATUSES, Record, Study, records_table, trained
+from skexplore.study import Record, Study, records_table
 
 PLACEMENT_COLUMNS = (
     "number", "block", "table", "row_below", "row_above", "nearest",
@@ -185,38 +182,6 @@ def anchors_table(study: Study) -> pd.DataFrame:
     return _table(rows, ANCHOR_COLUMNS)
 
 
-def counters(study: Study) -> dict[str, int]:
-    """Return the counters of the search: asked, trained, target, and each status."""
-    statuses = Counter(record.status for record in study.searched)
-    return {
-        "asked": len(study.searched),
-        "trained": trained(study.records),
-        "target": study.target,
-        **{status: statuses[status] for status in STATUSES},
-    }
-
-
-def ledger(study: Study) -> dict[str, Any]:
-    """Return what the study cost: images and seconds of training, and the proposals that cost nothing.
-
-    ``free_share`` is the share 0..1 of the sampler's proposals refused before training or answered by a
-    measurement that was there already; None before the first proposal.
-    """
-    search, anchors = study.searched, study.anchors
-    refused = sum(record.status == "over_budget" for record in search)
-    replays = sum(record.status == "replay" for record in search)
-    return {
-        "search_images": sum(record.images for record in search),
-        "search_seconds": sum(record.seconds for record in search),
-        "anchor_images": sum(record.images for record in anchors),
-        "anchor_seconds": sum(record.seconds for record in anchors),
-        "proposals": len(search),
-        "refused_before_training": refused,
-        "replays": replays,
-        "free_share": (refused + replays) / len(search) if search else None,
-    }
-
-
 def incumbent(study: Study) -> pd.DataFrame:
     """Return the best error so far after each trained record of the search, over images and trainings so far.
 
@@ -244,98 +209,3 @@ def incumbent(study: Study) -> pd.DataFrame:
 def nearest_in_table_7(record: Record) -> str:
     """Return the rows of Table 7 nearest in complexity, ties joined by " | "."""
     return " | ".join(next(at.nearest for at in places(record) if at.table == 7))
-
-
-def search_findings(study: Study) -> dict[str, Any]:
-    """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
-    found, best, marks = study_noise(study), study.best(), within_noise(study)
-    anchors = anchors_table(study)
-    return {
-        "study": study.spec.name,
-        "state": study.state,
-        "command": study.command,
-        "spec": _spec(study),
-        "counters": counters(study),
-        "front": [
-            record.row()
-            | {"within_noise": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
-            for record in study.front()
-        ],
-        "best": best.row() if best else None,
-        "noise": asdict(found) if found else None,
-        "ledger": ledger(study),
-        "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
-        "environment": dict(sorted(study.environment.items())),
-        "notes": notes(study),
-    }
-
-
-def notes(study: Study) -> list[str]:
-    """Return what a reader must know before quoting a number, as sentences."""
-    spec, count, found = study.spec, counters(study), study_noise(study)
-    said = []
-    if count["trained"] < count["target"] or count["running"]:
-        said.append(f"{count['trained']} of {count['target']} trials are trained (state: {study.state}).")
-    if spec.sampler == "none":
-        said.append("The blocks were chosen by hand; nothing was searched.")
-    elif not study.eligible():
-        said.append("No feasible trial is complete yet: there is no front and no best block.")
-    else:
-        said.append(
-            "The front is one of single trainings: each point is one seed, chosen on validation error."
-        )
-        said += _lower_anchors(study)
-    said.append(_noise_note(found))
-    if study.eligible() and found is not None:
-        close = sum(mark is True for mark in within_noise(study).values()) - 1
-        if close > 0:
-            said.append(f"{_count(close, 'other point')} of the front cannot be told from the best one.")
-        said.append(
-            "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
-        )
-    said.append(
-        f"Errors are {spec.split.dataset} validation errors after {_count(spec.recipe.epochs, 'epoch')} on "
-        f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
-        "ImageNet. The test set plays no part in them."
-    )
-    if count["failed"] or count["diverged"]:
-        lost = count["failed"] + count["diverged"]
-        said.append(f"{_count(lost, 'trial')} failed or diverged and stay in the table with the reason.")
-    if count["stopped"]:
-        said.append(
-            f"{_count(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
-        )
-    return said
-
-
-def _lower_anchors(study: Study) -> list[str]:
-    """Say which blocks trained beside the search have a lower error than its best, which hides in no plot."""
-    best = study.best()
-    rows = [] if best is None else anchors_table(study).to_dict("records")
-    lower = [
-        f"{row['name']} ({100 * row['mean']:.2f} %, n = {row['n']})"
-        for row in rows
-        if best is not None and best.val_error is not None and row["mean"] < best.val_error
-    ]
-    return [f"Lower than every block of the search: {', '.join(lower)}, trained beside it."] if lower else []
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _noise_note(found: Noise | None) -> str:
-    if found is None:
-        return "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
-    return (
-        f"Seed noise rests on n={found.n} trainings of anchors ({found.df} degrees of freedom): two single "
-        f"trainings that differ by less than {100 * found.least_difference:.2f} points of error are not "
-        "distinguishable."
-    )
-
-
-def _spec(study: Study) -> dict[str, Any]:
-    """Return what was asked for as plain data: tuples become lists, as they are read back."""
-    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec)))
-    del spec["ablation"]  # a search has none
-    return spec

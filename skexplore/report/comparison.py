@@ -14,7 +14,7 @@ from skexplore.report.figures.comparison import curves_figure
 from skexplore.report.page_data import PICTURE_SIZE, rows_of
 from skexplore.report.write import write_files
 
-CLAIM = 0.05  # p above which two groups are not told apart
+CLAIM = 0.05  # p above which two groups are not distinguishable
 SHOWN = 6  # names in a sentence
 LUCK = "one search may end lower by the luck of its seed"
 

@@ -39,7 +39,7 @@ _SIZES: dict[figures.Size, Callable[[Record], float]] = {
 
 
 def band(study: Study) -> Band | None:
-    """Return the band of errors that seed noise does not tell from the best, None if that is not known."""
+    """Return the band of errors that are not distinguishable from the best, None if that is not known."""
     best, noise = study.best(), study_noise(study)
     if best is None or best.val_error is None or noise is None:
         return None

@@ -63,15 +63,15 @@ def test_without_two_seeds_nothing_is_claimed(name, says):
     assert said(name) == says
 
 
-def test_whether_common_seeds_paid_is_said_only_where_it_can_be_told():
+def test_whether_common_seeds_helped_is_said_only_where_it_is_known():
     noise = random.Random(0)
     alike = ablation(*[(n, b, tuple(e[0] + noise.gauss(0, 0.005) for _ in range(3))) for n, b, e in TABLE_7])
     assert any(
-        "whether this paid cannot be told at n = 3" in each for each in statements(alike, effects(alike))
+        "whether this helped is not known at n = 3" in each for each in statements(alike, effects(alike))
     )
     shifts = (0, 0.05, -0.03)
     paid = ablation(*[(n, b, tuple(e[0] + s + noise.gauss(0, 0.002) for s in shifts)) for n, b, e in TABLE_7])
-    assert any("and this paid" in each for each in statements(paid, effects(paid)))
+    assert any("and this helped" in each for each in statements(paid, effects(paid)))
 
 
 def test_an_interrupted_study_says_what_is_left_out_and_how_to_go_on():
@@ -90,7 +90,9 @@ def test_a_finished_study_without_two_complete_seeds_is_not_to_be_repeated():
 
 def test_one_variant_is_one():
     study = ablation(TABLE_7[0], TABLE_7[1])
-    assert statements(study, effects(study))[0].startswith("1 of 1 variant is told from K3 at n = 3")
+    assert statements(study, effects(study))[0].startswith(
+        "1 of 1 variant is distinguishable from K3 at n = 3"
+    )
 
 
 def test_seeds_with_gaps_are_left_out_and_said_to_be():

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from support.studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, synthetic
 
-from skexplore.analysis import tables as analysis
-from skexplore.analysis.noise import noise
+from skexplore.analysis import findings, tables as analysis
+from skexplore.analysis.noise import noise, study_noise, within_noise
 from skexplore.arch.costs import cost
 from skexplore.paper.tables import TABLES, place, table_rows
 from skexplore.study.record import COLUMNS, STATUSES
@@ -92,51 +92,48 @@ def test_anchors_have_mean_and_spread_over_seeds(study):
 
 def test_one_measurement_told_twice_counts_once(study):
     twice = replace(study, records=(*study.records, replace(ANCHORS[0], number=99)))
-    assert analysis.study_noise(twice) == analysis.study_noise(study)
+    assert study_noise(twice) == study_noise(study)
     assert analysis.anchors_table(twice)["n"].tolist() == [2, 2]
 
 
-def test_noise_is_that_of_networks_and_a_row_is_that_of_an_architecture(study):
-    """Two blocks that are one network in the proxy are one group of seeds, with a cost each at the reference."""
+def test_anchors_are_rows_by_architecture_and_noise_by_network(study):
+    """Blocks that are one network in the proxy have a cost each at the reference, and one noise."""
     twins = [
-        replace(anchor, arch_id="twin", seed=seed, key=f"twin-s{seed}", val_error=error)
-        for anchor, seed, error in zip(ANCHORS[:2], (2, 3), (0.41, 0.47), strict=True)
+        replace(each, arch_id="twin", seed=each.seed + 2, key=f"twin{each.seed}") for each in ANCHORS[:2]
     ]
     both = replace(study, records=(*twins, *study.records))
-    errors = [record.val_error for record in (*twins, *ANCHORS[:2])]
-    rest = [record.val_error for record in ANCHORS[2:]]
-    assert analysis.study_noise(both) == noise([errors, rest])
-    assert analysis.study_noise(both).df == 4
     assert analysis.anchors_table(both)["n"].tolist() == [2, 2, 2]
+    errors = [[record.val_error for record in group] for group in ((*twins, *ANCHORS[:2]), ANCHORS[2:])]
+    assert study_noise(both) == noise(errors)
 
 
 def test_counters(study):
-    assert analysis.counters(study) == {
+    assert findings.counters(study) == {
         "asked": 20, "trained": 13, "target": 13, "complete": 11, "stopped": 2, "over_budget": 4,
         "replay": 1, "failed": 1, "diverged": 1, "running": 0,
     }  # fmt: skip
-    assert set(STATUSES) < set(analysis.counters(EDGE_CASES["empty"]))
+    assert set(STATUSES) < set(findings.counters(EDGE_CASES["empty"]))
 
 
 def test_ledger_separates_search_from_anchors_and_counts_what_was_free(study):
-    found = analysis.ledger(study)
+    found = findings.ledger(study)
     assert found["search_images"] == sum(row[3] for row in SEARCH) * 5_000
     assert found["anchor_images"] == 4 * 6 * 5_000
     assert (found["refused_before_training"], found["replays"], found["proposals"]) == (4, 1, 20)
     assert found["free_share"] == 5 / 20
-    assert analysis.ledger(EDGE_CASES["empty"])["free_share"] is None
+    assert findings.ledger(EDGE_CASES["empty"])["free_share"] is None
 
 
 def test_within_noise_compares_with_the_best(study):
-    found = analysis.study_noise(study)
+    found = study_noise(study)
     assert found is not None
     assert (found.df, found.n) == (2, 4)
     best = study.best().val_error
-    marks = analysis.within_noise(study)
+    marks = within_noise(study)
     assert marks == {r.number: r.val_error - best < found.least_difference for r in study.front()}
     assert marks[study.best().number] is True
     assert not all(marks.values())
-    assert set(analysis.within_noise(EDGE_CASES["one trial"]).values()) == {None}
+    assert set(within_noise(EDGE_CASES["one trial"]).values()) == {None}
 
 
 def test_noise_is_that_of_one_network_whatever_its_architectures(study):
@@ -145,16 +142,16 @@ def test_noise_is_that_of_one_network_whatever_its_architectures(study):
         replace(anchor, arch_id=name, net_id="the same") for anchor, name in zip(ANCHORS, "ab", strict=False)
     )
     assert (one.key, one.seed) != (other.key, other.seed)
-    noise = analysis.study_noise(synthetic(records=(one, other)))
+    noise = study_noise(synthetic(records=(one, other)))
     assert (noise.df, noise.n) == (1, 2)
     apart = replace(other, arch_id="a", net_id="another")
-    assert analysis.study_noise(synthetic(records=(one, apart))) is None
+    assert study_noise(synthetic(records=(one, apart))) is None
 
 
 def test_the_best_is_within_noise_of_itself_even_if_seeds_agree():
     same = tuple(replace(anchor, val_error=0.4) for anchor in ANCHORS)
     study = synthetic(records=(*same, record(0, "k3g64", "complete", 0.3, 6)))
-    assert analysis.within_noise(study) == {0: True}
+    assert within_noise(study) == {0: True}
 
 
 def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
@@ -162,7 +159,7 @@ def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
     best = table["best_val_error"].dropna()
     assert best.is_monotonic_decreasing
     assert best.iloc[-1] == study.best().val_error
-    assert table["images"].iloc[-1] == analysis.ledger(study)["search_images"]
+    assert table["images"].iloc[-1] == findings.ledger(study)["search_images"]
     assert list(table["trained"]) == list(range(1, len(table) + 1))
     assert [study.records[position].number for position in table["position"]] == list(table["number"])
     stopped = only(("k3", "stopped", 0.1, 2), ("k3+k3", "complete", 0.5, 6))
@@ -170,11 +167,11 @@ def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
 
 
 def test_what_beside_the_search_is_lower_than_its_best_is_said(study):
-    assert not any("Lower than every block" in note for note in analysis.notes(study))
+    assert not any("Lower than every block" in note for note in findings.notes(study))
     better = [
         replace(r, val_error=0.3) if r.block == "k3" and r.origin == "anchor" else r for r in study.records
     ]
-    (said,) = [n for n in analysis.notes(study.with_records(better)) if "Lower than every block" in n]
+    (said,) = [n for n in findings.notes(study.with_records(better)) if "Lower than every block" in n]
     assert "K3 (30.00 %, n = 2)" in said
 
 
@@ -192,7 +189,7 @@ def test_curves_are_all_there_or_the_front_the_anchors_and_as_many_others(study)
 @pytest.mark.parametrize("case", EDGE_CASES)
 def test_findings_are_plain_strict_json_in_every_state(case):
     study = EDGE_CASES[case]
-    found = analysis.search_findings(study)
+    found = findings.search_findings(study)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["best"] == (study.best().row() if study.best() else None)
     assert [row["number"] for row in found["front"]] == [r.number for r in study.front()]
@@ -201,7 +198,7 @@ def test_findings_are_plain_strict_json_in_every_state(case):
 
 def test_notes_say_what_is_missing():
     def said(case):
-        return " ".join(analysis.notes(EDGE_CASES[case]))
+        return " ".join(findings.notes(EDGE_CASES[case]))
 
     assert "No feasible trial is complete yet" in said("nothing feasible")
     assert "No feasible trial is complete yet" in said("failures only")

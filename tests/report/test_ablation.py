@@ -130,7 +130,7 @@ def test_a_verdict_is_filled_tinted_and_said_alike(report):
     assert set(told.values()) == {True, False}
     page = (out / "index.html").read_text()
     traces = {t["name"]: t for t in unpacked(page)["differences"]["data"] if "name" in t}
-    for words_of, expected in (("told apart", True), ("not told apart", False)):
+    for words_of, expected in (("distinguishable", True), ("not distinguishable", False)):
         trace = traces[words_of]
         assert (
             sum(value is expected for value in told.values())
@@ -193,7 +193,7 @@ def test_one_seed_has_no_interval_anywhere(report):
             "Dunnett",
             "Behrens and Fisher",
             "credible",
-            "told apart",
+            "distinguishable",
             "lower than",
             "higher than",
         ):

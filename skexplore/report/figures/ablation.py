@@ -1,7 +1,7 @@
 """From tables to the plotly figures of an ablation: pure functions. Errors are drawn in %, differences in points.
 
-The tables of variants have the columns of ``effects.COLUMNS`` and ``told``: whether a difference is told from the
-baseline (None where nothing can be claimed). Their rows are drawn in the order in which they come.
+The tables of variants have the columns of ``effects.COLUMNS`` and ``told``: whether a variant is distinguishable from
+the baseline (None where nothing can be claimed). Their rows are drawn in the order in which they come.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: 
 
 
 def differences_figure(table: pd.DataFrame, *, baseline: str, n: int) -> go.Figure:
-    """Return each variant's difference to the baseline with simultaneous intervals; filled where it is told apart."""
+    """Return each variant's difference to the baseline with simultaneous intervals; filled: distinguishable."""
     figure, place = rows_figure(table, "Difference, points of error")
     own = table[table["difference"].notna()]
     ends = [0.0, *own["difference"], *own["difference_low"].dropna(), *own["difference_high"].dropna()]
@@ -68,8 +68,8 @@ def differences_figure(table: pd.DataFrame, *, baseline: str, n: int) -> go.Figu
     told = own["told"].eq(True)
     hollow = {"color": BLUE, "symbol": "circle-open", "line": {"width": 1.8}}
     for rows, name, marker in (
-        (own[told], "told apart", {"color": BLUE}),
-        (own[~told], "not told apart" if n > 1 else "one seed: no claim", hollow),
+        (own[told], "distinguishable", {"color": BLUE}),
+        (own[~told], "not distinguishable" if n > 1 else "one seed: no claim", hollow),
     ):
         _add_points(figure, rows, place, "difference", name, marker)
     return figure

@@ -190,7 +190,7 @@ def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, en
 
 
 def _add_groups(figure: go.Figure, axis: _Axis, trials: pd.DataFrame, front: Front) -> None:
-    """Draw a halo around front points that seed noise does not tell apart."""
+    """Draw a halo around front points that are not distinguishable."""
     x: list[float | None] = []
     y: list[float | None] = []
     for group in front.groups:

@@ -1,6 +1,6 @@
 """What all figures share: palette, axes, ranges and texts. Errors are drawn in %, costs in 10^9 and 10^6.
 
-Colours are those of Okabe and Ito, told apart also by colour-blind readers, and each kind of point has its
+Colours are those of Okabe and Ito, distinct for colour-blind readers too, and each kind of point has its
 own symbol. Backgrounds are transparent and text has no colour of its own: the page gives both.
 """
 
