@@ -8,5 +8,8 @@ from .folder import (
     export_block as export_block,
 )
 from .verification import (
+    verdict as verdict,
+)
+from .verification import (
     verify as verify,
 )
