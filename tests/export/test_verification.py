@@ -357,7 +357,7 @@ def test_weights_without_a_hash_in_the_record_are_said_to_be_unchecked(tmp_path,
     assert "their SHA-256 was the one that the training had recorded" in (out / "README.md").read_text()
     record = a_record("k3")
     export_block(a_study(record), record, tmp_path / "study", out)
-    assert "They were not checked" in (out / "README.md").read_text()
+    assert "These weights were not checked" in (out / "README.md").read_text()
     checks = verify(out)
     assert failed(checks) == []
     assert "1 could not be made (weights of this training)" in verdict(checks)
