@@ -235,8 +235,7 @@ def verify(
     among them, with what skexplore writes for this block. Only if all are equal is block.py executed, in a Python
     process of its own, and block.onnx by onnxruntime; their costs and outputs are compared with skexplore's.
     """
-    from skexplore.export import verdict
-    from skexplore.export import verify as run_checks
+    from skexplore.export import verdict, verify as run_checks
 
     checks = run_checks(folder, run_foreign_code=run_foreign_code)
     for check in checks:

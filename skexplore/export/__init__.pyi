@@ -9,7 +9,5 @@ from .folder import (
 )
 from .verification import (
     verdict as verdict,
-)
-from .verification import (
     verify as verify,
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from skexplore.arch import Backbone, Blocks, Cost, arch_id, get_backbone, parse_blocks
 from skexplore.errors import UserError
-from skexplore.files import PlainName, one_of, parse, read_json
+from skexplore.files import PlainName, among, parse, read_json
 from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
@@ -21,9 +21,9 @@ NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha2
 READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
 EXPORTABLE = ("complete", "stopped")
-Scale = Annotated[str, one_of(SCALES)]
-Exportable = Annotated[str, one_of(EXPORTABLE)]
-Weights = Annotated[str, one_of(("trained", "fresh"))]
+Scale = Annotated[str, among(SCALES)]
+Exportable = Annotated[str, among(EXPORTABLE)]
+Weights = Annotated[str, among(("trained", "fresh"))]
 MAX_STDIN = 1_000_000  # characters; a block.json has a few thousand
 
 
