@@ -72,7 +72,9 @@ def _onnx(block: BlockFile) -> dict[str, object]:
     if file is None:
         return {}
     own = block.reference if file.scale == "reference" else block.proxy
-    fresh = f'weights drawn by `torch.manual_seed({file.seed}); build("{file.scale}")`, not trained ones'
+    fresh = (
+        f'fresh weights, those of `torch.manual_seed({file.seed}); build("{file.scale}")`, not trained ones'
+    )
     return {
         "onnx_weights": "the trained weights" if file.weights == "trained" else Markup(fresh),
         "onnx_side": own.resolution,
