@@ -16,7 +16,7 @@ import typer
 
 import skexplore.cli
 from skexplore.cli.blocks import GFLOPS, JsonOption
-from skexplore.cli.common import pictures, writable
+from skexplore.cli.common import pictures, printable, writable
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
@@ -240,14 +240,28 @@ def export(
 @app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that export wrote.")],
+    run_foreign_code: Annotated[
+        bool,
+        typer.Option(
+            "--run-foreign-code",
+            help="Execute block.py although it is not the text that this version writes, as in a folder of another "
+            "version of skexplore. It may do whatever you may: use this only if you trust where the folder comes from.",
+        ),
+    ] = False,
 ) -> None:
-    """Rebuild an exported block from its files and check every number; exit 1 if one is off."""
-    from skexplore.export import verify as run_checks
+    """Check that an exported folder is what it says; exit 1 if not.
 
-    checks = run_checks(folder)
+    First every file is compared with its SHA-256, every number with what the block gives, and every text, block.py
+    among them, with what skexplore writes for this block. Only if all are equal is block.py executed, in a Python
+    process of its own, and block.onnx by onnxruntime; their costs and outputs are compared with skexplore's.
+    """
+    from skexplore.export import verdict, verify as run_checks
+
+    checks = run_checks(folder, run_foreign_code=run_foreign_code)
     for check in checks:
         state = "FAILED" if not check.ok else "ok    " if check.done else "NOT CHECKED"
-        print(f"{state} {check.name}: {check.detail}")
+        print(printable(f"{state} {check.name}: {check.detail}"))
+    print(printable(verdict(checks)))
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 

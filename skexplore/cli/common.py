@@ -43,6 +43,11 @@ StorageOption = Annotated[
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
 
 
+def printable(text: str) -> str:
+    """Return a stranger's text without what would steer the terminal."""
+    return "".join(letter for letter in text if letter.isprintable())
+
+
 def run_settings(
     workers: int | None, time_limit: str | None, storage: str | None, data_dir: Path | None
 ) -> Run:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.blocks import GFLOPS, JsonOption
+from skexplore.cli.common import printable
 
 if TYPE_CHECKING:
     from skexplore.arch import Bound
@@ -35,7 +36,7 @@ def space_list(as_json: JsonOption = False) -> None:
         print(json.dumps(rows))
         return
     for name, each in spaces:
-        print(f"{name:<16} {each.raw_size:>18,} combinations  {_printable(each.description)}")
+        print(f"{name:<16} {each.raw_size:>18,} combinations  {printable(each.description)}")
 
 
 TEMPLATE = """\
@@ -78,11 +79,6 @@ def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Th
     print(f"{path}\n\nNext:\n  skexplore space show {path}")
 
 
-def _printable(text: str) -> str:
-    """Return a stranger's text without what would steer the terminal."""
-    return "".join(letter for letter in text if letter.isprintable())
-
-
 @app.command("show")
 def space_show(
     space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
@@ -112,7 +108,7 @@ def space_show(
 
 
 def _print_space(space: Space) -> None:
-    about = _printable(space.description)
+    about = printable(space.description)
     print(f"{space.name}{': ' if about else ''}{about}\nbase {space.base}\n")
     for path, levels in space.decisions.items():
         print(f"  {path:<20} {_listed(levels)}")

@@ -238,6 +238,7 @@ class State:
             images=len(curve) * self.spec.split.train_images,
             val_error=curve[-1].val_error if outcome.status == "complete" else None,
             test_error=outcome.test_error,
+            weights_sha256=outcome.weights_sha256,
             seconds=sum(epoch.seconds for epoch in curve),
         )
         if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:  # never so of an anchor
@@ -278,6 +279,7 @@ class State:
                 status=source.status,
                 val_error=source.val_error,
                 test_error=source.test_error,
+                weights_sha256=source.weights_sha256,
                 curve=source.curve,
                 replay_of=source.key,
                 reason=source.reason if foreign else f"measured as {_name(source)}",

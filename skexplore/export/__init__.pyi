@@ -8,5 +8,6 @@ from .folder import (
     export_block as export_block,
 )
 from .verification import (
+    verdict as verdict,
     verify as verify,
 )

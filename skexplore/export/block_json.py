@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from skexplore.arch import Backbone, Blocks, Cost, arch_id, get_backbone, parse_blocks
 from skexplore.errors import UserError
-from skexplore.files import parse, read_json
-from skexplore.study import Recipe, Split
+from skexplore.files import PlainName, among, parse, read_json
+from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
-SCHEMA = 2
-READABLE = (1, 2)
-NEW_IN_2 = ("scale", "files", "onnx")  # what exports of schema 1 do not say
+CODE_NAME, WEIGHTS_NAME, ONNX_NAME = "block.py", "weights.safetensors", "block.onnx"
+SCHEMA = 3
+NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256")}
+READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
+EXPORTABLE = ("complete", "stopped")
+Scale = Annotated[str, among(SCALES)]
+Exportable = Annotated[str, among(EXPORTABLE)]
+Weights = Annotated[str, among(("trained", "fresh"))]
 MAX_STDIN = 1_000_000  # characters; a block.json has a few thousand
 
 
@@ -53,16 +58,12 @@ class OnnxFile:
     """
 
     file: FileHash
-    scale: str
-    weights: str
+    scale: Scale
+    weights: Weights
     seed: int
     opset: int
     largest_difference: float
     largest_output: float
-
-    def __post_init__(self) -> None:
-        _one_of("scale", self.scale, SCALES)
-        _one_of("weights", self.weights, ("trained", "fresh"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +72,21 @@ class Provenance:
 
     study: str
     trial: int
-    origin: str
-    status: str
-    key: str
+    origin: Origin
+    status: Exportable
+    key: PlainName
     command: str
     environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorErrors:
+    """Validation errors of a block that the study trained beside its search, as fractions 0..1."""
+
+    block: str
+    trainings: int
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +97,8 @@ class BlockFile:
     validation images that one training of the proxy gets wrong. epochs: trained, of ``recipe.epochs``.
     weights: None if the study kept none, then ``weights_note`` says how to get them. scale: the network that
     ``block.build()`` builds unless told otherwise, and that of ``onnx``, None if no such file was asked for. files:
-    the other files of the folder. digest: SHA-256 of everything else in the file.
+    the other files of the folder. version: the skexplore that wrote the folder, empty before schema 3. weights_sha256:
+    of the file of weights by the training's own record, empty if it does not say. digest: SHA-256 of everything else.
     """
 
     schema: int
@@ -105,17 +117,24 @@ class BlockFile:
     code: FileHash
     weights: FileHash | None
     weights_note: str
-    scale: str = "reference"
+    scale: Scale = "reference"
     onnx: OnnxFile | None = None
     files: tuple[FileHash, ...] = ()
+    version: str = ""
+    anchors: tuple[AnchorErrors, ...] = ()
+    weights_sha256: str = ""
     digest: str = ""
 
     def __post_init__(self) -> None:
-        _one_of("scale", self.scale, SCALES)
         if not 0 <= self.val_error <= 1:
             raise UserError(f"val_error {self.val_error}: must be a fraction from 0 to 1")
-        if self.schema == 1 and (self.scale != "reference" or self.onnx or self.files):
-            raise UserError(f"schema 1 has no {', '.join(NEW_IN_2)}")
+        if later := [name for name in self._absent if getattr(self, name) != _DEFAULTS[name]]:
+            raise UserError(f"schema {self.schema} has no {', '.join(later)}")
+
+    @property
+    def _absent(self) -> list[str]:
+        """Fields that came with a later schema than the file's."""
+        return [name for schema, names in NEW_IN.items() if schema > self.schema for name in names]
 
     @property
     def listed(self) -> tuple[FileHash, ...]:
@@ -139,13 +158,10 @@ class BlockFile:
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     def _content(self) -> dict[str, Any]:
-        left_out = NEW_IN_2 if self.schema == 1 else ()
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {name: value for name, value in asdict(self).items() if name not in self._absent}
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(f"{name} {value!r}: must be one of {', '.join(allowed)}")
+_DEFAULTS = {field.name: field.default for field in fields(BlockFile)}
 
 
 def read_block_file(path: Path) -> BlockFile:
@@ -226,7 +242,7 @@ def _checked(data: Any, source: str) -> BlockFile:
     if data["schema"] not in READABLE or isinstance(data["schema"], bool):
         raise UserError(
             f"{source}: schema {data['schema']!r}: this version of skexplore reads schema "
-            f"{' and '.join(map(str, READABLE))}"
+            f"{', '.join(map(str, READABLE))}"
         )
     return parse(BlockFile, data, source)
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
+
+from markupsafe import Markup
 
 from skexplore.arch import REFERENCE, Backbone, Blocks, SKBlock, cost, parse_blocks, why_not
 from skexplore.export.block_json import BlockFile
 from skexplore.paper import Placement, place, table_rows
-from skexplore.study import Recipe, Record, Study
-from skexplore.templates import render
+from skexplore.study import Recipe
+from skexplore.templates import environment, markdown_code, markdown_text
 from skexplore.training import MEAN, STD
 
 
-def card(study: Study, block: BlockFile) -> str:
-    """Return the Markdown card of ``block``; ``study`` gives the anchors, trained by the same recipe."""
-    return render("block.md.j2", **_card_context(study, block))
+def card(block: BlockFile) -> str:
+    """Return the Markdown card of ``block``. No text in it is markup but what is marked so."""
+    markdown = environment(finalize=markdown_text)
+    markdown.filters |= {"code": markdown_code, "cells": _cells, "raw": Markup}
+    return markdown.get_template("block.md.j2").render(_card_context(block))
+
+
+def _cells(row: list[object]) -> Markup:
+    return Markup(" | ".join(str(markdown_text(cell)) for cell in row))
 
 
 def fusion(block: SKBlock) -> str:
@@ -39,16 +46,15 @@ def size_line(blocks: Blocks, body: Backbone) -> str:
     )
 
 
-def _card_context(study: Study, block: BlockFile) -> dict[str, object]:
+def _card_context(block: BlockFile) -> dict[str, object]:
     blocks, body = parse_blocks(block.block), block.proxy_body
     return {
         "block": block,
-        "code": _code_span,
-        "origin": _origin(block),
+        "found": "a published block, trained for comparison"
+        if block.provenance.origin == "anchor"
+        else "found by architecture search",
         "parts": list(_parts(blocks, body)),
         "costs": _cost_rows(block),
-        "error": f"{100 * block.val_error:.2f}",
-        "anchors": _anchor_rows(study.anchors),
         "recipe": _recipe(block.recipe),
         "placement": [_placement_row(placement) for placement in place(blocks)],
         "reference": size_line(blocks, REFERENCE),
@@ -70,7 +76,7 @@ def _onnx(block: BlockFile) -> dict[str, object]:
         f'fresh weights, those of `torch.manual_seed({file.seed}); build("{file.scale}")`, not trained ones'
     )
     return {
-        "onnx_weights": "the trained weights" if file.weights == "trained" else fresh,
+        "onnx_weights": "the trained weights" if file.weights == "trained" else Markup(fresh),
         "onnx_side": own.resolution,
         "onnx_classes": own.classes,
     }
@@ -80,30 +86,18 @@ def _timm(blocks: Blocks) -> str:
     """Return what ``timm.json`` holds, in a line."""
     reasons = dict.fromkeys(reason for block in blocks for reason in why_not(block))
     if not reasons:
-        return "arguments of timm's `SelectiveKernel` at every stage, which make this very block"
-    return f"why timm's `SelectiveKernel` cannot be this block: {'; '.join(reasons)}"
+        return Markup("the arguments of timm's `SelectiveKernel` that make this block, stage by stage")
+    return Markup(f"why timm's `SelectiveKernel` cannot be this block: {'; '.join(reasons)}")
 
 
 def _recipe(recipe: Recipe) -> str:
+    rate = f"learning rate {recipe.lr:g}"
+    schedule = {"one_cycle": f"one cycle to {rate}", "steps": f"{rate}, divided by 10 at 50 % and at 75 %"}
     return (
-        f"SGD with Nesterov momentum {recipe.momentum:g}, one cycle to learning rate {recipe.lr:g} over "
-        f"{recipe.epochs} epochs, batches of {recipe.batch_size}, weight decay {recipe.weight_decay:g}, "
-        f"label smoothing {recipe.label_smoothing:g}, "
+        f"SGD with {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}, "
+        f"{schedule[recipe.schedule]} over {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+        f"weight decay {recipe.weight_decay:g}, label smoothing {recipe.label_smoothing:g}, "
         f"{'random crops and flips' if recipe.augment else 'no augmentation'}"
-    )
-
-
-def _origin(block: BlockFile) -> str:
-    source = block.provenance
-    what = (
-        "a published block, trained for comparison"
-        if source.origin == "anchor"
-        else "found by architecture search"
-    )
-    return (
-        f"A Selective Kernel block (Li et al., CVPR 2019), {what}: trial {source.trial} of the study "
-        f"{_code_span(source.study)}. It is written for the reference ({block.reference.backbone}) and "
-        f"was trained in the proxy ({block.proxy.backbone})."
     )
 
 
@@ -122,10 +116,10 @@ def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
             fuse += f". The compact feature z has, {where}, {dims[0]} channels at the reference"
             fuse += f" and {dims[1]} in the proxy"
         yield {
-            "title": "" if len(blocks) == 1 else f"Stage {number + 1}: {_code_span(str(block))}",
+            "title": "" if len(blocks) == 1 else Markup(f"Stage {number + 1}: {markdown_code(str(block))}"),
             "branches": [
                 [
-                    _code_span(str(branch)),
+                    markdown_code(str(branch)),
                     f"{branch.kernel} x {branch.kernel}",
                     branch.dilation,
                     f"{branch.receptive_field} x {branch.receptive_field}",
@@ -152,18 +146,6 @@ def _cost_rows(block: BlockFile) -> list[list[str]]:
     ]
 
 
-def _anchor_rows(anchors: Iterable[Record]) -> list[list[str]]:
-    done = [record for record in anchors if record.status == "complete" and record.val_error is not None]
-    rows = []
-    for block, group in groupby(
-        sorted(done, key=lambda record: record.block), key=lambda record: record.block
-    ):
-        errors = [100 * record.val_error for record in group if record.val_error is not None]
-        spread = f"{errors[0]:.2f}" if len(errors) == 1 else f"{min(errors):.2f} to {max(errors):.2f}"
-        rows.append([_code_span(block), str(len(errors)), spread])
-    return rows
-
-
 def _placement_row(placement: Placement) -> list[str]:
     printed = {row.system: row.top1_error_pct for row in table_rows(placement.table)}
     return [
@@ -175,9 +157,3 @@ def _placement_row(placement: Placement) -> list[str]:
         f"this block {placement.relation} it",
         "; ".join(f"{printed[system]:.2f}" for system in placement.nearest),
     ]
-
-
-def _code_span(text: str) -> str:
-    """Return free text as a Markdown code span that stays one span and one table cell, whatever it holds."""
-    flat = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
-    return f"`{flat}`" if flat else ""

@@ -7,9 +7,12 @@ from skexplore.export.card import fusion, size_line
 from skexplore.templates import render
 
 
-def code(blocks: Blocks, body: Backbone, scale: str) -> str:
-    """Return the source of ``blocks`` at the reference and in ``body``; ``scale`` is what ``build()`` builds."""
-    return render("block.py.j2", **_context(blocks, body, scale))
+def code(blocks: Blocks, body: Backbone, scale: str, *, one_image: bool = True) -> str:
+    """Return the source of ``blocks`` at the reference and in ``body``; ``scale`` is what ``build()`` builds.
+
+    one_image: whether it says what is wrong with a batch of one image in training; exports before schema 3 do not.
+    """
+    return render("block.py.j2", one_image=one_image, **_context(blocks, body, scale))
 
 
 def _context(blocks: Blocks, body: Backbone, scale: str) -> dict[str, object]:

@@ -3,57 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from skexplore import __version__
 from skexplore.arch import (
     REFERENCE,
     Backbone,
     Blocks,
     arch_id,
-    block_svg,
     canonical_at_reference,
     cost,
     format_blocks,
     net_id,
     parse_blocks,
-    standalone,
-    timm_arguments,
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.export.block_json import (
+    CODE_NAME,
+    EXPORTABLE,
     FILE_NAME,
+    ONNX_NAME,
     SCALES,
     SCHEMA,
+    WEIGHTS_NAME,
+    AnchorErrors,
     BlockFile,
     FileHash,
     OnnxFile,
     Place,
     Provenance,
 )
-from skexplore.export.card import card
-from skexplore.export.code import code
 from skexplore.export.onnx_file import OPSET, onnx_bytes, require as require_onnx
+from skexplore.export.texts import texts, weights_note
 from skexplore.files import write_atomic
 from skexplore.nn import build, seeded_build
-from skexplore.paper import place_svg
-from skexplore.plan import TrainRequest, plan_training
 from skexplore.study import Record, Study
 from skexplore.training import load_weights, weights_file
 
-CODE_NAME = "block.py"
-WEIGHTS_NAME = "weights.safetensors"
-ONNX_NAME = "block.onnx"
-TIMM_NAME = "timm.json"
-BLOCK_PICTURE, PLACE_PICTURE = "block.svg", "place.svg"
-CARD_NAME = "README.md"
-EXPORTABLE = ("complete", "stopped")
 MAX_LISTED = 20  # trial numbers in an error
 
 
@@ -168,26 +159,20 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 
 def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: bool) -> dict[str, bytes]:
     """Return the files by name; ``block.json`` is last, so that it never describes files not yet there."""
-    blocks, body = parse_blocks(record.block), study.spec.body
-    files: dict[str, bytes] = {CODE_NAME: code(blocks, body, scale).encode()}
+    files: dict[str, bytes] = {}
     kept = weights_file(folder, record.key)
     # a stopped training leaves none; what is kept under its key is of another one, that went on to the end
     if record.status == "complete" and kept.is_file():
-        files[WEIGHTS_NAME] = _checked_weights(kept, blocks, body)
-    block = _block_file(study, record, scale, files)
+        _check_weights(kept, record, study.spec.body)
+        files[WEIGHTS_NAME] = kept.read_bytes()
+    block = _block_file(study, record, scale, files.get(WEIGHTS_NAME))
     if onnx:
         files[ONNX_NAME], written = _onnx(block, kept)
         block = replace(block, onnx=written)
-    others = {
-        TIMM_NAME: json.dumps(timm_arguments(blocks, body), indent=2) + "\n",
-        BLOCK_PICTURE: standalone(block_svg(blocks)),
-        PLACE_PICTURE: standalone(place_svg(blocks)),
-    }
-    others[CARD_NAME] = card(study, block)
-    files |= {name: text.encode() for name, text in others.items()}
-    block = replace(block, files=tuple(_file_hash(name, files[name]) for name in others))
-    files[FILE_NAME] = block.to_json().encode()
-    return files
+    own = {name: text.encode() for name, text in texts(block).items()}
+    hashes = [_file_hash(name, content) for name, content in own.items()]
+    block = replace(block, code=hashes[0], files=tuple(hashes[1:]))
+    return {CODE_NAME: own[CODE_NAME]} | files | own | {FILE_NAME: block.to_json().encode()}
 
 
 def _onnx(block: BlockFile, kept: Path) -> tuple[bytes, OnnxFile]:
@@ -209,23 +194,23 @@ def _onnx(block: BlockFile, kept: Path) -> tuple[bytes, OnnxFile]:
     )
 
 
-def _checked_weights(kept: Path, blocks: Blocks, body: Backbone) -> bytes:
-    """Return the bytes of ``kept`` after they were loaded into the network that they claim to belong to."""
+def _check_weights(kept: Path, record: Record, body: Backbone) -> None:
+    """Refuse a file that is not what the training of ``record`` left, or not of its network."""
+    state = load_weights(kept, record.weights_sha256)
     try:
-        build(blocks, body).load_state_dict(load_weights(kept))
+        build(record.block, body).load_state_dict(state)
     except RuntimeError:
         raise UserError(
-            f"{kept}: these weights do not fit {format_blocks(blocks)} in {body.name}; move the file away to "
+            f"{kept}: these weights do not fit {record.block} in {body.name}; move the file away to "
             "export without weights"
         ) from None
-    return kept.read_bytes()
 
 
-def _block_file(study: Study, record: Record, scale: str, files: dict[str, bytes]) -> BlockFile:
+def _block_file(study: Study, record: Record, scale: str, weights: bytes | None) -> BlockFile:
+    """Return what is known before the texts are written: their hashes are not."""
     blocks, spec = parse_blocks(record.block), study.spec
-    kept = WEIGHTS_NAME in files
     assert record.val_error is not None
-    return BlockFile(
+    block = BlockFile(
         schema=SCHEMA,
         block=record.block,
         canonical=format_blocks(canonical_at_reference(blocks)),
@@ -247,59 +232,25 @@ def _block_file(study: Study, record: Record, scale: str, files: dict[str, bytes
             command=study.command,
             environment=dict(sorted(study.environment.items())),
         ),
-        code=_file_hash(CODE_NAME, files[CODE_NAME]),
-        weights=_file_hash(WEIGHTS_NAME, files[WEIGHTS_NAME]) if kept else None,
-        weights_note=f"weights of the proxy after {record.epochs} epochs"
-        if kept
-        else _how_to_train(study, record),
+        code=FileHash(file=CODE_NAME, sha256=""),
+        weights=None if weights is None else _file_hash(WEIGHTS_NAME, weights),
+        weights_note="",
         scale=scale,
+        version=__version__,
+        anchors=tuple(_anchor_errors(study.anchors)),
+        weights_sha256=record.weights_sha256,
     )
+    return replace(block, weights_note=weights_note(block))
 
 
-def _how_to_train(study: Study, record: Record) -> str:
-    """Return why there are no weights, and the command that makes them."""
-    again = _training_command(study, record)
-    if again is None:
-        why = (
-            "none are kept in the study's folder"
-            if record.status == "complete"
-            else "a stopped training leaves none"
-        )
-        return (
-            f"{why}, and no profile of this version trains as it did: repeat its search under another --study name "
-            "with --keep-weights all"
-        )
-    command, name = again
-    if record.status == "stopped":
-        return f"a stopped training leaves none; `{command}` trains the block to the end, which is another measurement"
-    return (
-        f"none are kept in the study's folder; `{command}` repeats this training and leaves them as "
-        f"studies/{name}/weights/{record.key}.safetensors: put that file into its weights/ "
-        "and export again"
-    )
-
-
-def _training_command(study: Study, record: Record) -> tuple[str, str] | None:
-    """Return the command that repeats this training and the study it begins, None if no profile is that recipe."""
-    spec, blocks = study.spec, parse_blocks(record.block)
-    for backbone in (None, spec.backbone):
-        try:
-            own = plan_training(
-                TrainRequest(
-                    blocks=blocks,
-                    profile=spec.profile,
-                    dataset=spec.split.dataset,
-                    backbone=backbone,
-                    seed=record.seed,
-                )
-            ).spec
-        except UserError:
-            return None
-        if (own.backbone, own.recipe, own.split) == (spec.backbone, spec.recipe, spec.split):
-            words = ["skexplore", "train", record.block, "--profile", spec.profile]
-            words += ["--dataset", spec.split.dataset, *(["--backbone", backbone] if backbone else [])]
-            return shlex.join([*words, "--seed", str(record.seed)]), own.name
-    return None
+def _anchor_errors(anchors: Iterable[Record]) -> Iterator[AnchorErrors]:
+    """Yield the published blocks among ``anchors`` (a user's own are none) with the errors of their trainings."""
+    errors: dict[str, list[float]] = {}
+    for record in anchors:
+        if record.status == "complete" and record.val_error is not None and record.sampler != "user":
+            errors.setdefault(record.block, []).append(record.val_error)
+    for block, found in sorted(errors.items()):
+        yield AnchorErrors(block=block, trainings=len(found), lowest=min(found), highest=max(found))
 
 
 def _place(blocks: Blocks, body: Backbone) -> Place:

@@ -1,4 +1,4 @@
-"""Whether an exported folder is what it says: rebuilt from ``block.json`` here, and run without us there."""
+"""Whether an exported folder is what it says: compared with what we make of its ``block.json``, then run without us."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
+from skexplore import __version__
 from skexplore.arch import (
     REFERENCE,
     arch_id,
@@ -26,14 +27,25 @@ from skexplore.arch import (
     parse_blocks,
 )
 from skexplore.errors import UserError
-from skexplore.export.block_json import BlockFile, FileHash, OnnxFile, Place, read_block_file
+from skexplore.export.block_json import (
+    CODE_NAME,
+    ONNX_NAME,
+    SCHEMA,
+    WEIGHTS_NAME,
+    BlockFile,
+    FileHash,
+    OnnxFile,
+    Place,
+    read_block_file,
+)
 from skexplore.export.onnx_file import NoRuntimeError, compare
+from skexplore.export.texts import DOCUMENTS, texts, weights_note
 from skexplore.nn import Network, build, count, seeded_build
 from skexplore.study import TrainSpec
 
 TOLERANCE = 1e-5  # of the largest output; both sides compute in float64, so rounding is far below
 TIME_OUT = 300  # seconds for block.py, torch's import included
-BY_ROLE = ("weights.safetensors", "block.onnx")  # names that mean something even where block.json lists none
+RUN = f"{CODE_NAME} runs without skexplore"
 COUNTED = ("params", "bn_stats", "macs", "activations")  # what fvcore can count; the rest is closed form only
 
 # Runs in its own interpreter. Results go to a file: block.py and the libraries may print what they like.
@@ -76,7 +88,7 @@ with open(result, "w") as file:
 class Check:
     """One thing that was compared: its name, whether it holds, and what was found.
 
-    done: False if it could not be checked here; ``ok`` says nothing then, and ``detail`` why.
+    done: False if it could not be checked here: ``ok`` says nothing then, and ``detail`` why.
     """
 
     name: str
@@ -85,14 +97,14 @@ class Check:
     done: bool = True
 
 
-def verify(folder: Path) -> list[Check]:
+def verify(folder: Path, *, run_foreign_code: bool = False) -> list[Check]:
     """Return every check of an exported ``folder``; it is what it says if all are ``ok``.
 
-    The block is rebuilt from ``block.json`` and compared with the ids, the costs at both scales and fvcore's
-    count. ``block.py`` runs in a separate interpreter in which skexplore cannot be imported; its parameters,
-    fvcore's count of it and its outputs must equal ours, and those of ``block.onnx`` if there is one and onnxruntime
-    is installed. None of it is done once a file was altered. Takes several seconds. Raises ``UserError`` if
-    ``folder`` holds no readable ``block.json``.
+    Files are compared with their hashes, ids and costs with those of the block, and texts with what this version makes
+    of ``block.json``. Only if all of that holds are the networks built, counted by fvcore, and compared with
+    ``block.py``, which runs in a process of its own in which skexplore cannot be imported, and with ``block.onnx`` if
+    onnxruntime is installed. A ``block.py`` that is not byte for byte what this version writes is run only with
+    ``run_foreign_code``. Takes several seconds. Raises ``UserError`` if there is no readable ``block.json``.
     """
     block = read_block_file(folder)
     home = folder if folder.is_dir() else folder.parent
@@ -100,21 +112,36 @@ def verify(folder: Path) -> list[Check]:
         _intact(block),
         *(_file_unchanged(home, file) for file in block.listed),
         *_unlisted(home, block),
+        *_definition(block),
     ]
-    if block.weights is None:
-        checks.append(Check(name="weights", ok=True, detail=f"none here: {block.weights_note}"))
-    checks += _definition(block)
     if all(check.ok for check in checks):
-        return checks + list(_rebuilt(home, block))
-    detail = "not run: the checks above must hold first"
-    return [*checks, Check(name="network rebuilt and block.py run", ok=False, detail=detail)]
+        checks += _as_written(home, block, run_foreign_code=run_foreign_code)
+    if all(check.ok for check in checks):
+        # what was compared and found equal, not the file, which may be another one by now
+        code = (home / CODE_NAME).read_bytes() if run_foreign_code else texts(block)[CODE_NAME].encode()
+        return checks + list(_rebuilt(home, block, code))
+    return [*checks, _left_out(RUN, "not run, since a check above failed")]
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """Return in one line what ``checks`` of ``verify`` say, and whether code was executed."""
+    failed = [check.name for check in checks if not check.ok]
+    left_out = [check.name for check in checks if not check.done]
+    executed = any(check.name == RUN and check.done for check in checks)
+    ran = f"{CODE_NAME if executed else 'nothing'} was executed"
+    if failed:
+        return f"NOT verified: {len(failed)} of {len(checks)} checks failed ({', '.join(failed)}); {ran}"
+    more = f", {len(left_out)} could not be made ({', '.join(left_out)})" if left_out else ""
+    return f"verified: {len(checks) - len(left_out)} checks passed{more}; {ran}"
+
+
+def _left_out(name: str, why: str) -> Check:
+    return Check(name=name, ok=True, done=False, detail=why)
 
 
 def _intact(block: BlockFile) -> Check:
     ok = block.digest == block.own_digest()
-    detail = (
-        "digest as written by the export" if ok else "the digest does not fit the content: it was changed"
-    )
+    detail = "its digest fits its content" if ok else "its digest does not fit its content: it was altered"
     return Check(name="block.json unchanged", ok=ok, detail=detail)
 
 
@@ -126,18 +153,54 @@ def _file_unchanged(home: Path, file: FileHash) -> Check:
         return Check(
             name=name, ok=False, detail=f"cannot be read ({getattr(error, 'strerror', None) or error})"
         )
-    if found == file.sha256:
-        return Check(name=name, ok=True, detail=f"sha256 {found[:12]}...")
-    return Check(name=name, ok=False, detail=f"sha256 {found[:12]}..., block.json says {file.sha256[:12]}...")
+    same = found == file.sha256
+    other = "" if same else f", block.json says {file.sha256[:12]}..."
+    return Check(name=name, ok=same, detail=f"SHA-256 {found[:12]}...{other}")
 
 
 def _unlisted(home: Path, block: BlockFile) -> Iterator[Check]:
-    """Yield a failed check for weights or a network that nothing vouches for."""
+    """Yield a failed check for files that have a meaning in the folder while nothing vouches for them."""
+    expected = (CODE_NAME, *(file for file in DOCUMENTS if block.schema > 1))
     listed = {file.file for file in block.listed}
-    for name in BY_ROLE:
-        if name not in listed and (home / name).exists():
-            detail = "is here, but block.json does not list it: nothing says what it is"
+    for name in (*expected, WEIGHTS_NAME, ONNX_NAME):
+        if name not in listed and (name in expected or (home / name).exists()):
+            detail = "block.json does not list it, so nothing says what it is"
             yield Check(name=f"{name} unchanged", ok=False, detail=detail)
+
+
+def _as_written(home: Path, block: BlockFile, *, run_foreign_code: bool) -> Iterator[Check]:
+    """Compare texts with what this version makes of ``block.json``."""
+    by = f"skexplore {block.version}" if block.version else "an older skexplore"
+    own, note = texts(block), weights_note(block)
+    same = {"weights_note": block.weights_note == note}
+    for file in block.files:
+        if file.file in DOCUMENTS:
+            same[file.file] = (home / file.file).read_bytes() == own[file.file].encode()
+    for name, equal in same.items():
+        title = f"{name} as written"
+        if equal:
+            detail = note if name == "weights_note" else "what skexplore makes of block.json"
+            yield Check(name=title, ok=True, detail=detail)
+        elif (block.version, block.schema) == (__version__, SCHEMA):
+            yield Check(name=title, ok=False, detail="not what skexplore makes of block.json: it was altered")
+        else:
+            yield _left_out(
+                title, f"written by {by}, which has other words for it: the digest alone was compared"
+            )
+    if block.weights is not None and not block.weights_sha256:
+        yield _left_out("weights of this training", "its record holds no SHA-256 of them")
+    elif block.weights is not None:
+        yield _same("weights of this training", {"SHA-256": (block.weights.sha256, block.weights_sha256)})
+    name = f"{CODE_NAME} as written"
+    if (home / CODE_NAME).read_bytes() == own[CODE_NAME].encode():
+        yield Check(name=name, ok=True, detail="byte for byte what skexplore writes for this block")
+        return
+    differs = f"not what this version of skexplore writes for this block: altered, or written by {by}"
+    if run_foreign_code:
+        yield _left_out(name, f"{differs}; executed all the same, as asked")
+    else:
+        how = "if you trust where it comes from, --run-foreign-code executes it"
+        yield Check(name=name, ok=False, detail=f"{differs}; it was not executed ({how})")
 
 
 def _definition(block: BlockFile) -> list[Check]:
@@ -191,8 +254,8 @@ def _readable(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _rebuilt(home: Path, block: BlockFile) -> Iterator[Check]:
-    """Build the networks here, run ``block.py`` there, and compare both with ``block.json``."""
+def _rebuilt(home: Path, block: BlockFile, code: bytes) -> Iterator[Check]:
+    """Build the networks here, run ``code`` there, and compare both with ``block.json``."""
     blocks = parse_blocks(block.block)
     for name, place in _places(block).items():
         network = build(blocks, place.backbone, classes=place.classes)
@@ -207,7 +270,7 @@ def _rebuilt(home: Path, block: BlockFile) -> Iterator[Check]:
     if block.onnx is not None:
         yield _onnx(home, block, block.onnx)
     with tempfile.TemporaryDirectory(prefix="skexplore-verify-") as work:
-        yield from _compare_code(home, block, ours, Path(work))
+        yield from _compare_code(home, block, code, ours, Path(work))
 
 
 def _onnx(home: Path, block: BlockFile, file: OnnxFile) -> Check:
@@ -222,7 +285,7 @@ def _onnx(home: Path, block: BlockFile, file: OnnxFile) -> Check:
     try:
         agreement = compare((home / file.file.file).read_bytes(), network.eval(), body.resolution)
     except NoRuntimeError as error:
-        return Check(name=name, ok=True, done=False, detail=f"{error}; its bytes are those of the export")
+        return _left_out(name, f"{error}; only its SHA-256 was compared")
     except UserError as error:
         return Check(name=name, ok=False, detail=str(error))
     what = f"{agreement}, on the {file.scale} with {file.weights} weights"
@@ -248,7 +311,8 @@ def _images(place: Place) -> Tensor:
     return torch.randn(4, 3, place.resolution, place.resolution, generator=generator, dtype=torch.float64)
 
 
-def _compare_code(home: Path, block: BlockFile, ours: nn.Module, work: Path) -> Iterator[Check]:
+def _compare_code(home: Path, block: BlockFile, code: bytes, ours: nn.Module, work: Path) -> Iterator[Check]:
+    (work / CODE_NAME).write_bytes(code)
     images = _images(block.proxy)
     save_file({"images": images}, work / "images.safetensors")
     weights = work / "weights.safetensors"
@@ -256,16 +320,16 @@ def _compare_code(home: Path, block: BlockFile, ours: nn.Module, work: Path) -> 
         save_file({name: tensor.contiguous() for name, tensor in ours.state_dict().items()}, weights)
     else:
         weights = home / block.weights.file
-    failure = _run_code(home / block.code.file, weights, work)
-    name = f"{block.code.file} runs without skexplore"
-    yield Check(name=name, ok=not failure, detail=failure or "built at both scales in a clean interpreter")
+    failure = _run_code(work / CODE_NAME, weights, work)
+    detail = failure or "executed in a Python process of its own, which built the block at both scales"
+    yield Check(name=RUN, ok=not failure, detail=detail)
     if failure:
         return
     found = json.loads((work / "result.json").read_text(encoding="utf-8"))
-    yield _same(f"{block.code.file} builds by default", {"scale": (block.scale, found["default"])})
+    yield _same(f"{CODE_NAME} builds by default", {"scale": (block.scale, found["default"])})
     for scale, place in _places(block).items():
         pairs = {key: (getattr(place.cost, key), found[scale][key]) for key in ("params", "macs")}
-        yield _same(f"{block.code.file} at the {scale}, fvcore", pairs)
+        yield _same(f"{CODE_NAME} at the {scale}, fvcore", pairs)
     theirs = load((work / "result.json.safetensors").read_bytes())["outputs"]
     with torch.no_grad():
         yield _outputs(ours.double()(images), theirs, block)
@@ -302,7 +366,7 @@ def _last_line(text: str) -> str:
 
 
 def _outputs(ours: Tensor, theirs: Tensor, block: BlockFile) -> Check:
-    weights = "seeded weights" if block.weights is None else "the kept weights"
+    weights = "drawn weights" if block.weights is None else "the kept weights"
     name = "equal outputs"
     if ours.shape != theirs.shape:
         return Check(

@@ -45,7 +45,7 @@ class SKConv(nn.Module):
     def forward(self, x: MapIn) -> MapOut:
         """Return V of Eq. 6, of the branches' output size.
 
-        In training a batch of one image raises ``ValueError``: the fuse step normalises over the batch.
+        In training a batch of one image raises ``ValueError`` where the fuse step normalises over the batch.
         """
         maps = [branch(x) for branch in self.branches]
         if not self.selects:
@@ -65,7 +65,8 @@ class SKConv(nn.Module):
 
         ``squeezed`` is the mean of U over pixels (Eq. 2).
         """
-        if self.training and squeezed.shape[0] == 1:
+        norm = self.fc[1]
+        if isinstance(norm, nn.BatchNorm1d) and norm.training and squeezed.shape[0] == 1:
             raise ValueError(
                 "one image in training: the BatchNorm of the fuse step needs at least 2; use a larger batch or eval()"
             )

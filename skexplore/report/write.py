@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from skexplore.files import write_atomic
 from skexplore.report.figures import files as figure_files
-from skexplore.templates import Environment, environment, template_source
+from skexplore.templates import Environment, environment, markdown_code, markdown_text, template_source
 
 STATUS_WORDS = {"over_budget": "over budget"}
 
@@ -73,9 +73,9 @@ def _html() -> Environment:
 
 def _markdown() -> Environment:
     """Return the environment of Markdown: every text that is printed stays text."""
-    env = environment(finalize=_md_text)  # HTML's escapes are not Markdown's
+    env = environment(finalize=markdown_text)  # HTML's escapes are not Markdown's
     env.globals["interval"] = _interval
-    env.filters |= FILTERS | {"code": _md_code, "fenced": _md_fenced, "raw": Markup}
+    env.filters |= FILTERS | {"code": markdown_code, "fenced": _md_fenced, "raw": Markup}
     return env
 
 
@@ -113,20 +113,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "status": lambda status: STATUS_WORDS.get(status, status),
     "breakable": lambda block: Markup(str(escape(block)).replace(";", ";<wbr>")),
 }
-
-
-def _md_text(value: Any) -> Any:
-    """Return text on one line in which no character is markup of Markdown or HTML."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    line = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", " ".join(value.split()))
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _md_code(value: str) -> Markup:
-    """Return a code span for a table cell."""
-    line = " ".join(str(value).split()).replace("|", "\\|").replace("`", "'")
-    return Markup(f"`{line}`")  # not HTML: the mark says that Markdown's escapes are done
 
 
 def _md_fenced(value: str) -> Markup:

@@ -61,6 +61,7 @@ from .record import (
     STATUSES as STATUSES,
     THEN as THEN,
     Epoch as Epoch,
+    Origin as Origin,
     Record as Record,
     Study as Study,
     StudySpec as StudySpec,

@@ -74,7 +74,8 @@ class Record:
     reached, None if never trained. epochs, images, seconds: what was trained for this record itself (0 for
     a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of the network trained.
     val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
-    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone.
+    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone. weights_sha256: of
+    the file of weights that the training left, empty if it left none or was recorded before this was written down.
     """
 
     number: int
@@ -100,6 +101,7 @@ class Record:
     curve: tuple[Epoch, ...] = ()
     setting: Setting = PLAIN
     test_error: float | None = None
+    weights_sha256: str = ""
 
     def at(self, epochs: int) -> float | None:
         """Return the validation error after so many epochs, None if they were not trained."""
@@ -110,12 +112,14 @@ class Record:
         return {name: getattr(self, name) for name in COLUMNS}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data, without what only ablations and finalists have where it is as ever."""
+        """Return everything as plain data, without what not every record has where it is as ever."""
         data = asdict(self)
         if self.setting == PLAIN:
             del data["setting"]
         if self.test_error is None:
             del data["test_error"]
+        if not self.weights_sha256:
+            del data["weights_sha256"]
         return data
 
 

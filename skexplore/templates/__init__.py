@@ -1,12 +1,14 @@
-"""The one door to jinja2: a template of ``skexplore/templates`` and values give text."""
+"""The one door to jinja2: a template and values give text; and how text stays text in Markdown."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent
 
@@ -38,4 +40,23 @@ def template_source(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-__all__ = ["Environment", "environment", "render", "template_source"]
+def markdown_text(value: Any) -> Any:
+    """Return text on one line in which no character is markup of Markdown or HTML; what is no text as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    line = re.sub(r"([\\`*_\[\]|#~])", r"\\\1", _line(value))
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown_code(value: str) -> Markup:
+    """Return a code span that stays one span, also in a table, whatever ``value`` holds."""
+    line = _line(str(value)).replace("|", "\\|").replace("`", "'")
+    return Markup(f"`{line}`")  # not HTML: the mark says that Markdown's escapes are done
+
+
+def _line(text: str) -> str:
+    """Return ``text`` on one line, without what would steer a terminal or turn the direction of writing."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+
+
+__all__ = ["Environment", "environment", "markdown_code", "markdown_text", "render", "template_source"]

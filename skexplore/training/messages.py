@@ -40,13 +40,17 @@ class EpochEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``."""
+    """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``.
+
+    weights_sha256: of the file of weights that the last segment left, empty before.
+    """
 
     key: str
     status: str
     curve: tuple[Epoch, ...] = ()
     reason: str = ""
     test_error: float | None = None
+    weights_sha256: str = ""
 
 
 class WorkerError(RuntimeError):

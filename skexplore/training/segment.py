@@ -53,11 +53,12 @@ def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome
         return Outcome(key=spec.key, status="failed", reason=_reason(error))
     if len(curve) < job.until:
         return Outcome(key=spec.key, status="paused", curve=curve)
-    finished = len(curve) >= spec.recipe.epochs
-    if finished:
-        save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
     done = Outcome(key=spec.key, status="complete", curve=curve)
-    return _tested(done, network, job, device) if finished and job.test else done
+    if len(curve) < spec.recipe.epochs:
+        return done
+    digest = save_weights(weights_file(Path(job.study_folder), spec.key), network.state_dict())
+    done = replace(done, weights_sha256=digest)
+    return _tested(done, network, job, device) if job.test else done
 
 
 def _tested(done: Outcome, network: nn.Module, job: Job, device: str) -> Outcome:

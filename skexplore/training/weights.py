@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -12,15 +13,30 @@ from skexplore.errors import UserError
 from skexplore.files import write_atomic
 
 
-def save_weights(path: Path, state: dict[str, Tensor]) -> None:
-    """Write a state dict, atomically and on the CPU; raises ``OSError`` as the system does."""
-    write_atomic(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}))
+def save_weights(path: Path, state: dict[str, Tensor]) -> str:
+    """Write a state dict, atomically and on the CPU, and return the SHA-256 of the file.
+
+    Raises ``OSError`` as the system does.
+    """
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    write_atomic(path, content)
+    return sha256(content).hexdigest()
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in ``path``; raises ``UserError`` if it is missing or damaged."""
+def load_weights(path: Path, expected: str = "") -> dict[str, Tensor]:
+    """Return the state dict in ``path``; ``expected`` is the SHA-256 of the file, empty if it is not known.
+
+    Raises ``UserError`` if the file is missing, damaged or another one.
+    """
     try:
-        state: dict[str, Tensor] = load(path.read_bytes())
+        content = path.read_bytes()
+        if expected and sha256(content).hexdigest() != expected:
+            raise UserError(
+                f"{path}: not the weights that the training left (their SHA-256 is not the one in its record): "
+                "altered, damaged or of another training; put the original back, or move the file away to go on "
+                "without weights"
+            )
+        state: dict[str, Tensor] = load(content)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except SafetensorError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,9 @@ def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmatio
     search(budget_gflops=4.5, profile="tiny", workers=1, trials=1, study="real", data_folder=synthetic_data)
     assert opened["train_images.npy"]
     assert opened["test_images.npy"] == 0
+    (found,) = [record for record in load_study("real").searched if record.status == "complete"]
+    weights = (Path("studies/real/weights") / f"{found.key}.safetensors").read_bytes()
+    assert found.weights_sha256 == sha256(weights).hexdigest()  # what the worker wrote down is in the record
     plan = plan_confirmation(ConfirmRequest(study="real", top=1, seeds=1))
     study = run_plan(plan, Run(workers=1, data_folder=synthetic_data))
     done = cells(study.spec, study.records)

@@ -25,7 +25,7 @@ PROXY = "8x4d-1111-s2"
 
 def a_block_file(block="k3+k5g64", **changes):
     file = BlockFile(
-        schema=2,
+        schema=3,
         block=block,
         canonical=block,
         arch_id=arch_id(block),
@@ -65,6 +65,20 @@ def test_round_trip(folder):
     assert replace(file, digest="") == a_block_file()
     assert file.digest == file.own_digest()
     assert file.to_json() == (folder / "block.json").read_text()
+
+
+def test_an_export_of_schema_2_has_the_digest_of_its_time():
+    digest = "5c2b374113aac11b67866986335319384eed9d9d5f6fa7ed2927b8da7a35345c"
+    assert json.loads(a_block_file(schema=2).to_json())["digest"] == digest
+
+
+@pytest.mark.parametrize("field", ["origin", "status", "key"])
+def test_a_word_of_the_provenance_that_is_none_of_ours_is_refused(folder, field):
+    data = json.loads((folder / "block.json").read_text())
+    data["provenance"][field] = "<img>"
+    (folder / "block.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match=rf"provenance\.{field}: '<img>': must be"):
+        load_block(folder)
 
 
 def test_an_export_of_schema_1_is_read_with_its_own_digest(tmp_path):
@@ -149,10 +163,14 @@ def test_folder_without_block(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 3}, "schema 3: this version of skexplore reads schema 1 and 2"),
+        ({"schema": 4}, "schema 4: this version of skexplore reads schema 1, 2, 3"),
         ({"schema": True}, "schema True"),
         ({"schema": 1, "scale": "proxy"}, "schema 1 has no scale"),
-        ({"scale": "huge"}, "scale 'huge': must be one of reference, proxy"),
+        (
+            {"schema": 2, "anchors": [{"block": "k3", "trainings": 1, "lowest": 0, "highest": 0}]},
+            "2 has no anchors",
+        ),
+        ({"scale": "huge"}, "scale: 'huge': must be one of reference, proxy"),
         ({"files": [{"file": "../x.svg", "sha256": "0"}]}, "same folder"),
         ({"onnx": {"scale": "reference"}}, r"onnx\.file"),
         ({"schema": "1"}, "schema '1'"),

@@ -2,8 +2,12 @@
 
 import ast
 import importlib.util
+import random
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 import torch
@@ -221,6 +225,41 @@ def test_untrained_record_is_refused(tmp_path, status):
         export_block(a_study(record), record, tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_with_one_altered_byte_are_refused(tmp_path, seed):
+    record = a_record("k3+k3d2")
+    keep_weights(tmp_path, record)
+    file = weights_file(tmp_path, record.key)
+    whole = file.read_bytes()
+    record = replace(record, weights_sha256=sha256(whole).hexdigest())
+    generator = random.Random(seed)
+    for place in generator.sample(range(len(whole)), 25):
+        data = bytearray(whole)
+        data[place] ^= 1 << generator.randrange(8)
+        file.write_bytes(data)
+        with pytest.raises(UserError, match="not the weights that the training left"):
+            export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    file.write_bytes(whole)
+    export_block(a_study(record), record, tmp_path, tmp_path / "out")
+    assert read_block_file(tmp_path / "out").weights.sha256 == record.weights_sha256
+
+
+@pytest.mark.parametrize("block", ["k3+k3d2", PER_STAGE])
+def test_one_image_in_training_is_explained(tmp_path, block):
+    proxy = imported(exported(tmp_path, block, weights=False)).build("proxy")
+    image = torch.randn(1, 3, 32, 32)
+    for network in (proxy, build(block, PROXY)):
+        with pytest.raises(
+            ValueError, match=r"one image in training: the BatchNorm of the fuse step.*eval\(\)"
+        ):
+            network.train()(image)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.eval()  # frozen statistics, as in fine-tuning: one image will do
+        assert network(image).shape == (1, 10)
+
+
 # the card
 
 
@@ -247,6 +286,31 @@ def test_stopped_trial_is_called_so(tmp_path):
     assert "2 of 6 epochs" in card
     assert "stopped this training early" in card
     assert "No published block was trained" in card
+
+
+def test_nothing_of_a_hostile_study_is_markup_in_the_card(tmp_path):
+    record, bad = a_record("k3"), '<img src=x onerror="alert(1)">\x1b[2J\u202e `|*_'
+    study = a_study(record, name=bad)
+    spec = replace(study.spec, split=replace(study.spec.split, dataset=bad))
+    study = replace(study, spec=spec, command=bad, environment={bad: bad})
+    export_block(study, record, tmp_path, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.count("alert(1)") == 7
+    outside = re.sub(
+        r"`[^`\n]*`", "", card.replace("```", "")
+    )  # without code spans, in which nothing is markup
+    assert "<" not in outside
+    assert "&lt;img" in outside  # the data set's name
+    assert card.replace("\n", "").isprintable()
+
+
+def test_steps_are_not_called_one_cycle(tmp_path):
+    record, study = a_record("k3"), a_study(a_record("k3"))
+    recipe = replace(study.spec.recipe, schedule="steps", nesterov=False)
+    export_block(replace(study, spec=replace(study.spec, recipe=recipe)), record, tmp_path, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "SGD with momentum 0.9, learning rate 0.1, divided by 10 at 50 % and at 75 % over 6 epochs" in card
+    assert "one cycle" not in card
 
 
 def test_hostile_names_stay_text(tmp_path):

@@ -5,11 +5,15 @@ import json
 import sys
 
 import pytest
-from support.exported import PER_STAGE, exported
+from support.exported import PER_STAGE, PROXY, a_record, a_study, exported
 
+from skexplore.arch.backbones import get_backbone
+from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.export.block_json import NEW_IN_2, read_block_file
-from skexplore.export.verification import verify
+from skexplore.export.block_json import NEW_IN, read_block_file
+from skexplore.export.code import code
+from skexplore.export.folder import export_block
+from skexplore.export.verification import verdict, verify
 
 
 def failed(checks):
@@ -22,6 +26,19 @@ def rewrite(out, change):
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
     block = read_block_file(out)
     file.write_text(block.to_json())
+
+
+def renew(out, name):
+    """Write the hash of an altered file into block.json, as someone would who wants it to pass."""
+    digest = hashlib.sha256((out / name).read_bytes()).hexdigest()
+
+    def change(data):
+        for file in [data["code"], *data.get("files", [])]:
+            if file["file"] == name:
+                file["sha256"] = digest
+        return data
+
+    rewrite(out, change)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +58,8 @@ def test_export_verifies(tmp_path, block, options):
     for wanted in ("reference cost, fvcore", "proxy cost, fvcore", "runs without skexplore", "equal outputs"):
         assert wanted in names
     assert ("block.onnx by onnxruntime" in names) == ("onnx" in options)
+    assert all(check.done for check in checks)
+    assert verdict(checks) == f"verified: {len(checks)} checks passed; block.py was executed"
 
 
 @pytest.fixture
@@ -56,9 +75,13 @@ def test_an_export_of_schema_1_verifies(tmp_path, quick):
     for name in ("timm.json", "block.svg", "place.svg"):
         (out / name).unlink()
     data = json.loads((out / "block.json").read_text()) | {"schema": 1}
-    (out / "block.json").write_text(json.dumps({k: v for k, v in data.items() if k not in NEW_IN_2}))
+    (out / "block.json").write_text(
+        json.dumps({k: v for k, v in data.items() if k not in NEW_IN[2] + NEW_IN[3]})
+    )
     rewrite(out, lambda data: data)
     assert "onnx" not in json.loads((out / "block.json").read_text())
+    (out / "block.py").write_text(code(parse_blocks("k3"), get_backbone(PROXY), "reference", one_image=False))
+    renew(out, "block.py")
     assert failed(verify(out)) == []
 
 
@@ -132,6 +155,7 @@ def test_onnx_without_onnxruntime_is_said_not_to_be_checked(onnx_folder, monkeyp
     code, out, _ = command("verify", str(onnx_folder))
     assert code == 0
     assert "NOT CHECKED block.onnx by onnxruntime" in out
+    assert "1 could not be made (block.onnx by onnxruntime)" in out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "block.onnx"])
@@ -181,7 +205,7 @@ def test_every_number_altered_alone(tmp_path):
         inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
         (out / "block.json").write_text(json.dumps(data))
         if path == ("schema",):
-            with pytest.raises(UserError, match="schema 3"):
+            with pytest.raises(UserError, match="schema 4"):
                 verify(out)
         else:
             assert failed(verify(out)), path
@@ -206,15 +230,19 @@ def test_block_altered_with_a_new_digest(tmp_path):
 
 def test_definition_altered_in_the_code(tmp_path):
     out = exported(tmp_path, "k3+k3d2", weights=False)
-    code = out / "block.py"
-    text = code.read_text()
+    file = out / "block.py"
+    text = file.read_text()
     changed = text.replace("dilation=2", "dilation=3")  # neither parameters nor multiply-adds move
     assert changed != text
-    code.write_text(changed)
+    file.write_text(changed)
     assert "block.py unchanged" in failed(verify(out))
-    digest = hashlib.sha256(changed.encode()).hexdigest()
-    rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
-    assert failed(verify(out)) == ["equal outputs"]
+    renew(out, "block.py")
+    assert failed(verify(out)) == ["block.py as written"]
+    checks = verify(out, run_foreign_code=True)
+    assert failed(checks) == ["equal outputs"]
+    assert "1 could" not in verdict(checks)
+    assert verdict(checks).startswith("NOT verified: 1 of ")
+    assert verdict(checks).endswith("(equal outputs); block.py was executed")
 
 
 def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
@@ -223,12 +251,11 @@ def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
     code.write_text(
         code.read_text().replace("import torch\n", "import skexplore.nn.network\nimport torch\n", 1)
     )
-    digest = hashlib.sha256(code.read_bytes()).hexdigest()
-    rewrite(out, lambda data: data | {"code": {"file": "block.py", "sha256": digest}})
+    renew(out, "block.py")
     monkeypatch.setattr(
         "skexplore.export.verification.count", lambda network, resolution: read_block_file(out).proxy.cost
     )
-    checks = verify(out)
+    checks = verify(out, run_foreign_code=True)
     assert failed(checks) == ["reference cost, fvcore", "block.py runs without skexplore"]
     assert "skexplore" in checks[-1].detail
 
@@ -259,3 +286,78 @@ def test_path_out_of_the_folder_is_refused(tmp_path):
     file.write_text(file.read_text().replace('"file": "block.py"', '"file": "../block.py"'))
     with pytest.raises(UserError, match="same folder"):
         verify(out)
+
+
+def test_altered_code_with_new_digests_is_not_executed(tmp_path, command):
+    out, trace = exported(tmp_path, "k3", weights=False), tmp_path / "executed"
+    file = out / "block.py"
+    file.write_text(file.read_text() + f"\nopen({str(trace)!r}, 'w').close()\n")
+    renew(out, "block.py")
+    status, stdout, _ = command("verify", str(out))
+    assert status == 1
+    assert not trace.exists()
+    assert stdout.splitlines()[-1].startswith("NOT verified: 1 of ")
+    assert stdout.splitlines()[-1].endswith("(block.py as written); nothing was executed")
+    assert "--run-foreign-code" in stdout
+    assert verdict(verify(out, run_foreign_code=True)).endswith("block.py was executed")
+    assert trace.exists()
+
+
+def replaced(data, path, value):
+    *inner, last = path
+    place = data
+    for key in inner:
+        place = place[key]
+    place[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "wanted"),
+    [
+        (("weights_note",), "get them from `http://example.org`", "weights_note as written"),
+        (("split", "val_images"), 10_000, "ids"),
+        (("split", "dataset"), "cifar100", "ids"),
+        (("split", "classes"), 100, "ids"),
+        (
+            ("anchors",),
+            [{"block": "k3", "trainings": 9, "lowest": 0.9, "highest": 0.9}],
+            "README.md as written",
+        ),
+        (("val_error",), 0.01, "README.md as written"),
+        (("weights_sha256",), "0" * 64, "weights of this training"),
+    ],
+)
+def test_data_altered_with_a_new_digest(tmp_path, quick, path, value, wanted):
+    out = exported(tmp_path, "k3")
+    rewrite(out, lambda data: replaced(data, path, value))
+    checks = verify(out)
+    assert wanted in failed(checks)
+    assert verdict(checks).endswith("; nothing was executed")
+
+
+@pytest.mark.parametrize("name", ["README.md", "timm.json", "block.svg", "place.svg"])
+def test_text_altered_with_a_new_hash(tmp_path, quick, name):
+    out = exported(tmp_path, "k3", weights=False)
+    (out / name).write_text((out / name).read_text() + " ")
+    renew(out, name)
+    assert failed(verify(out)) == [f"{name} as written"]
+    rewrite(
+        out, lambda data: data | {"version": "0.0.9"}
+    )  # another version may have other words: said, not failed
+    checks = verify(out)
+    assert failed(checks) == []
+    assert f"1 could not be made ({name} as written)" in verdict(checks)
+    rewrite(out, lambda data: data | {"files": [file for file in data["files"] if file["file"] != name]})
+    assert failed(verify(out)) == [f"{name} unchanged"]
+
+
+def test_weights_without_a_hash_in_the_record_are_said_to_be_unchecked(tmp_path, quick):
+    out = exported(tmp_path, "k3")
+    assert "their SHA-256 was the one that the training had recorded" in (out / "README.md").read_text()
+    record = a_record("k3")
+    export_block(a_study(record), record, tmp_path / "study", out)
+    assert "These weights were not checked" in (out / "README.md").read_text()
+    checks = verify(out)
+    assert failed(checks) == []
+    assert "1 could not be made (weights of this training)" in verdict(checks)

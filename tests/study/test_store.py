@@ -267,7 +267,9 @@ def test_a_word_of_a_record_that_is_none_of_ours_is_refused(run, field):
         records[1][field] = "<img src=x onerror=alert(1)>"
 
     allowed = "letters, digits" if field not in ("status", "origin", "sampler") else ""
-    with pytest.raises(UserError, match=f"records.jsonl: line 2: {field}: '<img.*must be {allowed}") as error:
+    with pytest.raises(
+        UserError, match=rf"records\.jsonl: line 2: {field}: '<img.*must be {allowed}"
+    ) as error:
         load_study(altered_archive(Path("studies/copy"), change))
     if field == "origin":
         assert str(error.value).endswith("must be one of search, anchor, replay")
@@ -285,7 +287,7 @@ def test_a_word_of_a_study_that_is_none_of_ours_is_refused(run, field):
             inner = inner[name]
         inner[last] = "<b>"
 
-    with pytest.raises(UserError, match=rf"study.json: spec.{field}: '<b>': must be one of \w+, "):
+    with pytest.raises(UserError, match=rf"study\.json: spec\.{field}: '<b>': must be one of \w+, "):
         load_study(altered_archive(Path("studies/copy"), change))
 
 

@@ -1,6 +1,7 @@
 """Exported folders to test on: records and studies made up here, of real costs and identities."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import torch
 
@@ -88,6 +89,9 @@ def exported(tmp_path, block, *, weights=True, scale="reference", onnx=False, **
     folder = tmp_path / "study"
     if weights:
         keep_weights(folder, record)
+        record = replace(
+            record, weights_sha256=sha256(weights_file(folder, record.key).read_bytes()).hexdigest()
+        )
     out = tmp_path / "out"
     export_block(a_study(record), record, folder, out, scale=scale, onnx=onnx)
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +208,8 @@ def test_a_segment_before_the_last_completes_with_a_checkpoint_and_no_weights(jo
     assert not Path("study/weights").exists()
     last = trial.run_job(replace(job, until=4), "cpu", lambda _: True)
     assert (last.status, last.curve[:2]) == ("complete", outcome.curve)
-    assert (Path("study/weights") / f"{job.spec.key}.safetensors").exists()
+    weights = (Path("study/weights") / f"{job.spec.key}.safetensors").read_bytes()
+    assert (outcome.weights_sha256, last.weights_sha256) == ("", sha256(weights).hexdigest())
 
 
 def test_a_segment_told_to_end_at_its_end_is_complete(job):
