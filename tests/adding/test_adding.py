@@ -106,7 +106,7 @@ def test_a_gate_is_one_entry_for_its_cost_and_one_for_its_module(
     for name in ("params", "macs", "activations"):  # fvcore counts what the closed form says
         own = sum(getattr(stage, name) for stage in gate_costs(gate, body))
         assert getattr(with_it, name) - getattr(without, name) == own > 0
-    with pytest.raises(UserError, match="must be se, cbam, bam, toy"):
+    with pytest.raises(UserError, match="se, cbam, bam, toy"):
         Gate(kind="tow")
     Path("toys.yaml").write_text(TOY_ROWS)
     monkeypatch.setattr(coordinator, "Pool", InstantPool)
