@@ -27,8 +27,8 @@ def test_a_known_name_is_looked_up_and_an_unknown_one_says_what_is_near():
     assert did_you_mean("zzz", ["alpha"]) == ""
     check_one_of("--letter", "a", "ab")
     with pytest.raises(UserError) as error:
-        check_one_of("--letter", "alpah", ("alpha", "beta"))
-    assert str(error.value) == "--letter alpah: must be one of alpha, beta (did you mean alpha?)"
+        check_one_of("--letter", "alpa", ("alpha", "beta"))
+    assert str(error.value) == "--letter alpa: must be one of alpha, beta (did you mean alpha?)"
 
 
 @pytest.mark.parametrize(
