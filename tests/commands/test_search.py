@@ -126,24 +126,24 @@ def test_ctrl_c_in_a_plan_is_an_interruption(command, instant, monkeypatch):
     assert "nothing was trained or written" in err
 
 
-@pytest.mark.parametrize("lost", [True, False], ids=["lost", "raised"])
-@pytest.mark.parametrize(
-    "point",
-    [
-        "skexplore.engine.run.default_devices",  # called first of all
-        "skexplore.plan.search.Space.load",
-        "skexplore.cli.display.error_console",
-        "skexplore.cli.display.Reporter.__enter__",
-        "skexplore.engine.run.check_storage",
-        "skexplore.engine.run.prepare_data",
-        "skexplore.study.live.Store.__enter__",
-        "skexplore.engine.run.Coordinator.run",
-        "skexplore.engine.coordinator.Pool",
-    ],
+BEFORE = (  # the display stands, in the order in which they are called
+    "skexplore.plan.search.Space.load",
+    "skexplore.cli.display.error_console",
 )
-def test_ctrl_c_at_any_point_of_the_start_is_not_lost(command, instant, monkeypatch, point, lost):
-    """Python drops what a Ctrl-C raises in a callback; here every point of the start drops it."""
-    search = (*SEARCH, "--study", "s", "--trials", "1", "--anchors", "none")
+AFTER = (
+    "skexplore.engine.run.default_devices",
+    "skexplore.cli.display.Reporter.__enter__",
+    "skexplore.engine.run.check_storage",
+    "skexplore.engine.run.prepare_data",
+    "skexplore.study.live.Store.__enter__",
+    "skexplore.engine.run.Coordinator.run",
+    "skexplore.engine.coordinator.Pool",
+)
+WITHOUT_ANCHORS = (*SEARCH, "--study", "s", "--trials", "1", "--anchors", "none")
+
+
+def pressing(monkeypatch, point, *, lost):
+    """Press Ctrl-C once where ``point`` is called; lost: what that raises is dropped, as Python does in callbacks."""
     real, pressed = pkgutil.resolve_name(point), []
 
     def press(*args, **kwargs):
@@ -153,15 +153,31 @@ def test_ctrl_c_at_any_point_of_the_start_is_not_lost(command, instant, monkeypa
                 signal.raise_signal(signal.SIGINT)
         return real(*args, **kwargs)
 
+    monkeypatch.setattr(point, press)
+    return pressed
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "raised"])
+@pytest.mark.parametrize("point", [*BEFORE, *AFTER])
+def test_ctrl_c_at_any_point_of_the_start_is_not_lost(command, instant, monkeypatch, point, lost):
     before = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
-        patch.setattr(point, press)
-        code, _, err = command(*search)
+        pressed = pressing(patch, point, lost=lost)
+        code, _, err = command(*WITHOUT_ANCHORS)
     assert (code, pressed) == (130, [point])
     assert ": training" not in err  # none was begun
     assert "Repeat the same command" in err or not lost
+    assert Path("studies").exists() <= (point in AFTER)
     assert signal.getsignal(signal.SIGINT) is before
-    assert command(*search)[0] == 0
+    assert command(*WITHOUT_ANCHORS)[0] == 0
+
+
+def test_ctrl_c_before_a_plan_is_not_lost(command, instant, monkeypatch):
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
+    pressing(monkeypatch, BEFORE[0], lost=True)
+    code, out, err = command(*WITHOUT_ANCHORS, "--plan")
+    assert (code, out) == (130, "")
+    assert "nothing was trained or written" in err
 
 
 def test_an_own_block_that_could_not_be_trained_is_a_failed_check(command, instant, monkeypatch):
