@@ -18,7 +18,7 @@ from skexplore.report.figures.style import overlay
 from skexplore.report.search import write_report
 from skexplore.study.store import load_study
 
-pytestmark = pytest.mark.page
+pytestmark = [pytest.mark.page, pytest.mark.slow]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
