@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import skexplore
+from skexplore import __version__
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.options import Fetch, Note, Run, by_keyword
 from skexplore.engine.state import State
@@ -238,7 +238,7 @@ def environment(devices: list[str]) -> dict[str, str]:
     packages = ("torch", "torchvision", "optuna", "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {
-        "skexplore": skexplore.__version__,
+        "skexplore": __version__,
         "python": platform.python_version(),
         **versions,
         "system": f"{platform.system()} {platform.machine()}",

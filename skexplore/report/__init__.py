@@ -2,7 +2,7 @@
 
 ``search``, ``ablation`` and ``comparison`` write the three kinds of report; ``figures`` turns tables into
 plotly figures.
-May import: ``analysis``, ``study`` and what is below; the one room with plotly.
+May import: ``analysis``, ``engine``, ``study`` and what is below; the one room with plotly.
 Begin with ``write_report``, ``write_ablation_report`` and ``write_comparison``.
 """
 

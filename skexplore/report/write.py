@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,11 @@ def packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()
 
 
+@cache
+def _packed_plotly() -> str:
+    return packed(figure_files.plotly_js())
+
+
 def compact(data: object) -> str:
     """Return ``data`` as JSON without spaces."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -66,7 +72,7 @@ def _html() -> Environment:
     env = environment()
     env.filters |= FILTERS
     env.globals["interval"] = _interval
-    env.globals["plotly_js"] = packed(figure_files.plotly_js())
+    env.globals["plotly_js"] = _packed_plotly()
     env.globals["source"] = lambda name: Markup(template_source(name).removesuffix("\n"))
     return env
 

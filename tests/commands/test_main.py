@@ -34,7 +34,7 @@ def test_cost_as_json_has_the_contract_keys(command):
     )
 
 
-@pytest.mark.parametrize("backbone", ["sknet50", "8x4d-1111-s2"])
+@pytest.mark.parametrize("backbone", [pytest.param("sknet50", marks=pytest.mark.slow), "8x4d-1111-s2"])
 def test_cost_verified_by_fvcore(command, backbone):
     code, out, err = command("cost", "k3+k5g64/r8", "--backbone", backbone, "--verify")
     assert code == 0, err

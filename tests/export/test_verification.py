@@ -41,6 +41,7 @@ def renew(out, name):
     rewrite(out, change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block", "options"),
     [
@@ -228,6 +229,7 @@ def test_block_altered_with_a_new_digest(tmp_path):
     assert "ids" in failed(verify(out))
 
 
+@pytest.mark.slow
 def test_definition_altered_in_the_code(tmp_path):
     out = exported(tmp_path, "k3+k3d2", weights=False)
     file = out / "block.py"

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 def test_bench_sk_prints_every_mode_and_layout(command):
     pytest.importorskip("timm")
     code, out, err = command("bench", "sk", "--quick")
@@ -17,6 +18,7 @@ def test_bench_sk_prints_every_mode_and_layout(command):
         assert words in out
 
 
+@pytest.mark.slow
 def test_bench_sk_as_json_has_finite_ratios(command):
     pytest.importorskip("timm")
     code, out, _ = command("bench", "sk", "--quick", "--json")

@@ -13,6 +13,7 @@ from skexplore.nn.summary import summarise_network
 from skexplore.paper.networks import SYSTEMS, system_cost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sknet26", "resnext50-cbam", "resnext50-bam", "senet29", "sknet29"])
 def test_params_and_macs_of_the_layers_add_up(name):
     size = get_backbone(SYSTEMS[name].backbone).resolution

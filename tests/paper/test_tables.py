@@ -143,6 +143,13 @@ def test_anchors_are_the_papers_block_and_the_plain_one():
     assert anchor_blocks("none") == ()
 
 
+@pytest.mark.parametrize("table", [6, 7])
+def test_anchors_of_a_table_are_the_blocks_of_its_rows(table):
+    blocks = [block for (of, _), (_, block, *_) in PRINTED.items() if of == table]
+    assert anchor_blocks(f"table{table}") == tuple(blocks)
+    assert {*blocks, "k3", "k3+k3d2"} <= {*anchor_blocks("all")}
+
+
 def test_the_names_of_table_7_are_known_by_architecture():
     names = anchor_names()
     assert sorted(names.values()) == sorted(name for (table, _), (name, *_) in PRINTED.items() if table == 7)

@@ -316,6 +316,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 
 
 @pytest.mark.page
+@pytest.mark.slow
 def test_the_picture_shows_the_means():
     pytest.importorskip("kaleido", reason="the extra skexplore[picture] is not installed")
     if not any(map(shutil.which, BROWSERS)):
@@ -328,6 +329,7 @@ def test_the_picture_shows_the_means():
 
 
 @pytest.mark.page
+@pytest.mark.slow
 def test_the_page_is_drawn_without_a_trouble_on_wide_and_narrow_screens(tmp_path):
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)

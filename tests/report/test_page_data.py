@@ -18,7 +18,7 @@ from skexplore.report.figures.style import overlay
 from skexplore.report.search import write_report
 from skexplore.study.store import load_study
 
-pytestmark = pytest.mark.page
+pytestmark = [pytest.mark.page, pytest.mark.slow]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -47,30 +47,51 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser):
+    """One tab for all tests: a process of its own for each would compile plotly.js anew."""
+    return browser.new_page()
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The report of the study that most tests look at, written once."""
+    folder = tmp_path_factory.mktemp("usual")
+    write_report(synthetic(), folder)
+    return folder
+
+
 @pytest.fixture
-def visit(browser, tmp_path):
+def visit(tab, usual, tmp_path):
     """Write the report of a study and open it; afterwards no error and no request may have been seen."""
-    pages, troubles = [], []
+    troubles = []
+    listeners = {
+        "console": lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None,
+        "pageerror": lambda error: troubles.append(str(error)),
+        "dialog": lambda dialog: (troubles.append(dialog.message), dialog.dismiss()),
+        "request": lambda r: (
+            None if r.url.startswith(("file://", "data:", "blob:")) else troubles.append(r.url)
+        ),
+    }
 
     def open_page(study, width=1000, scheme="light", beside=()):
-        write_report(study, tmp_path, beside)
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda r: None if r.url.startswith(("file://", "data:", "blob:")) else troubles.append(r.url),
-        )
-        pages.append(page)
-        page.goto((tmp_path / "index.html").as_uri())
-        page.wait_for_selector("html[data-ready]")
-        return page
+        folder = tmp_path if beside or study != synthetic() else usual
+        if folder == tmp_path:
+            write_report(study, folder, beside)
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.emulate_media(color_scheme=scheme)
+        tab.mouse.move(0, 0)  # not where the test before left it
+        tab.goto((folder / "index.html").as_uri())
+        tab.wait_for_selector("html[data-ready]")
+        return tab
 
+    for event, listener in listeners.items():
+        tab.on(event, listener)
     yield open_page
-    for page in pages:
-        page.wait_for_timeout(100)
-        page.close()
+    tab.wait_for_timeout(100)
+    tab.goto("about:blank")  # what is left of the page cannot reach the next test
+    for event, listener in listeners.items():
+        tab.remove_listener(event, listener)
     assert troubles == []
 
 

@@ -215,6 +215,7 @@ def test_picture_without_its_extra_names_it(monkeypatch):
 
 
 @pytest.mark.page
+@pytest.mark.slow
 def test_picture_is_svg_and_repeatable():
     pytest.importorskip("kaleido", reason="the extra skexplore[picture] is not installed")
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
