@@ -85,7 +85,7 @@ def test_what_was_searched_otherwise_is_a_label_with_both_values(changes, label)
 @pytest.mark.parametrize(
     ("changes", "label"),
     [
-        ({"state": "running"}, "State: complete here, running there."),
+        ({"state": "running"}, "State: finished here, running there."),
         ({"target": 30}, "Target: 13 here, 30 there."),
         (
             {"environment": {"python": "3.13", "torch": "2.15"}},
