@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from skexplore.arch.costs import cost
 from skexplore.arch.limits import budget_bounds
 from skexplore.arch.notation import SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.space.size import cheapest, check_budget, idle_budgets, summarise
+from skexplore.space.size import _drawn, cheapest, check_budget, idle_budgets, summarise, wilson
 
 # sk-paper with fewer levels, so that all of it can be counted here
 REDUCED = {
@@ -167,3 +168,20 @@ def test_a_budget_above_a_band_excludes_nothing_beyond_it():
         "--budget-gflops 4.3 excludes nothing beyond the space's band, at most 4.2 GFLOPs"
     ]
     assert idle_budgets(banded, 4.1, None) == []
+
+
+@pytest.mark.parametrize(
+    ("hits", "draws", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_intervals_of_a_share_are_those_of_newcombes_table(hits, draws, low, high):
+    """Newcombe 1998, Statistics in Medicine 17, Table I, method 3."""
+    assert wilson(hits, draws) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("combinations", "total"), [(30, 50), (50, 30)])
+def test_an_estimated_size_is_never_above_what_is_certain(monkeypatch, combinations, total):
+    monkeypatch.setattr("skexplore.space.size.karp_luby", lambda *_: (70, 10, 90))
+    union = SimpleNamespace(total=total, size=lambda: None, draw=lambda _: ((), 1), sizes=lambda _: (1, 1))
+    found = _drawn(union, combinations)
+    assert (found.size, found.estimate, found.low, found.high) == (30, 30, 10, 30)
