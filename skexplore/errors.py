@@ -1,4 +1,4 @@
-"""The exceptions that a user can mend, and the one way to say that a name is not known."""
+"""The exceptions whose cause a user can correct, and the one way to say that a name is not known."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ quoted = _short.repr
 
 
 def shown(value: object) -> str:
-    """Return a stranger's value for a message: short, and without what would steer a terminal."""
+    """Return a value from outside for a message: short, and without what would steer a terminal."""
     return value if isinstance(value, str) and value.isprintable() and len(value) <= 60 else quoted(value)
 
 

@@ -118,7 +118,7 @@ def _confounders(study: Study, beside: Sequence[Study]) -> Answer:
         again = again_command(next(other for other in others if other.environment != here))
         return False, f"{'; '.join(odd)}. On the same machine, into a new study: {again}"
     said = ", ".join(f"{name} {here[name]}" for name in ENVIRONMENT)
-    return True, f"{said}{'; the same in the studies beside it' if others else ''}."
+    return True, f"{said}{'; the same in the studies compared' if others else ''}."
 
 
 def _cost(study: Study, _: Sequence[Study]) -> Answer:

@@ -173,7 +173,7 @@ class Reference:
 
     @property
     def area(self) -> float:
-        """The rectangle from nought to the point, in units of error times GFLOPs."""
+        """The rectangle from zero to the point, in units of error times GFLOPs."""
         return self.error * self.gflops
 
 

@@ -163,7 +163,7 @@ def report(
     beside: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STUDY...]", help="Comparable studies to lay over its plots.", show_default=False
+            metavar="[STUDY...]", help="Comparable studies to draw in its plots too.", show_default=False
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default reports/STUDY.")] = None,
@@ -176,7 +176,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are laid over its plots."""
+    """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are drawn in its plots too."""
     from skexplore.report import write_report
     from skexplore.study import load_study
 

@@ -162,7 +162,7 @@ def bench_search(
         float, typer.Option(help="Budget at the reference, in 10^9 multiply-adds (called GFLOPs).")
     ] = 4.5,
     objective: Annotated[
-        str, typer.Option(help="Which made-up error: mixed or layered, or both with all.")
+        str, typer.Option(help="Which analytic error: mixed or layered, or both with all.")
     ] = "all",
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each competitor.")] = 20,
     seed: Annotated[int, typer.Option(min=0, max=10**9, help="Seed of the first search.")] = 0,
@@ -197,7 +197,7 @@ def bench_search(
         print(json.dumps([asdict(each) for each in found]))
         return
     print(
-        "Method: the error of a block is an analytic objective, made up from its fields, kernels, groups, attention\n"
+        "Method: the error of a block is an analytic objective of its fields, kernels, groups, attention\n"
         "and cost and a part hashed from its identity; nothing is trained. The best shares are of all distinct blocks\n"
         "within the budget, counted one by one. A search ends with its first block of the last share. skexplore's\n"
         "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes:\n"

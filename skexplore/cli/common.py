@@ -44,7 +44,7 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set,
 
 
 def printable(text: str) -> str:
-    """Return a stranger's text without what would steer the terminal."""
+    """Return a text from outside without what would steer the terminal."""
     return "".join(letter for letter in text if letter.isprintable())
 
 
@@ -60,7 +60,7 @@ def run_settings(
 
 
 def watched(work: Callable[[Run], T], settings: Run) -> T:
-    """Do ``work`` under a live display; the first Ctrl-C ends the epochs in hand, then exit 130."""
+    """Do ``work`` under a live display; the first Ctrl-C ends the epochs that are running, then exit 130."""
     from skexplore.cli.display import Reporter, error_console
 
     console = error_console()
@@ -116,7 +116,7 @@ def writable(folder: Path) -> Iterator[None]:
 
 
 def pictures(stem: Path, draw: Callable[[str], bytes], *, asked: bool | None) -> Iterator[Path]:
-    """Write pictures beside ``stem``; if nobody ``asked``, what hinders them is a remark, not an error."""
+    """Write pictures beside ``stem``; if nobody ``asked``, the reason is a note, not an error."""
     from skexplore.files import write_atomic
     from skexplore.report import can_draw
 

@@ -112,5 +112,5 @@ def data_verify(
         print(json.dumps({"dataset": dataset, "place": str(place), "ok": ok, "files": files}))
     if not ok:
         mend = "get what FAILED again" if data_dir else f"skexplore data fetch --dataset {dataset}"
-        print(f"{place} is damaged; mend it: {mend}", file=sys.stderr)
+        print(f"{place} is damaged; to repair it: {mend}", file=sys.stderr)
         raise typer.Exit(1)

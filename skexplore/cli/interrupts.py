@@ -26,7 +26,7 @@ class Interrupts:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Count every Ctrl-C of a command, each of which ends it as ever; one that is ignored stays so."""
+        """Count every Ctrl-C of a command, each of which ends it as usual; one that is ignored stays so."""
         self.presses = 0
         before = signal.getsignal(signal.SIGINT)
         if before is not signal.SIG_IGN:

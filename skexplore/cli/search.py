@@ -1,4 +1,4 @@
-"""The commands that train: search a space, or try a block of one's own."""
+"""The commands that train: search a space, or train a block of your own."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def _whose(record: Record) -> str:
 
 
 def _print_trainings(study: Study, own: str) -> None:
-    """Print the trainings of one's own block, and what else was trained by the same recipe."""
+    """Print the trainings of the user's own block, and what else was trained by the same recipe."""
     from skexplore.cli.display import print_table
 
     rows = [

@@ -83,7 +83,7 @@ def build(
         title = f"{block if block != '-' else 'block'} in {own.backbone.name}"
     body = own.backbone
     size = body.resolution if resolution is None else resolution
-    # a wrong block and too large a network are said before torch is loaded
+    # a wrong block and too large a network are reported before torch is loaded
     check_memory(own.cost(resolution=size), title, size)
     from skexplore.nn import build as build_network, summarise_network
 

@@ -1,6 +1,6 @@
 """How many trainings a sampler needs to find a good block, measured without a training.
 
-The error of every block of a space is made up by an *analytic objective*: fixed, deterministic, plausible. So the
+The error of every block of a space is given by an *analytic objective*: fixed, deterministic, plausible. So the
 best share of all blocks within the budget is known exactly, and a search that would take days is played in a second.
 """
 
@@ -66,7 +66,7 @@ def _layered(block: SKBlock, width: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """An error made up from what a block is.
+    """An analytic error made from what a block is.
 
     It is the mean of ``of_stage`` over the four stages, less ``capacity`` for each doubling of multiply-adds (so
     that a budget binds), and a part between -``rugged`` and ``rugged`` hashed from the identity of the block (so

@@ -219,7 +219,7 @@ class Coordinator:
         if self._to_end() and not self._pausing:
             self._pausing = True
             again = "; Ctrl-C again stops at once" if self._interrupts() else " (time limit)"
-            self._tell_user("note", text=f"ending after the epochs in hand{again}")
+            self._tell_user("note", text=f"ending after the epochs that are running{again}")
             pool.pause()
         for event in pool.events(timeout=0.5):
             if isinstance(event, EpochEvent):

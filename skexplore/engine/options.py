@@ -41,7 +41,8 @@ class Run:
 
     workers: processes (None: one per GPU, else per core). time_limit: seconds. storage: an Optuna RDB URL instead
     of the study's own SQLite file. data_dir: a folder with the data set; data_folder: arrays prepared elsewhere.
-    command: as typed. interrupts: how often the user asked to stop (once: after the epochs in hand, twice: now).
+    command: as typed. interrupts: how often the user asked to stop (once: after the epochs that are running, twice:
+    now).
     """
 
     workers: int | None = None

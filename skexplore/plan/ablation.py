@@ -13,11 +13,11 @@ from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
     Design,
+    NotBegunError,
     Profile,
     Record,
     Study,
     StudySpec,
-    UnbegunError,
     Variant,
     check_name,
     differences,
@@ -86,7 +86,7 @@ def begun(study: str) -> StudySpec | None:
         return None
     try:
         return load_study(study).spec
-    except UnbegunError:
+    except NotBegunError:
         return None
 
 
@@ -228,14 +228,14 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
             if own != other:
                 said = differences(asdict(own), asdict(other))
                 raise UserError(
-                    f"--reuse {study.spec.name}: it has another {what} ({said}); its results do not stand for ours"
+                    f"--reuse {study.spec.name}: it has another {what} ({said}); its results cannot be used here"
                 )
         done = [record for record in study.records if record.status == "complete" and record.curve]
         wanted = {spec.proxy(each.architecture, each.backbone).id for each in trainings(spec)}
         if spec.backbone != study.spec.backbone and not any(record.net_id in wanted for record in done):
             raise UserError(
                 f"--reuse {study.spec.name}: it has another backbone ({study.spec.backbone}, here {spec.backbone}); "
-                "its results do not stand for ours"
+                "its results cannot be used here"
             )
         for record in done:
             where = f"measured as training {record.number} of {study.spec.name}"

@@ -103,7 +103,8 @@ def _compared(study: Study, other: Study) -> dict[str, Any]:
     found, best = compare_specs(study, other), other.best()
     if found.refusals:
         raise UserError(
-            f"{other.spec.name} cannot be laid over {study.spec.name}: {' '.join(found.refusals)} Report each by itself"
+            f"{other.spec.name} cannot be drawn over {study.spec.name}: {' '.join(found.refusals)} "
+            "Report each by itself"
         )
     own, theirs = trained_keys(study), trained_keys(other)
     shared = len(own & theirs)

@@ -49,19 +49,19 @@ class Options:
     min_dims: frozenset[int]
     fuses: frozenset[str]
 
-    def extreme(self, *, dearest: bool) -> SKBlock:
+    def extreme(self, *, costliest: bool) -> SKBlock:
         """Return the block of least (or most) macs and params.
 
         Each choice moves both in one direction whatever the others are: kernel and groups through the
         weights, the number of branches, r, L, and attention against the sum.
         """
-        pick = max if dearest else min
+        pick = max if costliest else min
         branches = [pick(slot, key=_weight) for slot in self.slots]
         return SKBlock(
             branches=tuple(branch for branch in branches if branch is not None),
-            reduction=(min if dearest else max)(self.reductions),
+            reduction=(min if costliest else max)(self.reductions),
             min_dim=pick(self.min_dims),
-            fuse=min(self.fuses) if dearest else max(self.fuses),  # "select" < "sum" in the alphabet
+            fuse=min(self.fuses) if costliest else max(self.fuses),  # "select" < "sum" in the alphabet
         )
 
 
@@ -283,12 +283,12 @@ class Layout:
             fuses=knobs["fuse"],
         )
 
-    def extreme(self, levels: Levels, *, dearest: bool) -> Blocks:
-        """Return the cheapest (or dearest) blocks of one setting.
+    def extreme(self, levels: Levels, *, costliest: bool) -> Blocks:
+        """Return the cheapest (or costliest) blocks of one setting.
 
         What ties stages need not be settled for it: the same level is best in every stage.
         """
-        chosen = [self.options(n, levels).extreme(dearest=dearest) for n in range(len(self.groups))]
+        chosen = [self.options(n, levels).extreme(costliest=costliest) for n in range(len(self.groups))]
         return canonical_at_reference(tuple(chosen))
 
 

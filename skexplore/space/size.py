@@ -24,13 +24,13 @@ Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 def cheapest(space: Space) -> Blocks:
     """Return the block of fewest macs (then params) of ``space``, whatever its bands say."""
-    return min(_extremes(space, dearest=False), key=_sizes)
+    return min(_extremes(space, costliest=False), key=_sizes)
 
 
-def _extremes(space: Space, *, dearest: bool) -> list[Blocks]:
-    """Return the cheapest (or dearest) block for each outcome of the conditions."""
+def _extremes(space: Space, *, costliest: bool) -> list[Blocks]:
+    """Return the cheapest (or costliest) block for each outcome of the conditions."""
     layout = Layout(space)
-    return [layout.extreme(levels, dearest=dearest) for levels in layout.settings()]
+    return [layout.extreme(levels, costliest=costliest) for levels in layout.settings()]
 
 
 def _sizes(blocks: Blocks) -> Sizes:
@@ -71,12 +71,12 @@ def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> 
             continue
         key = 0 if bound.cost == "gflops" else 1
         sizes, block = max(
-            ((_sizes(blocks), blocks) for blocks in _extremes(space, dearest=True)),
+            ((_sizes(blocks), blocks) for blocks in _extremes(space, costliest=True)),
             key=lambda each: each[0][key],
         )
         if bound.keeps(*sizes):
             said.append(
-                f"{_said(space, bound)} excludes nothing: the dearest block of {space.name}, {format_blocks(block)}, "
+                f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {format_blocks(block)}, "
                 f"has {_amount(bound, sizes)} at the reference"
             )
     return said
@@ -94,12 +94,12 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
             if low.cost == high.cost and high.upper and not low.upper and low.limit > high.limit:
                 return f"{_said(space, high)}: excludes {low}; change one of the two"
     for bound in bounds:
-        extremes = [(_sizes(blocks), blocks) for blocks in _extremes(space, dearest=not bound.upper)]
+        extremes = [(_sizes(blocks), blocks) for blocks in _extremes(space, costliest=not bound.upper)]
         if any(bound.keeps(*sizes) for sizes, _ in extremes):
             continue
         pick = min if bound.upper else max
         sizes, blocks = pick(extremes, key=lambda each: each[0])
-        which, needs = ("cheapest", "needs") if bound.upper else ("dearest", "has only")
+        which, needs = ("cheapest", "needs") if bound.upper else ("costliest", "has only")
         return (
             f"{_said(space, bound)}: the {which} block of {space.name}, {format_blocks(blocks)}, {needs} "
             f"{_amount(bound, sizes)} at the reference"
@@ -120,19 +120,19 @@ def _said(space: Space, bound: Bound) -> str:
 
 def _feasible(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
     """Return whether some block of one setting keeps ``bounds``; None if that is too long to find out."""
-    least = _sizes(layout.extreme(levels, dearest=False))
+    least = _sizes(layout.extreme(levels, costliest=False))
     if not _kept((bound for bound in bounds if bound.upper), least):
         return False
     if _kept(bounds, least):
         return True
-    most = _sizes(layout.extreme(levels, dearest=True))
+    most = _sizes(layout.extreme(levels, costliest=True))
     if not _kept((bound for bound in bounds if not bound.upper), most):
         return False
     return True if _kept(bounds, most) else _found(layout, levels, bounds)
 
 
 def _found(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
-    """Look at one block after another: the cheapest is below the bounds and the dearest above."""
+    """Look at one block after another: the cheapest is below the bounds and the costliest above."""
     looked_at, generator = 0, random.Random(0)
     try:
         for box in layout.boxes_of(levels):
@@ -228,8 +228,8 @@ class _Count:
 
 def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
     """Return size, costs and feasible share of ``space`` within ``bounds``."""
-    lows = [_sizes(blocks) for blocks in _extremes(space, dearest=False)]
-    highs = [_sizes(blocks) for blocks in _extremes(space, dearest=True)]
+    lows = [_sizes(blocks) for blocks in _extremes(space, costliest=False)]
+    highs = [_sizes(blocks) for blocks in _extremes(space, costliest=True)]
     least = (min(macs for macs, _ in lows), min(params for _, params in lows))
     most = (max(macs for macs, _ in highs), max(params for _, params in highs))
     count = _count(space)

@@ -42,8 +42,8 @@ from .hints import (
     train_command as train_command,
 )
 from .live import (
+    NotBegunError as NotBegunError,
     Store as Store,
-    UnbegunError as UnbegunError,
 )
 from .recipe import (
     PROFILES as PROFILES,

@@ -1,4 +1,4 @@
-"""Whether two studies may be laid over each other, and what must be said beside them."""
+"""Whether two studies may be drawn over each other, and what must be said beside them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from skexplore.errors import UserError
 from skexplore.study.database import hide_password, url_of
 from skexplore.study.folder import DATABASE, RECORDS, is_begun
-from skexplore.study.live import UnbegunError, load_live
+from skexplore.study.live import NotBegunError, load_live
 from skexplore.study.record import StudySpec
 from skexplore.study.store import load_archive
 
@@ -29,7 +29,7 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
         return None
     try:
         old = load_live(folder).spec
-    except UnbegunError:
+    except NotBegunError:
         return None
     if old.name != spec.name:
         raise UserError(

@@ -77,7 +77,9 @@ def explain(error: Exception, folder: Path) -> str:
         )
     else:
         what = cause_of(error)
-    return f"{what}\nThe search cannot go on here. Finished trials are kept; mend this and repeat the command"
+    return (
+        f"{what}\nThe search cannot go on here. Finished trials are kept; correct this and repeat the command"
+    )
 
 
 def _is_lost(error: BaseException | None, url: str) -> bool:

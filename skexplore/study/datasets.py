@@ -1,6 +1,6 @@
 """The data sets that can be trained on, as data: what each holds, how it is handed out, and where it comes from.
 
-One entry of ``DATASETS`` is all that is said of a data set. Its files are read by ``training``, which knows the
+One entry of ``DATASETS`` describes a data set. Its files are read by ``training``, which knows the
 forms in which they are packed and the sources from which they come by name.
 """
 

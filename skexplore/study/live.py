@@ -28,12 +28,12 @@ from skexplore.study.database import (
 from skexplore.study.folder import ANCHORS, DATABASE, LOCK, STORAGE, is_begun
 from skexplore.study.record import THEN, Record, Study, StudySpec, cells, trained
 
-UNBEGUN = "its search was killed before it began; repeat the search command"
+NOT_BEGUN = "its search was killed before it began; repeat the search command"
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
 
-class UnbegunError(UserError):
+class NotBegunError(UserError):
     """A study whose search was killed before it had written what it was asked for."""
 
 
@@ -216,7 +216,7 @@ def load_live(folder: Path) -> Study:
             if (folder / STORAGE).exists():  # a database of many studies: this one's has the folder's name
                 mains = [name for name in mains if name == folder.absolute().name]
             if not mains:
-                raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
+                raise NotBegunError(f"{folder / DATABASE}: {NOT_BEGUN}")
             if len(mains) > 1:
                 raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
             main = optuna.load_study(study_name=mains[0], storage=storage)
@@ -227,7 +227,7 @@ def load_live(folder: Path) -> Study:
         finally:
             storage.remove_session()
     if "spec" not in attrs:
-        raise UnbegunError(f"{folder / DATABASE}: {UNBEGUN}")
+        raise NotBegunError(f"{folder / DATABASE}: {NOT_BEGUN}")
     records = tuple(_record(trial) for trial in trials)
     spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
     return Study(

@@ -112,7 +112,7 @@ class Record:
         return {name: getattr(self, name) for name in COLUMNS}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data, without what not every record has where it is as ever."""
+        """Return everything as plain data, without what not every record has where it has its usual value."""
         data = asdict(self)
         if self.setting == PLAIN:
             del data["setting"]

@@ -48,7 +48,7 @@ def split_indices(
 
 def _stratified(labels: NDArray[np.generic]) -> NDArray[np.int64]:
     """Return a shuffled order of ``labels`` that takes one of each class in every round."""
-    # Raw PCG64 output: NumPy promises this stream for ever, but not that of permutation().
+    # Raw PCG64 output: NumPy promises that this stream never changes, but not that of permutation().
     keys = np.random.PCG64(SPLIT_SEED).random_raw(len(labels))
     rounds = np.empty(len(labels), np.int64)
     for label in np.unique(labels):

@@ -183,7 +183,7 @@ def _batches_per_epoch(images: int, batch_size: int) -> int:
 
 
 def _autocast(device: torch.device) -> Any:
-    """bf16 pays on GPUs; on CPUs without matrix units it costs time, so it stays off there."""
+    """bf16 is faster on GPUs; on CPUs without matrix units it costs time, so it stays off there."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 

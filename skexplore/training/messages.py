@@ -8,7 +8,7 @@ from pathlib import Path
 from skexplore.study import Epoch, TrainSpec
 
 READY = "ready"  # a worker has loaded torch and takes jobs
-PAUSE = "pause"  # a worker is to end its job after the epoch in hand
+PAUSE = "pause"  # a worker is to end its job after the epoch that is running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

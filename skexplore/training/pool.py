@@ -1,6 +1,6 @@
-"""Worker processes on this machine: start them, hand them jobs, hear of their events.
+"""Worker processes on this machine: start them, hand them jobs, receive their events.
 
-Each is a ``Child`` that runs ``worker``; what is said both ways stands in ``messages``.
+Each is a ``Child`` that runs ``worker``; the messages of both directions are in ``messages``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Pool:
 
     @property
     def running(self) -> list[Job]:
-        """Jobs in hand."""
+        """Jobs that are running."""
         return [worker.job for worker in self._workers if worker.job is not None]
 
     def start(self, job: Job) -> None:
@@ -69,7 +69,7 @@ class Pool:
             worker.child.send(PAUSE)
 
     def pause(self) -> None:
-        """Ask every worker, one replaced later too, to end its job after the epoch in hand: ``paused``."""
+        """Ask every worker, one replaced later too, to end its job after the epoch that is running: ``paused``."""
         self._pausing = True
         for worker in self._workers:
             if worker.job is not None:

@@ -26,7 +26,7 @@ MOST_IMAGES = 10_000  # random images held; more of them would not change the sp
 
 
 class _Training:
-    """Updates of a network on random images, batch after batch for ever; the first one is made at once."""
+    """Updates of a network on random images, batch after batch without end; the first one is made at once."""
 
     def __init__(self, spec: TrainSpec, device: str) -> None:
         self._spec = spec

@@ -38,7 +38,7 @@ def _listen(connection: Connection[Any, Any], jobs: queue.Queue[Job], pausing: t
             else:
                 jobs.put(message)
     except GONE:
-        os._exit(0)  # no coordinator, so nobody would hear of a result
+        os._exit(0)  # no coordinator, so nobody would receive a result
     except Exception:  # a message of another version of this package
         traceback.print_exc()
         os._exit(1)

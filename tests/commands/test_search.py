@@ -98,7 +98,7 @@ def test_a_plan_of_a_finished_study_answers_without_a_worker_and_without_torch(c
 def test_a_budget_that_excludes_nothing_is_said_to(command, instant, monkeypatch):
     monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
     typo = [word.replace("4.5", "4500") for word in SEARCH]
-    says = "--budget-gflops 4500 excludes nothing: the dearest block of sk-paper, "
+    says = "--budget-gflops 4500 excludes nothing: the costliest block of sk-paper, "
     assert says in command(*typo, "--plan")[1]
     code, out, err = command(*typo, "--plan", "--json")
     assert (code, says in err, json.loads(out)["trials"]) == (0, True, 4)

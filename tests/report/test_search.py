@@ -179,7 +179,7 @@ def test_a_comparable_study_is_named_with_its_labels_and_another_refused(tmp_pat
     for name in ("report.md", "index.html"):
         assert "beside, 1 trained" in (tmp_path / name).read_text(encoding="utf-8").replace("</b>", "")
     foreign = replace(other, spec=replace(other.spec, recipe=replace(other.spec.recipe, epochs=7)))
-    with pytest.raises(UserError, match="beside cannot be laid over synthetic") as caught:
+    with pytest.raises(UserError, match="beside cannot be drawn over synthetic") as caught:
         write_report(synthetic(), tmp_path / "none", [foreign])
     assert "7" in str(caught.value)
     assert not (tmp_path / "none").exists()

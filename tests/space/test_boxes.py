@@ -97,7 +97,7 @@ def test_the_overlaps_of_boxes_are_counted_without_enumeration(given_space):
 
 @st.composite
 def bounded(draw) -> tuple[Space, tuple]:
-    """Return a space and limits somewhere between its cheapest and dearest block."""
+    """Return a space and limits somewhere between its cheapest and costliest block."""
     given_space = draw(conditioned_spaces())
     macs = sorted({each[0] for each in brute_force(given_space).values()})
     params = sorted({each[1] for each in brute_force(given_space).values()})
@@ -285,7 +285,7 @@ def test_a_band_outside_the_space_is_named_with_the_block_that_comes_nearest():
         survey.check_budget(replace(PAIR, band_gflops=(None, 4.0)), None, None)
     with pytest.raises(
         UserError,
-        match=r"constraints\.params_m, at least 90 M parameters: the dearest block of test, k3\+k3d2/r4, has only",
+        match=r"constraints\.params_m, at least 90 M parameters: the costliest block of test, k3\+k3d2/r4, has only",
     ):
         survey.check_budget(replace(PAIR, band_params_m=(90, None)), 4.5, None)
 

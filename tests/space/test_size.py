@@ -155,7 +155,7 @@ def test_a_budget_above_the_dearest_block_is_named_with_it():
     assert idle_budgets(pair, gflops * 0.999, params * 0.999) == []
     assert idle_budgets(pair, None, None) == []
     said = idle_budgets(pair, 45.0, 300.0)
-    says = "excludes nothing: the dearest block of test, k3d2+k5, has"
+    says = "excludes nothing: the costliest block of test, k3d2+k5, has"
     assert said == [
         f"--budget-gflops 45 {says} {gflops:.3f} GFLOPs at the reference",
         f"--budget-params 300 {says} {params:.2f} M parameters at the reference",

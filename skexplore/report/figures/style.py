@@ -32,7 +32,7 @@ class Band:
 
 
 def overlay(number: int) -> dict[str, str]:
-    """Return colour and dashes of the line of a study laid over: nine before one comes again."""
+    """Return colour and dashes of the line of a study drawn over: nine before one comes again."""
     colors, dashes = _OVERLAYS
     return {"color": colors[number % 3], "dash": dashes[(number + number // 3) % 3]}
 
