@@ -16,6 +16,7 @@ from support.small_spaces import PAIR, conditioned_spaces, space
 import skexplore.space.union as union_module
 from skexplore.arch.costs import cost
 from skexplore.arch.limits import band_bounds, budget_bounds
+from skexplore.arch.notation import parse_block
 from skexplore.errors import UserError
 from skexplore.space import boxes as census, size as survey
 from skexplore.space.boxes import Layout, TooManyError, box_size, enumerate_costs
@@ -305,3 +306,14 @@ def test_the_cheapest_block_is_what_the_conditions_leave():
     own = cost(survey.cheapest(given_space))
     assert (own.macs, own.params) == min(brute_force(given_space).values())
     assert len(survey.cheapest(given_space)[0].branches) == 2
+
+
+@given(conditioned_spaces())
+@settings(max_examples=25, deadline=None)
+def test_a_part_holds_what_it_lists_and_nothing_of_another_branch(given_space):
+    for box in Layout(given_space).boxes():
+        for part in box:
+            listed = list(itertools.islice(part.forms(), 60))
+            assert all(form in part for form in listed)
+            foreign = parse_block("k31").branches
+            assert (foreign, ()) not in part
