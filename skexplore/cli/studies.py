@@ -1,0 +1,199 @@
+"""The commands about finished and running studies: status, archive, report, export, verify."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from skexplore.cli.blocks import JsonOption
+from skexplore.cli.common import pictures, printable, writable
+from skexplore.errors import UserError
+
+if TYPE_CHECKING:
+    from skexplore.study import Study
+
+app = typer.Typer(rich_markup_mode=None)
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")
+]
+
+
+@app.command()
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study; without it, all of them.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print how far a study is; without a name, all studies under studies/."""
+    from skexplore.cli.display import print_table
+    from skexplore.study import known_studies, load_study, status_row
+
+    said = status_row if as_json else _status_in_words
+    rows = [said(load_study(study))] if study else [_row_or_reason(path, said) for path in known_studies()]
+    if as_json:
+        print(json.dumps(rows[0] if study else rows))
+    elif not rows:
+        print("no studies here yet; begin one with: skexplore search --budget-gflops 4.5")
+    elif study:
+        for name, value in rows[0].items():
+            print(f"{name:<15} {value}")
+    else:
+        shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
+        print_table([{name: row.get(name, "") for name in shown} for row in rows])
+
+
+def _status_in_words(study: Study) -> dict[str, str]:
+    """Return the status of a study as the report writes it; JSON has the values as they are."""
+    from skexplore.study import status_row
+
+    missing = (
+        "none yet" if study.spec.searches else "not a search" if study.spec.ablation else "own trainings"
+    )
+    row = status_row(study)
+    return {
+        name: missing if value is None else _said(name, value, searches=study.spec.searches)
+        for name, value in row.items()
+    }
+
+
+def _said(name: str, value: object, *, searches: bool) -> str:
+    if name == "best_val_error":
+        return f"{100 * float(str(value)):.2f} %"
+    if name == "seconds":
+        return f"{float(str(value)):.0f} (of training{', anchors included' if searches else ''}, summed over workers)"
+    return f"{value:,}{' (anchors included)' if searches else ''}" if name == "images" else str(value)
+
+
+def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:
+    """Return the status of a study, or why it cannot be read: one bad study must not hide the others."""
+    from skexplore.study import load_study
+
+    try:
+        return said(load_study(str(folder)))
+    except UserError as error:
+        return {"study": folder.name, "state": f"unreadable: {error}"}
+
+
+@app.command()
+def archive(study: StudyArgument) -> None:
+    """Write study.json and records.jsonl of a study, the form in which evidence is kept and shared."""
+    from skexplore.study import archive as write_archive
+
+    for path in write_archive(study):
+        print(path)
+
+
+@app.command()
+def report(
+    study: StudyArgument,
+    beside: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY...]", help="Comparable studies to draw in its plots too.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default reports/STUDY.")] = None,
+    picture: Annotated[
+        bool | None,
+        typer.Option(
+            help="Write pareto.svg and pareto.png (of an ablation effects.svg and effects.png).  [default: where a "
+            "Chromium and skexplore[picture] are installed]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are drawn in its plots too."""
+    from skexplore.report import write_report
+    from skexplore.study import load_study
+
+    loaded, others = load_study(study), [load_study(name) for name in beside or []]
+    folder = out or Path("reports") / loaded.spec.name
+    with writable(folder):
+        for path in write_report(loaded, folder, others):
+            print(path)
+        name, draw = _picture(loaded, others)
+        for path in pictures(folder / name, draw, asked=picture):
+            print(path)
+
+
+def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:
+    """Return the name of a report's picture, and what draws it as ``svg`` or ``png``."""
+    from skexplore.report import ablation_picture, search_picture
+
+    if study.spec.ablation is not None:
+        return "effects", lambda kind: ablation_picture(study, kind)
+    return "pareto", lambda kind: search_picture(study, kind, beside)
+
+
+@app.command()
+def export(
+    study: StudyArgument,
+    trial: Annotated[str, typer.Option(help="best, front, or the number of a trained trial.")] = "best",
+    scale: Annotated[
+        str, typer.Option(help="Network of build() and of block.onnx: reference or proxy.")
+    ] = "reference",
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write block.onnx too (needs skexplore[onnx]).")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder; default exports/STUDY/trial-N.")] = None,
+) -> None:
+    """Write the block of a trial as code, weights and pictures that do without skexplore."""
+    from skexplore.export import chosen, export_block, read_block_file
+    from skexplore.study import load_study, study_folder
+
+    loaded = load_study(study)
+    records = chosen(loaded, trial)
+    for record in records:
+        default = Path("exports") / loaded.spec.name / f"trial-{record.number}"
+        folder = default if out is None else out / f"trial-{record.number}" if trial == "front" else out
+        with writable(folder):
+            paths = export_block(loaded, record, study_folder(study), folder, scale=scale, onnx=onnx)
+        for path in paths:
+            print(path)
+        written = read_block_file(folder)
+        if written.onnx is not None:
+            file = written.onnx
+            print(
+                f"block.onnx: the {file.scale} with {file.weights} weights; onnxruntime differs from torch by at most "
+                f"{file.largest_difference:.1e} (largest output {file.largest_output:.2g})",
+                file=sys.stderr,
+            )
+        if written.weights is None:
+            print(f"no weights of trial {record.number}: {written.weights_note}", file=sys.stderr)
+    print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that export wrote.")],
+    run_foreign_code: Annotated[
+        bool,
+        typer.Option(
+            "--run-foreign-code",
+            help="Execute block.py although it is not the text that this version writes, as in a folder of another "
+            "version of skexplore. It may do whatever you may: use this only if you trust where the folder comes from.",
+        ),
+    ] = False,
+) -> None:
+    """Check that an exported folder is what it says; exit 1 if not.
+
+    First every file is compared with its SHA-256, every number with what the block gives, and every text, block.py
+    among them, with what skexplore writes for this block. Only if all are equal is block.py executed, in a Python
+    process of its own, and block.onnx by onnxruntime; their costs and outputs are compared with skexplore's.
+    """
+    from skexplore.export import verdict, verify as run_checks
+
+    checks = run_checks(folder, run_foreign_code=run_foreign_code)
+    for check in checks:
+        state = "FAILED" if not check.ok else "ok    " if check.done else "NOT CHECKED"
+        print(printable(f"{state} {check.name}: {check.detail}"))
+    print(printable(verdict(checks)))
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
