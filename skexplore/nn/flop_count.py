@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +17,8 @@ from skexplore.nn.network import build
 
 with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
     warnings.simplefilter("ignore", FutureWarning)
-    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+    from fvcore.nn import FlopCountAnalysis
+    from fvcore.nn.jit_handles import Handle, conv_flop_jit, generic_activation_jit, linear_flop_jit
 
 
 def count(network: nn.Module, resolution: int) -> Cost:
@@ -26,15 +29,31 @@ def count(network: nn.Module, resolution: int) -> Cost:
     """
     with _counting(network):
         image = torch.zeros(1, 3, resolution, resolution)
-        operators = FlopCountAnalysis(network, image).unsupported_ops_warnings(False).by_operator()
-        activations = ActivationCountAnalysis(network, image).unsupported_ops_warnings(False).total()
+        analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
+        # activations in the same pass, since tracing takes most of the time
+        analysis.set_op_handle("aten::_convolution", _with_outputs("conv", conv_flop_jit))
+        analysis.set_op_handle("aten::linear", _with_outputs("linear", linear_flop_jit))
+        counted = analysis.by_operator()
     statistics = [b for name, b in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
     return Cost(
         params=sum(p.numel() for p in network.parameters() if p.requires_grad),
         bn_stats=sum(b.numel() for b in statistics),
-        macs=int(operators["conv"] + operators["linear"]),
-        activations=int(activations),
+        macs=int(counted["conv"] + counted["linear"]),
+        activations=int(counted["activations"]),
     )
+
+
+def _with_outputs(name: str, macs: Handle) -> Handle:
+    """Return fvcore's count of an operator's multiply-adds, as ``name``, with its count of the elements it gives."""
+    elements = generic_activation_jit("activations")
+
+    def handle(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        found = macs(inputs, outputs)
+        counted: Counter[str] = found if isinstance(found, Counter) else Counter({name: found})
+        given: Counter[str] = elements(inputs, outputs)
+        return counted + given
+
+    return handle
 
 
 def macs_by_module(network: nn.Module, resolution: int) -> dict[str, int]:
