@@ -246,5 +246,5 @@ SEARCH: Asked = (
     ("Is it shown which parts of the best block matter?", _ablation),
     ("Was the best block trained again by seeds that did not choose it?", _retrained),
     ("Can quality be followed over cost?", _course),
-    ("Did the search come to its end?", _ended),
+    ("Did the search finish?", _ended),
 )

@@ -57,7 +57,8 @@ def _details(study: Study, _: Sequence[Study]) -> Answer:
     if not study.command:
         return (
             False,
-            f"No command is on record, as of a search begun in Python ({said}). As a command: {again_command(study)}",
+            f"No command is on record, because the search was started from Python ({said}). "
+            f"As a command: {again_command(study)}",
         )
     return True, f"The last command is on record; {said}."
 
@@ -69,7 +70,7 @@ def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
     odd = [r for r in runs if r.key != f"{r.net_id}-{recipe.id}-{spec.split.id}-s{r.seed}"]
     if odd:
         anew = train_command(study, odd[0].block)
-        return False, f"Measured in another way than the rest: {numbers(odd)}. To do it anew: {anew}"
+        return False, f"Measured in another way than the rest: {numbers(odd)}. To repeat it: {anew}"
     names = ", ".join(other.spec.name for other in searches(beside))
     others = f" and, alike, of {names}" if names else ""
     return True, (
@@ -111,7 +112,8 @@ def _confounders(study: Study, beside: Sequence[Study]) -> Answer:
     if changed:
         return (
             False,
-            f"Runs of this study differ: {'; '.join(changed)}. All in one place, anew: {again_command(study)}",
+            f"Runs of this study differ: {'; '.join(changed)}. "
+            f"To repeat all of it on one machine: {again_command(study)}",
         )
     odd = [f"{o.spec.name}: {differences(here, o.environment)}" for o in others if o.environment != here]
     if odd:
@@ -155,7 +157,7 @@ def _last_epoch(study: Study, _: Sequence[Study]) -> Answer:
     if odd:
         return (
             False,
-            f"The error is not the last epoch's of {numbers(odd)}. To do it anew: {train_command(study, odd[0].block)}",
+            f"The error is not the last epoch's of {numbers(odd)}. To repeat it: {train_command(study, odd[0].block)}",
         )
     lower = sum(min(e.val_error for e in r.curve) < r.curve[-1].val_error for r in runs)
     return (
@@ -170,7 +172,7 @@ def _test_set(study: Study, _: Sequence[Study]) -> Answer:
     if known and (split.train_images > known.most_train or split.val_images > known.most_val):
         given = f"{split.train_images:,} and {split.val_images:,} images"
         most = f"{known.most_train:,} and {known.most_val:,}"
-        return False, f"Its {given} are more than {most}. To do it anew: {again_command(study)}"
+        return False, f"Its {given} are more than {most}. To repeat it: {again_command(study)}"
     return True, (
         f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "
         f"{split.title}; records have no place for a test error."

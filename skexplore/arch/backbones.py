@@ -178,8 +178,8 @@ def cifar_backbone(name: str) -> Backbone:
     found = get_backbone(name)
     if found.resolution == REFERENCE.resolution:
         raise UserError(
-            f"backbone {name}: made for images of {found.resolution} pixels, which CIFAR has not; take sknet29 or a "
-            "proxy such as 16x4d-1111"
+            f"backbone {name}: made for images of {found.resolution} pixels, but CIFAR images have 32; use "
+            "sknet29 or a proxy such as 16x4d-1111"
         )
     return found
 

@@ -133,7 +133,7 @@ def parse_block(text: str) -> SKBlock:
         elif knob == "sum":
             name, value = "fuse", "sum"  # type: ignore[assignment]
         else:
-            raise UserError(f"block {text!r}: {knob!r} is none of rN, LN, sum; expected {_GRAMMAR}")
+            raise UserError(f"block {text!r}: {knob!r} must be rN, LN or sum; expected {_GRAMMAR}")
         if name in found:
             raise UserError(f"block {text!r}: {knob!r} given twice")
         found[name] = value

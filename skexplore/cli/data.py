@@ -64,7 +64,7 @@ def data_fetch(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a data set into the cache, checked byte for byte; one that is there and sound stays."""
+    """Put a data set into the cache, checked byte for byte; an undamaged copy is kept."""
     from skexplore.training import PARTS, prepare_data
 
     release, bar = get_dataset(dataset), Bar(sys.stderr)

@@ -79,7 +79,7 @@ class Reporter:
 
     def _skips(self) -> str:
         count, self._skipped = self._skipped, 0
-        return f"({count} refused or replayed without training)\n" if count else ""
+        return f"({count} skipped (over budget) or measured before)\n" if count else ""
 
     def _fetch(self, event: Fetch) -> None:
         share = f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""

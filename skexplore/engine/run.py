@@ -229,7 +229,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
         text += f"\nrungs: trials may be stopped after {before_last} of {spec.rungs[-1]} epochs"
     budgets = ("budget_gflops", "budget_params_m")
     if before and any(getattr(before, name) != getattr(spec, name) for name in budgets):
-        text += "\nits budget was another: what is within the budget is derived anew for every trial"
+        text += "\nthe budget has changed: what is within it is computed again for every trial"
     return text
 
 

@@ -79,7 +79,7 @@ def _check_beside(study: Study, beside: Sequence[Study], searches: Sequence[Stud
                 f"it confirms {of}" if of != study.spec.name else "its finalists are not those of this search"
             )
             raise UserError(
-                f"{each.spec.name}: is no confirmation of {study.spec.name}, {why}; report it by itself"
+                f"{each.spec.name}: does not confirm {study.spec.name}, {why}; report it by itself"
             )
     if alone := [each.spec.name for each in (study, *searches) if each.spec.ablation is not None]:
         raise UserError(

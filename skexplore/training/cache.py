@@ -4,7 +4,7 @@ The cache holds ``{train,test}_{images,labels}.npy``: images uint8 (N, 3, 32, 32
 parts are separate files so that a search can use the train part without opening the test part.
 The arrays of CIFAR-10 are checked against the official sums whenever they are used. Nobody has published sums
 of CIFAR-100's decoded records: its files are checked against their official sums before they are decoded, and
-``sums.json``, put in place in the same step as the arrays, tells ever after that they are what was decoded.
+``sums.json``, put in place in the same step as the arrays, records that they are what was decoded.
 """
 
 from __future__ import annotations
@@ -274,10 +274,10 @@ def _fetch(release: DataSet, folder: Path, reasons: list[str], report: Progress)
             reasons.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
         shutil.rmtree(place)
     raise UserError(
-        f"{release.title} was found nowhere:\n  "
+        f"{release.title} could not be found:\n  "
         + "\n  ".join(reasons)
         + f"\nget {release.title} on another "
-        "machine and hand over its folder: --data-dir DIR or SKEXPLORE_DATA=DIR"
+        "machine and give its folder: --data-dir DIR or SKEXPLORE_DATA=DIR"
     )
 
 

@@ -110,7 +110,7 @@ def train_segment(
     checkpoint is on disk after every epoch, before ``on_epoch`` is told of it (it returns False to end there);
     one that is at ``until`` already is what is returned, and from a damaged one the training begins again from
     its start, which the log says. ``lap`` is called with the name of each piece of work
-    as it ends, for who measures. Raises ``DivergedError``, and torch's own errors (out of memory among them).
+    as it ends, for measurements. Raises ``DivergedError``, and torch's own errors (out of memory among them).
     """
     device = data.images.device
     network, optimizer = prepare(spec, device)

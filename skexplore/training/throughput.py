@@ -125,8 +125,8 @@ def _hear(child: Child, device: str, log: IO[bytes]) -> float:
         return float(said)
     if code == -signal.SIGKILL:
         raise StudyError(
-            f"measuring on {device}: the process was killed, most likely for want of memory; fewer --workers, or a "
-            "profile of smaller batches or networks, take less"
+            f"measuring on {device}: the process was killed, probably out of memory; use fewer --workers, or a "
+            "profile with smaller batches or networks"
         )
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]

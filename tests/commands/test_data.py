@@ -121,7 +121,7 @@ def test_an_unknown_dataset_is_the_users_mistake(command, ten, action):
 def test_no_source_names_every_source(command, hundred):
     code, _, err = command("data", "fetch", "--dataset", "cifar100")
     assert code == 2
-    for words in ("CIFAR-100 was found nowhere", "cache", "torchvision: no route to host", "--data-dir DIR"):
+    for words in ("CIFAR-100 could not be found", "cache", "torchvision: no route to host", "--data-dir DIR"):
         assert words in err
 
 

@@ -63,7 +63,7 @@ def test_a_confirmation_stands_beside_its_search(command, monkeypatch):
     for given, message in (
         (
             ["first-random", "first-search-confirm"],
-            "is no confirmation of first-random, it confirms first-search",
+            "does not confirm first-random, it confirms first-search",
         ),
         (
             ["first-search-confirm", "first-search"],

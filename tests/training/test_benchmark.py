@@ -117,5 +117,5 @@ def test_a_measurement_that_is_killed_says_what_takes_less(monkeypatch):
     dead = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     start = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda _, **more: start(dead, **more))
-    with pytest.raises(StudyError, match="most likely for want of memory; fewer --workers"):
+    with pytest.raises(StudyError, match="probably out of memory; fewer --workers"):
         measure(spec(), ["cpu"], 0.05)

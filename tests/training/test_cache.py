@@ -224,7 +224,7 @@ def test_cached_cifar100_without_its_sums_is_damaged(cached100, tmp_path, conten
     path = cached100 / "sums.json"
     before = path.read_bytes()
     path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(UserError, match="CIFAR-100 was found nowhere"):
+    with pytest.raises(UserError, match="CIFAR-100 could not be found"):
         cifar.prepare_data("cifar100")
     assert cifar.prepare_data("cifar100", data_dir=tmp_path / "given") == cached100
     assert path.read_bytes() == before
