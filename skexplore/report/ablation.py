@@ -220,8 +220,10 @@ def _content(shown: _Shown, figures: list[str]) -> dict[str, Any]:
     own, rows = layout(study), _rows(shown)
     return {
         "finalist_words": finalists_words(study) if is_confirmation(study) else [],
+        "study": study,
         "spec": study.spec,
         "design": design,
+        "confirms": design.of != "",
         "rows": rows,
         "n": shown.n,
         "told": sum(row["told"] is True and not row["same_as"] for row in rows),

@@ -136,13 +136,13 @@ def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[
     """Return what the templates name beside the findings; front: its positions in the page's data."""
     many = found["counters"]["trained"] > MANY
     return {
+        "study": study,
         "spec": study.spec,
+        "own": study.spec.sampler == "none",
         "shell_name": shlex.quote(study.spec.name),
         "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES},
         "placed_front_only": many,
         "front_positions": front,
         "statuses": Counter(record.status for record in study.records),
-        "has_curves": any(len(record.curve) > 1 for record in study.records),
-        "has_images": any(record.images for record in study.searched),
         "curves_cut": sum(bool(record.curve) for record in study.records) > CURVES,
     }

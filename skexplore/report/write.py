@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 from skexplore.files import write_atomic
 from skexplore.report.figures import files as figure_files
+from skexplore.report.sections import sections
 from skexplore.templates import Environment, environment, markdown_code, markdown_text, template_source
 
 STATUS_WORDS = {"over_budget": "over budget"}
@@ -45,11 +46,16 @@ def write_files(
     values = {**content, "f": findings, "data": {name: packed(compact(each)) for name, each in data.items()}}
     texts = {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
     texts["findings.json"] = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    texts[text] = _markdown().get_template(f"{template}.md.j2").render(values)
-    texts[page] = _html().get_template(f"{template}.html.j2").render(values)  # last: it links the others
+    texts[text] = _rendered(_markdown(), template, "md", values)
+    texts[page] = _rendered(_html(), template, "html", values)  # last: it links the others
     for name, content_of in texts.items():
         write_atomic(out / name, content_of)
     return [out / name for name in texts]
+
+
+def _rendered(env: Environment, kind: str, form: str, values: Mapping[str, Any]) -> str:
+    found = list(sections(env, kind, form, values))
+    return env.get_template(f"{kind}.{form}.j2").render(values, sections=found)
 
 
 def packed(text: str) -> str:
@@ -70,7 +76,8 @@ def compact(data: object) -> str:
 def _html() -> Environment:
     """Return the environment of HTML pages: filters, the packed plotly.js and the files beside the templates."""
     env = environment()
-    env.filters |= FILTERS
+    env.autoescape = True  # in the files of sections too, which hold both HTML and Markdown
+    env.filters |= FILTERS | dict.fromkeys(MARKDOWN, escape)  # in HTML, Markdown's filters do no more
     env.globals["interval"] = _interval
     env.globals["plotly_js"] = _packed_plotly()
     env.globals["source"] = lambda name: Markup(template_source(name).removesuffix("\n"))
@@ -81,7 +88,7 @@ def _markdown() -> Environment:
     """Return the environment of Markdown: every text that is printed stays text."""
     env = environment(finalize=markdown_text)  # HTML's escapes are not Markdown's
     env.globals["interval"] = _interval
-    env.filters |= FILTERS | {"code": markdown_code, "fenced": _md_fenced, "raw": Markup}
+    env.filters |= FILTERS | MARKDOWN
     return env
 
 
@@ -125,3 +132,6 @@ def _md_fenced(value: str) -> Markup:
     """Return a fenced block that ``value`` cannot close."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", value)), default=0))
     return Markup(f"{fence}text\n{value}\n{fence}")
+
+
+MARKDOWN: dict[str, Callable[..., Any]] = {"code": markdown_code, "fenced": _md_fenced, "raw": Markup}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import pkgutil
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,11 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.ablations import STUDIES
 from support.instant import SMALL, TINY, InstantPool
+from support.searches import RANDOM, TPE
 from support.studies import synthetic
 from torch import nn
 
 from skexplore.analysis.checklist_search import checklist
+from skexplore.analysis.repeats import compare
 from skexplore.arch.attention import GATES, Gate, GateKind, gate_costs
 from skexplore.arch.backbones import BACKBONES, get_backbone
 from skexplore.arch.costs import Cost
@@ -26,10 +31,13 @@ from skexplore.errors import UserError
 from skexplore.nn.attention import MODULES, GateModule
 from skexplore.nn.flop_count import count
 from skexplore.nn.network import build
+from skexplore.report.comparison import write_comparison
+from skexplore.report.search import write_report
 from skexplore.study.datasets import DATASETS, DataSet, Packing
 from skexplore.study.recipe import PROFILES, Split
 from skexplore.study.samplers import SAMPLERS, Sampler
 from skexplore.study.store import load_study
+from skexplore.templates import TEMPLATES
 from skexplore.training.cache import COMMANDS
 from skexplore.training.releases import DECODERS
 
@@ -276,6 +284,56 @@ def test_a_command_is_one_file(tmp_path):
 
     assert said("toy", "reader") == "hello reader\n"
     assert [line.split() for line in said("--help").splitlines()][-1] == ["toy", "Say", "hello."]
+
+
+# -- a section of a report
+
+TOY_SECTION = """
+{% set link = "Toys & more" %}
+{% set words = "<b> | *toys*" %}
+{% set of = studies[0] if studies is defined else study %}
+
+{% macro html() %}
+<section id="toy">
+<p>{{ words }} {{ words | code }} {{ of.spec.split.dataset }}</p>
+</section>
+{% endmacro %}
+
+{% macro md() %}
+## Toys
+
+{{ words }} {{ words | code }} {{ of.spec.split.dataset }}
+{% endmacro %}
+"""
+WRITERS = {
+    "search": lambda out: write_report(synthetic(), out),
+    "ablation": lambda out: write_report(STUDIES["table"], out),
+    "comparison": lambda out: write_comparison(compare([*TPE, *RANDOM]), out),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "beside"),
+    [
+        ("search", "13-toy", '<a href="#place">Placement</a> {}\n<a href="#course">'),
+        ("search", "toy", '<a href="#origin">Environment</a>\n{}</nav>'),
+        ("ablation", "12-toy", '<a href="#effects">Effects</a> {} <a href="#variants">'),
+        ("comparison", "10-toy", '<a href="#course">Course</a> {} <a href="#volumes">'),
+    ],
+)
+def test_a_section_of_a_report_is_one_file(monkeypatch, tmp_path, kind, file, beside):
+    shutil.copytree(TEMPLATES, tmp_path / "templates")
+    monkeypatch.setattr("skexplore.templates.TEMPLATES", tmp_path / "templates")
+    (tmp_path / "templates" / kind / f"{file}.j2").write_text(TOY_SECTION)
+    written = {path.suffix: path.read_text() for path in WRITERS[kind](tmp_path / "report")}
+    page = written[".html"]
+    assert beside.format('<a href="#toy">Toys &amp; more</a>') in page
+    toy = "&lt;b&gt; | *toys*"  # text, and no markup, in HTML
+    assert f'\n\n<section id="toy">\n<p>{toy} {toy} cifar10</p>\n</section>\n' in page
+    assert "\n\n## Toys\n\n&lt;b&gt; \\| \\*toys\\* `<b> \\| *toys*` cifar10\n" in written[".md"]
+    ids = re.findall(r'<section id="([^"]+)"', page)
+    links = re.findall(r'<a href="#([^"]+)"', page[page.index("<nav") : page.index("</nav>")])
+    assert links == ids
 
 
 # -- a space, an ablation
