@@ -1,7 +1,7 @@
 """What a study leaves to look at: one HTML page that needs no network, Markdown, CSV and findings as JSON.
 
 ``search``, ``ablation`` and ``comparison`` write the three kinds of report; ``figures`` turns tables into
-plotly figures.
+plotly figures; ``sections`` finds the parts of a page, one file each in ``templates``.
 May import: ``analysis``, ``engine``, ``study`` and what is below; the one room with plotly.
 Begin with ``write_report``, ``write_ablation_report`` and ``write_comparison``.
 """

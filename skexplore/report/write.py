@@ -73,6 +73,7 @@ def compact(data: object) -> str:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+@cache
 def _html() -> Environment:
     """Return the environment of HTML pages: filters, the packed plotly.js and the files beside the templates."""
     env = environment()
@@ -84,6 +85,7 @@ def _html() -> Environment:
     return env
 
 
+@cache
 def _markdown() -> Environment:
     """Return the environment of Markdown: every text that is printed stays text."""
     env = environment(finalize=markdown_text)  # HTML's escapes are not Markdown's

@@ -31,6 +31,7 @@ from skexplore.errors import UserError
 from skexplore.nn.attention import MODULES, GateModule
 from skexplore.nn.flop_count import count
 from skexplore.nn.network import build
+from skexplore.report import write
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
 from skexplore.study.datasets import DATASETS, DataSet, Packing
@@ -324,6 +325,8 @@ WRITERS = {
 def test_a_section_of_a_report_is_one_file(monkeypatch, tmp_path, kind, file, beside):
     shutil.copytree(TEMPLATES, tmp_path / "templates")
     monkeypatch.setattr("skexplore.templates.TEMPLATES", tmp_path / "templates")
+    for name in ("_html", "_markdown"):  # not those that this process has made before
+        monkeypatch.setattr(write, name, getattr(write, name).__wrapped__)
     (tmp_path / "templates" / kind / f"{file}.j2").write_text(TOY_SECTION)
     written = {path.suffix: path.read_text() for path in WRITERS[kind](tmp_path / "report")}
     page = written[".html"]
