@@ -351,7 +351,7 @@ def test_a_study_beside_is_laid_over(visit):
     names = "id => document.getElementById(id)._fullData.map(t => t.name)"
     assert "front of the-other" in opened.evaluate(names, "pareto-gflops")
     assert "best of the-other" in opened.evaluate(names, "incumbent-images")
-    assert "Beside it: the-other, 2 trained, lowest 43.00 %" in opened.inner_text("#front")
+    assert "Compared with: the-other, 2 trained, lowest 43.00 %" in opened.inner_text("#front")
     # what is the study's own is named so, too, and so are trainings that both have
     assert "front of synthetic, n = 1" in opened.evaluate(names, "pareto-gflops")
     assert "best of synthetic" in opened.evaluate(names, "incumbent-images")
