@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.blocks import JsonOption
 from skexplore.cli.common import (
     DataOption,
     DatasetOption,
+    JsonOption,
     StorageOption,
     TimeOption,
     WorkersOption,

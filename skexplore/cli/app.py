@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import skexplore.cli
-from skexplore.cli.blocks import GFLOPS
+from skexplore.cli.common import GFLOPS
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 

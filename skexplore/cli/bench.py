@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.blocks import JsonOption
+from skexplore.cli.common import JsonOption
 
 if TYPE_CHECKING:
     from skexplore.engine import Comparison

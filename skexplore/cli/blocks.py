@@ -10,24 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.arch import BACKBONES
+from skexplore.cli.common import GFLOPS, ClassesOption, JsonOption, ResolutionOption, chosen_network, signed
 
 if TYPE_CHECKING:
     from skexplore.arch import Architecture, Cost
 
-GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
 app = typer.Typer(rich_markup_mode=None)
 
 BlockArgument = Annotated[
     str, typer.Argument(metavar="BLOCK", help="Block notation such as k3+k3d2, a block.json, or - for stdin.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-ResolutionOption = Annotated[
-    int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.  [default: the backbone's]")
-]
-ClassesOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.  [default: the backbone's]"),
 ]
 
 
@@ -77,31 +69,6 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
         print(f"changed: {reason}")
 
 
-def signed(percent: float) -> str:
-    """Return a difference in percent with its sign; what rounds to nothing is +0.00, never -0.00."""
-    return f"{round(percent, 2) + 0.0:+.2f}"
-
-
-def _chosen(block: str | None, system: str | None, backbone: str | None, classes: int | None) -> Architecture:
-    """Return what a command was asked about: a block in a backbone, or a network of the paper."""
-    from skexplore.arch import Architecture
-    from skexplore.errors import UserError
-    from skexplore.export import read_block
-    from skexplore.paper import get_system
-
-    if (block is None) == (system is None):
-        raise UserError("give either a BLOCK such as k3+k3d2 or --system NAME")
-    if system is None:
-        return Architecture.of(
-            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
-        )
-    if backbone is not None:
-        raise UserError(
-            f"--backbone {backbone!r}: {system} has its own, {get_system(system).backbone}; leave it out"
-        )
-    return get_system(system).architecture(classes)
-
-
 @app.command()
 def cost(
     block: Annotated[
@@ -128,7 +95,7 @@ def cost(
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
     from skexplore.arch import check_memory, format_blocks
 
-    own = _chosen(block, system, backbone, classes)
+    own = chosen_network(block, system, backbone, classes)
     total = own.cost(resolution=resolution)
     size = own.backbone.resolution if resolution is None else resolution
     row = _cost_row(own, system) | {"resolution": size}

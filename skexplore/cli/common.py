@@ -17,8 +17,10 @@ from skexplore.errors import UserError
 from skexplore.study import DATASETS
 
 if TYPE_CHECKING:
+    from skexplore.arch import Architecture
     from skexplore.engine import Run
 
+GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 T = TypeVar("T")
 KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
 
@@ -40,7 +42,44 @@ StorageOption = Annotated[
     str | None,
     typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ResolutionOption = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.  [default: the backbone's]")
+]
+ClassesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.  [default: the backbone's]"),
+]
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
+
+
+def signed(percent: float) -> str:
+    """Return a difference in percent with its sign; what rounds to nothing is +0.00, never -0.00."""
+    return f"{round(percent, 2) + 0.0:+.2f}"
+
+
+def chosen_network(
+    block: str | None,
+    system: str | None,
+    backbone: str | None,
+    classes: int | None,
+    how: str = "a BLOCK such as k3+k3d2",
+) -> Architecture:
+    """Return what a command was asked about: a block (given as ``how``) in a backbone, or a network of the paper."""
+    from skexplore.arch import Architecture
+    from skexplore.export import read_block
+    from skexplore.paper import get_system
+
+    if (block is None) == (system is None):
+        raise UserError(f"give either {how} or --system NAME")
+    if system is None:
+        return Architecture.of(
+            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
+        )
+    known = get_system(system)
+    if backbone is not None:
+        raise UserError(f"--backbone {backbone!r}: {system} has its own, {known.backbone}; leave it out")
+    return known.architecture(classes)
 
 
 def printable(text: str) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.blocks import GFLOPS, JsonOption
-from skexplore.cli.common import pictures, writable
+from skexplore.cli.common import GFLOPS, JsonOption, pictures, writable
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:

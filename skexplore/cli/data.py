@@ -11,8 +11,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from skexplore.cli.blocks import JsonOption
-from skexplore.cli.common import listed
+from skexplore.cli.common import JsonOption, listed
 from skexplore.study import DATASETS, get_dataset
 
 app = typer.Typer(

@@ -13,12 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from skexplore.cli.common import GFLOPS
 from skexplore.study import STATUSES, Study
 
 if TYPE_CHECKING:
     from skexplore.engine import Fetch, Note, Progress
-
-GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers"
 
 
 def error_console() -> Console:
@@ -175,7 +174,7 @@ def print_front(study: Study) -> None:
     print()
     for note in notes(study):
         print(note)
-    print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}.")
+    print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
 
 
 def _print_anchors(study: Study) -> None:

@@ -17,11 +17,11 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.presses = 0
-        self._in_hand = 0  # presses that end nothing by themselves
+        self._only_counted = 0  # presses that end nothing by themselves
 
     def _on_press(self, _signal: int, _frame: FrameType | None) -> None:
         self.presses += 1
-        if self.presses > self._in_hand:
+        if self.presses > self._only_counted:
             raise KeyboardInterrupt
 
     @contextmanager
@@ -44,12 +44,12 @@ class Interrupts:
     @contextmanager
     def counted(self) -> Iterator[Callable[[], int]]:
         """Let the first Ctrl-C be counted instead of ending the process; yields the counter."""
-        self._in_hand = 1
+        self._only_counted = 1
         before = signal.signal(signal.SIGINT, self._on_press)
         try:
             yield lambda: self.presses
         finally:
-            self._in_hand = 0
+            self._only_counted = 0
             signal.signal(signal.SIGINT, before)
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.blocks import GFLOPS, JsonOption
 from skexplore.cli.common import (
+    GFLOPS,
     DataOption,
     DatasetOption,
+    JsonOption,
     StorageOption,
     TimeOption,
     WorkersOption,

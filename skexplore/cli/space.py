@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.blocks import GFLOPS, JsonOption
-from skexplore.cli.common import printable
+from skexplore.cli.common import GFLOPS, JsonOption, printable
 
 if TYPE_CHECKING:
     from skexplore.arch import Bound

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.blocks import JsonOption
-from skexplore.cli.common import pictures, printable, writable
+from skexplore.cli.common import JsonOption, pictures, printable, writable
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:

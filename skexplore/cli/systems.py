@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.blocks import GFLOPS, ClassesOption, JsonOption, ResolutionOption, signed
+from skexplore.cli.common import GFLOPS, ClassesOption, JsonOption, ResolutionOption, chosen_network, signed
 
 if TYPE_CHECKING:
     from skexplore.paper import ReproducedRow
@@ -63,24 +63,10 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
-    from skexplore.arch import Architecture, check_memory
-    from skexplore.errors import UserError
-    from skexplore.export import read_block
-    from skexplore.paper import get_system
+    from skexplore.arch import check_memory
 
-    if (system is None) == (block is None):
-        raise UserError("give one of --system NAME and --block BLOCK")
-    if system is not None and backbone is not None:
-        raise UserError(
-            f"--backbone {backbone!r}: a system has its own, {get_system(system).backbone}; leave it out"
-        )
-    if system is not None:
-        own, title = get_system(system).architecture(classes), system
-    else:
-        own = Architecture.of(
-            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
-        )
-        title = f"{block if block != '-' else 'block'} in {own.backbone.name}"
+    own = chosen_network(block, system, backbone, classes, how="--block BLOCK")
+    title = system or f"{block if block != '-' else 'block'} in {own.backbone.name}"
     body = own.backbone
     size = body.resolution if resolution is None else resolution
     # a wrong block and too large a network are reported before torch is loaded

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.cli.blocks import signed
+from skexplore.cli.common import signed
 from skexplore.paper.accounting import _excess_pct, reproduce
 from skexplore.paper.networks import SYSTEMS
 
@@ -107,9 +107,9 @@ def test_reproduce_json_and_csv_have_the_contract_keys(command):
         (["cost", "k3", "--backbone", ""], "unknown backbone ''"),
         (["cost", "--system", "sknet50", "--backbone", ""], "--backbone '': sknet50 has its own"),
         (["build", "--block", "k3", "--backbone", ""], "unknown backbone ''"),
-        (["build", "--system", "sknet50", "--backbone", ""], "--backbone '': a system has its own"),
-        (["build"], "give one of --system"),
-        (["build", "--block", "k3", "--system", "sknet50"], "give one of --system"),
+        (["build", "--system", "sknet50", "--backbone", ""], "--backbone '': sknet50 has its own, sknet50"),
+        (["build"], "give either --block BLOCK or --system NAME"),
+        (["build", "--block", "k3", "--system", "sknet50"], "give either --block BLOCK or --system NAME"),
         (["build", "--system", "resnext-50"], "did you mean resnext50"),
         (["build", "--system", "sknet50", "--backbone", "sknet26"], "has its own"),
         (["build", "--block", "k4"], "must be odd"),
