@@ -33,22 +33,54 @@ def stub(room: str) -> frozenset[str]:
     )
 
 
+# where what no contract of pyproject.toml holds may be imported: rooms and files
+DOORS = {
+    "PIL": {"training/releases.py"},
+    "filelock": {"study/live.py"},
+    "jaxtyping": {"nn", "training/batches.py"},
+    "lazy_loader": {"__init__.py"},  # of the rooms
+    "markupsafe": {"templates"},
+    "numpy": {"analysis/dunnett.py", "training"},
+    "pandas": {"analysis", "report", "study/record.py"},
+    "platformdirs": {"training/cache.py"},
+    "safetensors": {"training/weights.py", "export/verification.py"},
+    "scipy": {"analysis"},
+    "sqlalchemy": {"study/database.py"},
+    "statsmodels": {"analysis/dunnett.py"},
+}
+
+
 @cache
-def imports(room: str) -> frozenset[tuple[str, str, str]]:
-    """Return (file, module, name) of all that ``room`` imports of skexplore; the name is empty for a module."""
-    found = set()
+def all_imports(room: str) -> frozenset[tuple[Path, str, str]]:
+    """Return (file, module, name) of all that ``room`` imports; the name is empty for a module."""
+    found: set[tuple[Path, str, str]] = set()
     for file in (PACKAGE / room).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{file}: imports are written in full"
-                found |= {(file.name, node.module or "", alias.name) for alias in node.names}
+                found |= {(file, node.module or "", alias.name) for alias in node.names}
             elif isinstance(node, ast.Import):
-                found |= {(file.name, alias.name, "") for alias in node.names}
-    return frozenset(each for each in found if each[1].split(".")[0] == "skexplore")
+                found |= {(file, alias.name, "") for alias in node.names}
+    return frozenset(found)
 
 
 def across(room: str) -> set[tuple[str, str, str]]:
-    return {each for each in imports(room) if each[1].split(".")[1:2] != [room]}
+    """Return (file, module, name) of all that ``room`` imports of skexplore from outside itself."""
+    return {
+        (file.name, module, name)
+        for file, module, name in all_imports(room)
+        if module.split(".")[0] == "skexplore" and module.split(".")[1:2] != [room]
+    }
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_a_dependency_is_imported_at_its_doors_alone(package):
+    doors = DOORS[package]
+    files = {
+        file.relative_to(PACKAGE) for file, module, _ in all_imports("") if module.split(".")[0] == package
+    }
+    used = {min({at.as_posix(), at.parts[0], at.name} & doors, default=at.as_posix()) for at in files}
+    assert used == doors
 
 
 def test_rooms_are_those_of_the_floors():
@@ -60,6 +92,7 @@ def test_rooms_meet_at_their_doors(room):
     for file, module, name in across(room):
         at = f"{room}/{file}: {module} {name}"
         parts = module.split(".")
+        assert module != "skexplore" or name == "__version__", f"{at}: the root's names are for users"
         assert name, f"{at}: written as from ROOM import NAME"
         assert not name.startswith("_") or name == "__version__", at
         if parts[1:] and parts[1] in ROOMS:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from markupsafe import Markup
-
 from skexplore.arch import REFERENCE, Backbone, Blocks, SKBlock, cost, parse_blocks, why_not
 from skexplore.export.block_json import BlockFile
 from skexplore.paper import Placement, place, table_rows
 from skexplore.study import Recipe
-from skexplore.templates import environment, markdown_code, markdown_text
+from skexplore.templates import Markup, environment, markdown_code, markdown_text
 from skexplore.training import MEAN, STD
 
 

@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup, escape
 
 from skexplore.files import write_atomic
 from skexplore.report.figures import files as figure_files
 from skexplore.report.sections import sections
-from skexplore.templates import Environment, environment, markdown_code, markdown_text, template_source
+from skexplore.templates import (
+    Environment,
+    Markup,
+    environment,
+    escape,
+    markdown_code,
+    markdown_text,
+    template_source,
+)
 
 STATUS_WORDS = {"over_budget": "over budget"}
 

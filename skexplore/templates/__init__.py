@@ -1,4 +1,4 @@
-"""The one door to jinja2: a template and values give text; and how text stays text in Markdown."""
+"""The one door to jinja2 and markupsafe: a template and values give text; and how text stays text in Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 TEMPLATES = Path(__file__).parent
 
@@ -59,4 +59,6 @@ def _line(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
-__all__ = ["Environment", "environment", "markdown_code", "markdown_text", "render", "template_source"]
+__all__ = [
+    "Environment", "Markup", "environment", "escape", "markdown_code", "markdown_text", "render", "template_source",
+]  # fmt: skip
