@@ -42,7 +42,7 @@ def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:
     beside: other studies that its report shows, comparable with it (see ``comparable``). A study of one's own
     trainings, without a search, has only the questions that are asked of trainings.
     """
-    ask = TRAININGS if study.spec.sampler == "none" else SEARCH + TRAININGS
+    ask = SEARCH + TRAININGS if study.spec.searches else TRAININGS
     found = []
     for question, answer in ask:
         done, evidence = answer(study, beside)

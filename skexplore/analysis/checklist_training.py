@@ -1,11 +1,11 @@
-"""Questions of good practice that any training can be asked; see ``checklist``."""
+"""Questions of good practice that any training can be asked; see ``checklist_search``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 from skexplore.analysis.confirmation import is_confirmation
-from skexplore.analysis.findings import ledger
+from skexplore.analysis.findings import spending
 from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
@@ -124,7 +124,7 @@ def _confounders(study: Study, beside: Sequence[Study]) -> Answer:
 
 
 def _cost(study: Study, _: Sequence[Study]) -> Answer:
-    spent = ledger(study)
+    spent = spending(study)
     images, seconds = (spent[f"search_{unit}"] + spent[f"anchor_{unit}"] for unit in ("images", "seconds"))
     if not images or not seconds:
         return False, f"No training and its time are on record. To go on: {again_command(study)}"

@@ -23,7 +23,7 @@ def counters(study: Study) -> dict[str, int]:
     }
 
 
-def ledger(study: Study) -> dict[str, Any]:
+def spending(study: Study) -> dict[str, Any]:
     """Return what the study cost: images and seconds of training, and the proposals that cost nothing.
 
     ``free_share`` is the share 0..1 of the sampler's proposals refused before training or answered by a
@@ -61,7 +61,7 @@ def search_findings(study: Study) -> dict[str, Any]:
         ],
         "best": best.row() if best else None,
         "noise": asdict(found) if found else None,
-        "ledger": ledger(study),
+        "ledger": spending(study),
         "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
         "environment": dict(sorted(study.environment.items())),
         "notes": notes(study),
@@ -74,7 +74,7 @@ def notes(study: Study) -> list[str]:
     said = []
     if count["trained"] < count["target"] or count["running"]:
         said.append(f"{count['trained']} of {count['target']} trials are trained (state: {study.state}).")
-    if spec.sampler == "none":
+    if not spec.searches:
         said.append("The blocks were chosen by hand; nothing was searched.")
     elif not study.eligible():
         said.append("No feasible trial is complete yet: there is no front and no best block.")

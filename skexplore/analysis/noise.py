@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from scipy import stats as scipy_stats
 
-from skexplore.analysis.pareto import Size, reference_macs
-from skexplore.study import Record, Study
+from skexplore.study import Record, Size, Study, reference_macs
 
 CONFIDENCE = 0.95
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from skexplore.study import Record, pareto_front
-
-Size = Callable[[Record], float]
-
-
-def reference_macs(record: Record) -> float:
-    """Return the multiply-adds of a record at the reference."""
-    return record.ref_macs
+from skexplore.study import Record, Size, pareto_front, reference_macs
 
 
 def knee(records: Iterable[Record], size: Size = reference_macs) -> Record | None:

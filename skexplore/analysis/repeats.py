@@ -62,7 +62,7 @@ def _check_search(study: Study) -> None:
         raise UserError(
             f"{name} is an ablation: its networks were given, not searched for; compare takes searches"
         )
-    if study.spec.sampler == "none":
+    if not study.spec.searches:
         raise UserError(f"{name} is no search: its blocks were chosen by hand; compare takes searches")
     if not any(record.images for record in _ended(study)):
         raise UserError(f"{name}: no trial of its search is trained yet; go on with: {search_command(study)}")

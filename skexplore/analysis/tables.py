@@ -87,7 +87,7 @@ def trained_keys(study: Study) -> set[str]:
 def placement_table(study: Study) -> pd.DataFrame:
     """Return where each trained block of the search stands on Tables 3, 6 and 7: one row per block and table.
 
-    Placement is by complexity at the reference, see ``published.Placement``; tied rows are joined by " | ".
+    Placement is by complexity at the reference, see ``paper.Placement``; tied rows are joined by " | ".
     """
     rows = (_placement_row(record, at) for record in _trained(study) for at in places(record))
     return _table(rows, PLACEMENT_COLUMNS)

@@ -24,9 +24,6 @@ from .run import (
     search as search,
     train as train,
 )
-from .sampler import (
-    STARTUP as STARTUP,
-)
 from .workload import (
     estimate as estimate,
 )

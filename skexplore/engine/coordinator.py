@@ -79,7 +79,7 @@ class Coordinator:
         # written when its turn comes: what was never begun can be taken back
         self._beside: deque[Record] = deque()
         self._wished = deque(work.wished)
-        self._in_hand: dict[str, Record] = {}  # what each key is trained for
+        self._trained_for: dict[str, Record] = {}  # what each key is trained for
         self._retried: set[str] = set()
         self._pausing = False
         self._failed_in_row, self._idle_proposals = 0, 0 if work.wished else state.idle_streak()
@@ -210,7 +210,7 @@ class Coordinator:
                 test=self.work.test,
             )
         )
-        self._in_hand[record.key] = record
+        self._trained_for[record.key] = record
         self._tell_user("start", record=record)
 
     # -- what came of it ----------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class Coordinator:
         for event in pool.events(timeout=0.5):
             if isinstance(event, EpochEvent):
                 self._images += self.spec.split.train_images
-                self._tell_user("epoch", record=self._in_hand[event.key], epoch=event.epoch)
+                self._tell_user("epoch", record=self._trained_for[event.key], epoch=event.epoch)
             elif event.status != "paused":
                 self._done(pool, event)
 
@@ -232,7 +232,7 @@ class Coordinator:
         if outcome.status == "failed" and outcome.key not in self._retried:
             self._try_again(pool, outcome)
             return
-        record = self.state.finish(self._in_hand[outcome.key], outcome)
+        record = self.state.finish(self._trained_for[outcome.key], outcome)
         if record.status == "running":  # it goes on to its next rung
             self._queue.appendleft(record)
             return
@@ -245,7 +245,7 @@ class Coordinator:
             )
 
     def _try_again(self, pool: Pool, outcome: Outcome) -> None:
-        record = self._in_hand[outcome.key]
+        record = self._trained_for[outcome.key]
         self._retried.add(record.key)
         # if the checkpoint is what is bad, start from nothing
         checkpoint_file(self._folder, record.key).unlink(missing_ok=True)

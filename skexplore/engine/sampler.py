@@ -24,8 +24,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from skexplore.space import Level, Space, TooManyError, UniformDraws
 from skexplore.study import SAMPLERS, Record, StudySpec, directions
 
-STARTUP = int(SAMPLERS["tpe"].startup)  # results before TPE proposes
-
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
     """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly."""

@@ -333,7 +333,7 @@ class State:
         if self.spec.keep_weights == "all":
             return
         complete = [r for r in self.searched if r.status == "complete" and self.spec.keep_weights == "front"]
-        wanted = {r.key for r in pareto_front(complete, lambda r: r.ref_macs)}
+        wanted = {r.key for r in pareto_front(complete)}
         wanted |= {r.key for r in pareto_front(complete, lambda r: r.ref_params)}
         wanted |= {r.key for r in [*self.searched, *self.anchors] if r.status == "running"}
         keep = {weights_file(self.store.folder, key).name for key in wanted}

@@ -2,8 +2,8 @@
 
 ``search``, ``ablation`` and ``comparison`` write the three kinds of report; ``figures`` turns tables into
 plotly figures; ``sections`` finds the parts of a page, one file each in ``templates``.
-May import: ``analysis``, ``engine``, ``study`` and what is below; the one room with plotly.
-Begin with ``write_report``, ``write_ablation_report`` and ``write_comparison``.
+May import: ``analysis``, ``study`` and what is below; the one room with plotly.
+Begin with ``write_report`` (of a search, an ablation or a confirmation) and ``write_comparison``.
 """
 
 import lazy_loader

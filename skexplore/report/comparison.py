@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from skexplore.analysis import QUARTILES, Compared, Group, Pair, finite, repeats_table, spread
-from skexplore.engine import STARTUP
 from skexplore.report.figures import files as figure_files
 from skexplore.report.figures.comparison import curves_figure
 from skexplore.report.page_data import PICTURE_SIZE, rows_of
 from skexplore.report.write import write_files
+from skexplore.study import SAMPLERS
 
 CLAIM = 0.05  # p above which two groups are not distinguishable
 SHOWN = 6  # names in a sentence
@@ -146,8 +146,8 @@ def _alike(pair: Pair) -> Iterator[str]:
         counts = _named([f"{count} of seed {seed}" for seed, count in pair.alike.items()])
         yield (
             f"Where {pair.first} and {pair.second} have a search of the same seed, both begin with the same trials: "
-            f"random draws depend on the seed alone, and TPE makes them until it has {STARTUP} results. Trainings that "
-            f"both have: {counts}. Such searches are not independent."
+            f"random draws depend on the seed alone, and TPE makes them until it has {SAMPLERS['tpe'].startup} "
+            f"results. Trainings that both have: {counts}. Such searches are not independent."
         )
 
 

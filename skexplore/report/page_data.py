@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -32,11 +33,6 @@ SHOWN = (
     "epochs", "seed", "seconds", "reason", "sampler", "rung", "images", "arch_id", "net_id", "key", "replay_of",
 )  # fmt: skip
 
-_SIZES: dict[figures.Size, Callable[[Record], float]] = {
-    "ref_macs": lambda record: record.ref_macs,
-    "ref_params": lambda record: record.ref_params,
-}
-
 
 def band(study: Study) -> Band | None:
     """Return the band of errors that are not distinguishable from the best, None if that is not known."""
@@ -59,7 +55,7 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
         band=band(study),
         own=spec.name,
         beside=[
-            figures.Overlay(name=other.spec.name, front=records_table(other.front(_SIZES[x])))
+            figures.Overlay(name=other.spec.name, front=records_table(other.front(attrgetter(x))))
             for other in beside
         ],
     )
@@ -142,15 +138,17 @@ def _positions(study: Study, records: Sequence[Record]) -> tuple[int, ...]:
 
 
 def _front(study: Study, x: figures.Size) -> figures.Front:
-    records = study.front(_SIZES[x])
-    turn = knee(records, _SIZES[x])
+    records = study.front(attrgetter(x))
+    turn = knee(records, attrgetter(x))
     numbers = {
         record.number: position for record, position in zip(records, _positions(study, records), strict=True)
     }
     return figures.Front(
         rows=tuple(numbers.values()),
         knee=None if turn is None else numbers[turn.number],
-        groups=tuple(tuple(numbers[number] for number in group) for group in noise_groups(study, _SIZES[x])),
+        groups=tuple(
+            tuple(numbers[number] for number in group) for group in noise_groups(study, attrgetter(x))
+        ),
     )
 
 

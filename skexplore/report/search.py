@@ -122,10 +122,10 @@ def _findings(
     study: Study, beside: Sequence[Study], others: list[dict[str, Any]], weights: Importances
 ) -> dict[str, Any]:
     """Return the content of ``findings.json``."""
-    turn = knee(study.front(), lambda record: record.ref_macs)
+    turn = knee(study.front())
     return search_findings(study) | {
         "knee": turn.number if turn else None,
-        "noise_groups": [list(group) for group in noise_groups(study, lambda record: record.ref_macs)],
+        "noise_groups": [list(group) for group in noise_groups(study)],
         "importances": asdict(weights) | {"shares": dict(weights.shares)},
         "checklist": [asdict(item) for item in checklist(study, beside)],
         "beside": others,
@@ -138,7 +138,7 @@ def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[
     return {
         "study": study,
         "spec": study.spec,
-        "own": study.spec.sampler == "none",
+        "own": not study.spec.searches,
         "shell_name": shlex.quote(study.spec.name),
         "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES},
         "placed_front_only": many,

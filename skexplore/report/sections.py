@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from markupsafe import Markup
-
-from skexplore.templates import Environment
+from skexplore.templates import Environment, Markup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,6 @@ def report_command(study: Study, *names: str) -> str:
 
 def again_command(study: Study, name: str | None = None) -> str:
     """Return the command that goes on with a study, whatever it is; name: of another study that does the same."""
-    if study.spec.sampler != "none":
+    if study.spec.searches:
         return search_command(study, name)
     return train_command(study, study.records[0].block if study.records else "k3+k3d2", name=name)

@@ -123,6 +123,14 @@ class Record:
         return data
 
 
+Size = Callable[[Record], float]
+
+
+def reference_macs(record: Record) -> float:
+    """Return the multiply-adds of a record at the reference."""
+    return record.ref_macs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
@@ -271,7 +279,7 @@ class Study:
         """Records that may be on the front or be best: complete, of the search itself, within the budget."""
         return [r for r in self.searched if r.status == "complete" and self.spec.within(r)]
 
-    def front(self, size: Callable[[Record], float] = lambda record: record.ref_macs) -> list[Record]:
+    def front(self, size: Size = reference_macs) -> list[Record]:
         """Return the Pareto front in (val error, ``size``), ordered by size."""
         return pareto_front(self.eligible(), size)
 
@@ -325,7 +333,7 @@ def _by_error(record: Record) -> tuple[float, int, int]:
     return (math.inf if record.val_error is None else record.val_error, record.ref_macs, record.number)
 
 
-def pareto_front(records: Iterable[Record], size: Callable[[Record], float]) -> list[Record]:
+def pareto_front(records: Iterable[Record], size: Size = reference_macs) -> list[Record]:
     """Return the records that no other one beats in (val error, size), ordered by size.
 
     A record is dominated by one that is at most equal in both and smaller in one; equals are both kept.

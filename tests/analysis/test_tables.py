@@ -115,13 +115,13 @@ def test_counters(study):
     assert set(STATUSES) < set(findings.counters(EDGE_CASES["empty"]))
 
 
-def test_ledger_separates_search_from_anchors_and_counts_what_was_free(study):
-    found = findings.ledger(study)
+def test_spending_separates_search_from_anchors_and_counts_what_was_free(study):
+    found = findings.spending(study)
     assert found["search_images"] == sum(row[3] for row in SEARCH) * 5_000
     assert found["anchor_images"] == 4 * 6 * 5_000
     assert (found["refused_before_training"], found["replays"], found["proposals"]) == (4, 1, 20)
     assert found["free_share"] == 5 / 20
-    assert findings.ledger(EDGE_CASES["empty"])["free_share"] is None
+    assert findings.spending(EDGE_CASES["empty"])["free_share"] is None
 
 
 def test_within_noise_compares_with_the_best(study):
@@ -159,7 +159,7 @@ def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
     best = table["best_val_error"].dropna()
     assert best.is_monotonic_decreasing
     assert best.iloc[-1] == study.best().val_error
-    assert table["images"].iloc[-1] == findings.ledger(study)["search_images"]
+    assert table["images"].iloc[-1] == findings.spending(study)["search_images"]
     assert list(table["trained"]) == list(range(1, len(table) + 1))
     assert [study.records[position].number for position in table["position"]] == list(table["number"])
     stopped = only(("k3", "stopped", 0.1, 2), ("k3+k3", "complete", 0.5, 6))

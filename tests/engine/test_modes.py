@@ -31,7 +31,7 @@ def test_pareto_mode_tells_the_sampler_error_and_macs(run):
         if record.status == "complete":
             assert trial.values == [record.val_error, record.ref_macs / 1e9]
     front = {study.searched[trial.number].number for trial in stored.best_trials}
-    assert front == {r.number for r in pareto_front(study.eligible(), lambda r: r.ref_macs)}
+    assert front == {r.number for r in pareto_front(study.eligible())}
     with pytest.raises(UserError, match="another mode"):
         run(trials=8, study="p")
 

@@ -13,11 +13,11 @@ from skexplore.arch.costs import cost
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine import sampler as sampling
 from skexplore.engine.run import search
-from skexplore.engine.sampler import STARTUP
 from skexplore.errors import StudyError
 from skexplore.space.boxes import TooManyError
 from skexplore.study.recipe import PROFILES
 from skexplore.study.record import status_row, trained
+from skexplore.study.samplers import SAMPLERS
 from skexplore.study.store import load_study
 from skexplore.training.messages import Outcome
 
@@ -181,7 +181,7 @@ def test_random_and_tpe_differ_and_each_repeats_itself(run):
 
 def test_tpe_begins_with_uniform_draws_and_goes_on_by_itself(run):
     searched = run(trials=12, anchors="none").searched
-    begun = [r.number for r in searched if r.status == "complete"][STARTUP - 1] + 1
+    begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["tpe"].startup - 1] + 1
     assert {r.sampler for r in searched[:begun]} == {"random"}
     assert {r.sampler for r in searched[begun:]} == {"tpe"}
     assert searched[0].block == run(trials=1, sampler="random", study="r").searched[0].block  # the same draw
@@ -193,7 +193,7 @@ def test_a_space_too_large_to_be_taken_apart_is_drawn_level_by_level(run, monkey
 
     monkeypatch.setattr(sampling, "UniformDraws", too_many)
     searched = run(trials=9, anchors="none").searched
-    begun = [r.number for r in searched if r.status == "complete"][STARTUP - 1] + 1
+    begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["tpe"].startup - 1] + 1
     assert [r.sampler for r in searched] == ["random"] * begun + ["tpe"] * (len(searched) - begun)
     assert {r.sampler for r in run(trials=3, sampler="random", study="r").searched} == {"random"}
 

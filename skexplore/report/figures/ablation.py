@@ -1,7 +1,7 @@
 """From tables to the plotly figures of an ablation: pure functions. Errors are drawn in %, differences in points.
 
-The tables of variants have the columns of ``effects.COLUMNS`` and ``told``: whether a variant is distinguishable from
-the baseline (None where nothing can be claimed). Their rows are drawn in the order in which they come.
+The tables of variants have the columns of ``analysis.ablation.COLUMNS`` and ``told``: whether a variant is
+distinguishable from the baseline (None where nothing can be claimed). Their rows are drawn as they come.
 """
 
 from __future__ import annotations
