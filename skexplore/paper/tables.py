@@ -24,7 +24,7 @@ MATCH_PCT = 1.0  # "matched complexity": within this many percent in params and 
 class PrintedRow:
     """A row of a table as printed: digits stay text, what the table does not give is empty.
 
-    definition: name of the system (``systems.SYSTEMS``) that it is, empty where it is not built here. Errors in
+    definition: name of the system (``networks.SYSTEMS``) that it is, empty where it is not built here. Errors in
     %, params in 10^6, gflops in 10^9 multiply-adds.
     """
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, printed_rows
-from skexplore.shipped import find_shipped, shipped
+from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
 from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, PROFILES, SCHEDULES
 
@@ -118,11 +117,6 @@ class Definition:
     one_at_a_time: Mapping[Any, Any] = field(default_factory=dict)
     leave_one_out: Mapping[str, Annotated[Mapping[Any, Any], _CHANGE]] = field(default_factory=dict)
     together: Mapping[str, Annotated[list[Any], _GROUP]] = field(default_factory=dict)
-
-
-def shipped_studies() -> dict[str, Path]:
-    """Return the definitions known by name: the current folder's ``studies`` before those shipped."""
-    return shipped("studies")
 
 
 def load_definition(source: str) -> Definition:

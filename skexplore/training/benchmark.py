@@ -1,4 +1,4 @@
-"""Where the time of a training goes on a CPU, and which settings train fastest; ratios of turns, as in ``bench``."""
+"""Where the time of a training goes on a CPU, and what trains fastest; ratios of turns, as in ``nn.benchmark``."""
 
 from __future__ import annotations
 

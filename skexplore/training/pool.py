@@ -18,7 +18,7 @@ from skexplore.errors import UserError
 from skexplore.training.child import GONE, Child
 from skexplore.training.messages import PAUSE, READY, EpochEvent, Job, Outcome, WorkerError
 
-STILLBORN = 3  # so many workers in a row that end before they are ready end the search
+FAILED_STARTS = 3  # so many workers in a row that end before they are ready end the search
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,7 @@ class Pool:
 
     def __init__(self, devices: list[str], log: Path) -> None:
         self._log = log.open("ab")
-        self._stillborn = 0  # workers in a row that died before they were ready
+        self._failed_starts = 0  # workers in a row that died before they were ready
         self._pausing = False
         self._workers = [self._spawn(device) for device in devices]
 
@@ -85,7 +85,7 @@ class Pool:
             try:
                 message = worker.child.connection.recv()
             except GONE:
-                yield from self._bury(worker)
+                yield from self._replace_dead(worker)
             else:
                 yield from self._hear(worker, message)
 
@@ -93,7 +93,7 @@ class Pool:
         if isinstance(message, WorkerError):
             raise message
         if message == READY:
-            worker.ready, self._stillborn = True, 0
+            worker.ready, self._failed_starts = True, 0
         elif isinstance(message, EpochEvent):
             yield message
         elif isinstance(message, Outcome):
@@ -103,13 +103,13 @@ class Pool:
                 self._replace(worker)
             yield message
 
-    def _bury(self, worker: _Worker) -> Iterator[Outcome]:
+    def _replace_dead(self, worker: _Worker) -> Iterator[Outcome]:
         """Replace a dead worker; whatever it was doing failed."""
         code, job = worker.child.wait(), worker.job
         self._replace(worker)
         if not worker.ready:
-            self._stillborn += 1
-            if self._stillborn >= STILLBORN:
+            self._failed_starts += 1
+            if self._failed_starts >= FAILED_STARTS:
                 raise WorkerError(
                     f"worker processes end as they start (exit status {code}); see {self._log.name}"
                 )

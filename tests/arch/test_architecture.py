@@ -17,8 +17,9 @@ from skexplore.errors import UserError
 from skexplore.nn import network as model
 from skexplore.nn.flop_count import count
 from skexplore.nn.network import build, seeded_build
-from skexplore.plan.ablation_file import Definition, load_definition, shipped_studies
+from skexplore.plan.ablation_file import Definition, load_definition
 from skexplore.plan.variants import base_of, expand
+from skexplore.shipped import shipped
 from skexplore.study.recipe import Recipe, Split, TrainSpec
 from skexplore.training import loop as train
 from skexplore.training.batches import load_split
@@ -181,8 +182,8 @@ def test_the_variants_of_a_shipped_study_differ_in_their_sk_convolutions_alone(n
         assert {k: v for k, v in own.items() if ".sk." not in k} == {
             k: v for k, v in every[0].items() if ".sk." not in k
         }
-    assert sorted(shipped_studies())  # the names above are among them
-    assert name in shipped_studies()
+    assert sorted(shipped("studies"))  # the names above are among them
+    assert name in shipped("studies")
 
 
 # -- one seed is one block of the design

@@ -16,7 +16,7 @@ from support.searches import RANDOM, TPE, changed
 from support.studies import keep
 
 from skexplore.analysis.repeats import compare
-from skexplore.engine import coordinator, run as launch
+from skexplore.engine import coordinator
 from skexplore.engine.options import Run
 from skexplore.engine.run import run_plans
 from skexplore.plan.search import Request, plan_search
@@ -212,7 +212,7 @@ def test_an_interrupt_in_the_last_epochs_of_a_search_begins_no_other(run):
 
 def test_the_time_limit_is_that_of_all_repeats(command, instant, monkeypatch):
     clock = itertools.count(0, 40)
-    monkeypatch.setattr(launch.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("skexplore.engine.run.time.monotonic", lambda: next(clock))
     code, out, err = command(
         *SEARCH, "--repeats", "9", "--study", "s", "--trials", "1", "--time-limit", "10m", "--json"
     )

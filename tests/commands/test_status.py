@@ -50,6 +50,7 @@ def test_status_of_a_live_study_loads_optuna_alone(run, arguments):
 RUN = "import sys; from skexplore.cli.app import main; sys.argv = ['skexplore', *sys.argv[1:]]; main()"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists on Linux only")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["cost", "k3", "--json"], ["status"], ["--help"]])
 def test_output_that_cannot_be_written_is_one_line_on_stderr(monkeypatch, arguments, unbuffered):

@@ -9,7 +9,6 @@ import pytest
 from support.instant import SMALL, die, error_of, keys, pressed_after
 
 from skexplore.arch.notation import parse_blocks
-from skexplore.engine import run as launch
 from skexplore.engine.state import State
 from skexplore.study.live import Store
 from skexplore.study.record import stored_space, trained
@@ -195,7 +194,7 @@ def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
 def test_an_environment_that_changes_from_run_to_run_is_kept_whole(run, monkeypatch):
     first = run(trials=2).environment
     changed = {**first, "cores": "96", "torch": "3.0"}
-    monkeypatch.setattr(launch, "environment", lambda _: changed)
+    monkeypatch.setattr("skexplore.engine.run.environment", lambda _: changed)
     run(trials=3)
     assert run(trials=4).environment == {
         **first,

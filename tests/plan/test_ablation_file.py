@@ -10,8 +10,9 @@ import pytest
 from support.study_files import ROWS, SMALL, write
 
 from skexplore.plan.ablation import AblationRequest, plan_ablation
-from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_definition, shipped_studies
+from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_definition
 from skexplore.plan.variants import base_of, expand
+from skexplore.shipped import shipped
 from skexplore.study.recipe import Recipe, Split
 
 
@@ -37,7 +38,7 @@ def test_what_a_file_says_becomes_variants():
     }  # "without both" is that sum again (it has no BN in fuse to lose): a row of the paper counts once
 
 
-@pytest.mark.parametrize("name", sorted(shipped_studies()))
+@pytest.mark.parametrize("name", sorted(shipped("studies")))
 def test_a_shipped_study_can_be_planned(name):
     definition = load_definition(name)
     plan = plan_ablation(AblationRequest(source=name))
