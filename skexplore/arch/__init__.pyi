@@ -21,6 +21,7 @@ from .backbones import (
 from .costs import (
     Cost as Cost,
     arch_id as arch_id,
+    as_blocks as as_blocks,
     check_memory as check_memory,
     cost as cost,
     net_id as net_id,

@@ -28,13 +28,8 @@ class Interrupts:
     def heard(self) -> Iterator[None]:
         """Count every Ctrl-C of a command, each of which ends it as usual; one that is ignored stays so."""
         self.presses = 0
-        before = signal.getsignal(signal.SIGINT)
-        if before is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._on_press)
-        try:
+        with self._handled():
             yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def raise_again(self) -> None:
         """Raise ``KeyboardInterrupt`` if Ctrl-C was pressed and what it raised was dropped."""
@@ -45,11 +40,20 @@ class Interrupts:
     def counted(self) -> Iterator[Callable[[], int]]:
         """Let the first Ctrl-C be counted instead of ending the process; yields the counter."""
         self._only_counted = 1
-        before = signal.signal(signal.SIGINT, self._on_press)
+        with self._handled():
+            try:
+                yield lambda: self.presses
+            finally:
+                self._only_counted = 0
+
+    @contextmanager
+    def _handled(self) -> Iterator[None]:
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.SIG_IGN:  # as a shell starts a job in the background
+            signal.signal(signal.SIGINT, self._on_press)
         try:
-            yield lambda: self.presses
+            yield
         finally:
-            self._only_counted = 0
             signal.signal(signal.SIGINT, before)
 
 

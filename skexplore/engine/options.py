@@ -62,19 +62,8 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
     unknown keyword is a ``TypeError`` that names the nearest one.
     """
     asked: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]  # each request is a dataclass
-    needed, how = (
-        [each.name for each in asked if each.default is MISSING],
-        {each.name for each in fields(Run)},
-    )
-    parameters = [
-        Parameter(
-            each.name,
-            Parameter.POSITIONAL_OR_KEYWORD if each.name in needed else Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if each.name in needed else each.default,
-            annotation=each.type,
-        )
-        for each in (*asked, *fields(Run))
-    ]
+    how = {each.name for each in fields(Run)}
+    parameters = [_parameter(each) for each in (*asked, *fields(Run))]
     signature = Signature([*parameters, Parameter("run", Parameter.KEYWORD_ONLY, default=None)])
 
     def decorate(function: Callable[[K, Run], Study]) -> Callable[..., Study]:
@@ -96,3 +85,12 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
         return called
 
     return decorate
+
+
+def _parameter(option: Field[Any]) -> Parameter:
+    default = option.default
+    if option.default_factory is not MISSING:
+        default = option.default_factory()
+    if default is MISSING:
+        return Parameter(option.name, Parameter.POSITIONAL_OR_KEYWORD, annotation=option.type)
+    return Parameter(option.name, Parameter.KEYWORD_ONLY, default=default, annotation=option.type)

@@ -95,7 +95,7 @@ def train(request: TrainRequest, run: Run) -> Study:
             raise UserError(
                 f"--{option} {given}: study {spec.name} has {own}, and its results must stay comparable"
             )
-    spec.body.place(request.blocks)
+    spec.body.place(request.form)
     return run_plan(own_trainings(spec, request, old.target), run, search=False)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from skexplore.arch import (
     Architecture,
     Blocks,
+    SKBlock,
+    as_blocks,
     canonical_at_reference,
     cifar_backbone,
     get_backbone,
@@ -58,9 +60,9 @@ class Request:
     file or itself. trials: distinct architectures to train over the study's life. study: its name, None for one made
     of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors:
     published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``). enqueue: blocks to try
-    first. profile: None for ``quick``, or what suits the machine where one is searched on. keep_weights: one of
-    ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. dataset, pruner, backbone, trials: None for
-    the profile's.
+    first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the machine where one is searched on.
+    keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. dataset, pruner,
+    backbone, trials: None for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -73,7 +75,7 @@ class Request:
     sampler: str = "tpe"
     pruner: str | None = None
     anchors: str = "two"
-    enqueue: tuple[Blocks, ...] = ()
+    enqueue: tuple[str | SKBlock | Blocks, ...] = ()
     profile: str | None = None
     backbone: str | None = None
     keep_weights: str = "front"
@@ -84,17 +86,22 @@ class Request:
 class TrainRequest:
     """Trainings of a user's own ``blocks`` as they are asked for, with ``seeds`` seeds from ``seed`` on.
 
-    profile, dataset, backbone: as in ``Request``. study: a study whose recipe is used and which keeps the records; None
-    for one of own trainings.
+    blocks: as ``cost`` takes them. profile, dataset, backbone: as in ``Request``. study: a study whose recipe is used
+    and which keeps the records; None for one of own trainings.
     """
 
-    blocks: Blocks
+    blocks: str | SKBlock | Blocks
     profile: str | None = None
     dataset: str | None = None
     backbone: str | None = None
     seeds: int = 1
     seed: int = 0
     study: str | None = None
+
+    @property
+    def form(self) -> Blocks:
+        """The blocks, read; raises ``UserError``."""
+        return as_blocks(self.blocks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,16 +166,15 @@ def plan_search(request: Request) -> Plan:
         anchor_seeds=profile.anchor_seeds,
         seed=request.seed,
     )
-    wished = tuple(
-        encode(space, form) for form in dict.fromkeys(map(canonical_at_reference, request.enqueue))
-    )
+    forms = [canonical_at_reference(as_blocks(each)) for each in request.enqueue]
+    wished = tuple(encode(space, form) for form in dict.fromkeys(forms))
     return Plan(spec=spec, space=space, target=target, beside=tuple(anchors), wished=wished)
 
 
 def plan_training(request: TrainRequest) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
     profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
-    get_backbone(profile.backbone).place(request.blocks)
+    get_backbone(profile.backbone).place(request.form)
     suffix = f"-{request.backbone}" if request.backbone else ""
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
@@ -181,7 +187,7 @@ def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Pl
     check_seed(request.seed)
     if not 1 <= request.seeds <= 1000:
         raise UserError(f"--seeds {request.seeds}: must be between 1 and 1000")
-    own = Architecture(blocks=canonical_at_reference(request.blocks))
+    own = Architecture(blocks=canonical_at_reference(request.form))
     seeds = range(request.seed, request.seed + request.seeds)
     beside = tuple(Training(architecture=own, seed=seed, chosen_by="user") for seed in seeds)
     return Plan(spec=spec, space=stored_space(spec), target=target, beside=beside)

@@ -101,12 +101,13 @@ class Store:
             self._main.set_user_attr(name, value)
 
     def note_environment(self, environment: Mapping[str, str]) -> None:
-        """Store versions and machine of this run; what was another before stays beside it."""
-        known = dict(self._main.user_attrs.get("environment", {}))
+        """Store versions and machine of this run; what was another before, or not noted, stays beside it."""
+        noted = self._main.user_attrs.get("environment", {})
+        now = dict(noted)
         for name, value in environment.items():
-            before = known.get(name, "").split(THEN) if name in known else []
-            known[name] = THEN.join(before if value in before else [*before, value])
-        self._main.set_user_attr("environment", known)
+            before = noted.get(name, "not noted").split(THEN) if noted else []
+            now[name] = THEN.join(before if value in before else [*before, value])
+        self._main.set_user_attr("environment", now)
 
     def note_end(self, *, exhausted: bool) -> None:
         """Store whether the search ended because nothing new came, short of its target."""

@@ -115,7 +115,7 @@ def train_segment(
     device = data.images.device
     network, optimizer = prepare(spec, device)
     try:
-        curve = _restore(checkpoint, network, optimizer, device)
+        curve = _restore(checkpoint, network, optimizer)
     except DamagedCheckpointError as error:
         _log.warning("%s: damaged (%s); the training begins again from its start", checkpoint, error)
         network, optimizer = prepare(spec, device)  # some of it may have been loaded
@@ -216,31 +216,51 @@ def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curv
     write_atomic(path, buffer.getvalue())
 
 
-def _restore(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
-) -> list[Epoch]:
+def out_of_memory(error: Exception) -> bool:
+    """Return whether ``error`` says that memory, of the machine or of a GPU, is spent."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "alloc" in str(error).lower()  # all that torch says on a CPU
+    )
+
+
+def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Epoch]:
     """Load ``path`` into network and optimizer and return its curve, empty if there is no file.
 
-    Raises ``DamagedCheckpointError`` for content that no training has written; nothing in it is executed.
+    Raises ``DamagedCheckpointError`` for content that no training has written, of which nothing is executed, and what
+    torch raises if memory is spent or the GPU fails: the file may be sound then.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return []
     try:
-        state = _read(content, device)
-        network.load_state_dict(state["network"])
+        state, own = _read(content), network.state_dict()
+        _check_shapes(state["network"], own)
+        for name, tensor in own.items():
+            tensor.copy_(state["network"][name])  # ``load_state_dict`` would hide what the GPU says
         optimizer.load_state_dict(state["optimizer"])
         return [Epoch(**epoch) for epoch in state["curve"]]
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError):
         raise
     except Exception as error:  # whatever damaged bytes lead to
         # its name alone: torch's own words advise to execute what the file holds
         raise DamagedCheckpointError(type(error).__name__) from None
 
 
-def _read(content: bytes, device: torch.device) -> Any:
-    damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()  # torch writes sums, but does not check them
-    if damaged:
-        raise zipfile.BadZipFile(damaged)
-    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+def _check_shapes(stored: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    if {name: each.shape for name, each in stored.items()} != {
+        name: each.shape for name, each in own.items()
+    }:
+        raise ValueError("weights of another network")
+
+
+def _read(content: bytes) -> Any:
+    try:
+        damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()  # torch writes sums, but does not check them
+        if damaged:
+            raise zipfile.BadZipFile(damaged)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except RuntimeError as error:  # of both for an archive that is none of torch's, too
+        if out_of_memory(error):
+            raise
+        raise zipfile.BadZipFile(str(error)) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from skexplore.study import Epoch, TrainSpec
+from skexplore.arch import Setting
+from skexplore.study import Epoch, Recipe, Split, TrainSpec
 
-READY = "ready"  # a worker has loaded torch and takes jobs
 PAUSE = "pause"  # a worker is to end its job after the epoch that is running
 
 
@@ -51,6 +51,14 @@ class Outcome:
     reason: str = ""
     test_error: float | None = None
     weights_sha256: str = ""
+
+
+# A worker has loaded torch and takes jobs, of classes with these fields: they are pickled by their order alone, and
+# code that was changed on disk while a search runs would take one for another.
+READY = {
+    kind.__name__: [each.name for each in fields(kind)]
+    for kind in (Job, EpochEvent, Outcome, Epoch, TrainSpec, Recipe, Split, Setting)
+}
 
 
 class WorkerError(RuntimeError):

@@ -18,6 +18,7 @@ from skexplore.errors import UserError
 from skexplore.training.child import GONE, Child
 from skexplore.training.messages import PAUSE, READY, EpochEvent, Job, Outcome, WorkerError
 
+GPU_FILES = ("kfd", "dxg", "nvidiactl", "nvmap", "nvhost-gpu")  # of AMD, WSL, NVIDIA and its Jetson boards
 FAILED_STARTS = 3  # so many workers in a row that end before they are ready end the search
 
 
@@ -64,7 +65,8 @@ class Pool:
         """Give ``job`` to an idle worker."""
         worker = next(worker for worker in self._workers if worker.job is None)
         worker.job = job
-        worker.child.send(job)
+        if worker.ready:  # else it is sent once the worker is known to read it as it is meant
+            worker.child.send(job)
         if self._pausing:  # the worker that was told so died
             worker.child.send(PAUSE)
 
@@ -94,6 +96,8 @@ class Pool:
             raise message
         if message == READY:
             worker.ready, self._failed_starts = True, 0
+            if worker.job is not None:
+                worker.child.send(worker.job)
         elif isinstance(message, EpochEvent):
             yield message
         elif isinstance(message, Outcome):
@@ -102,6 +106,10 @@ class Pool:
                 worker.child.end()  # an error may have left the GPU's context unusable
                 self._replace(worker)
             yield message
+        else:
+            raise WorkerError(
+                "the installed skexplore was changed while this search runs; repeat the command"
+            )
 
     def _replace_dead(self, worker: _Worker) -> Iterator[Outcome]:
         """Replace a dead worker; whatever it was doing failed."""
@@ -144,14 +152,21 @@ def default_devices(workers: int | None) -> list[str]:
 
 
 def _gpus() -> int:
-    if sys.platform == "linux" and not Path("/dev/kfd").exists():  # of AMD
-        try:
-            ctypes.CDLL("libcuda.so.1")
-        except OSError:
-            return 0  # without a driver torch, which takes seconds to load, would find none either
+    if sys.platform == "darwin" or (sys.platform == "linux" and not _has_driver()):
+        return 0  # torch, which takes seconds to load, would find none either
     import torch
 
     return torch.cuda.device_count()
+
+
+def _has_driver() -> bool:
+    if any(Path("/dev", name).exists() for name in GPU_FILES):
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def cpu_model() -> str:

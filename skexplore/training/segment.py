@@ -16,7 +16,7 @@ from torch import nn
 
 from skexplore.study import Epoch, Split
 from skexplore.training.batches import load_split, load_test
-from skexplore.training.loop import Data, DivergedError, evaluate, train_segment
+from skexplore.training.loop import Data, DivergedError, evaluate, out_of_memory, train_segment
 from skexplore.training.messages import Job, Outcome, weights_file
 from skexplore.training.weights import save_weights
 
@@ -73,7 +73,4 @@ def _tested(done: Outcome, network: nn.Module, job: Job, device: str) -> Outcome
 
 def _reason(error: Exception) -> str:
     first = (str(error).splitlines() or [""])[0]
-    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "alloc" in str(error).lower()  # all that torch says on a CPU
-    )
-    return f"{'out of memory: ' if memory else ''}{type(error).__name__}: {first}"[:300]
+    return f"{'out of memory: ' if out_of_memory(error) else ''}{type(error).__name__}: {first}"[:300]

@@ -39,7 +39,7 @@ def _listen(connection: Connection[Any, Any], jobs: queue.Queue[Job], pausing: t
                 jobs.put(message)
     except GONE:
         os._exit(0)  # no coordinator, so nobody would receive a result
-    except Exception:  # a message of another version of this package
+    except Exception:  # no message of ours: the coordinator sends jobs to a ``READY`` like its own alone
         traceback.print_exc()
         os._exit(1)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import dataclass, field, fields, replace
 
 import pytest
 
 import skexplore
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.backbones import canonical_at_reference
+from skexplore.arch.notation import parse_block, parse_blocks
 from skexplore.cli.search import search as search_command
 from skexplore.engine.options import Run, by_keyword
-from skexplore.plan.search import Request, TrainRequest
+from skexplore.plan.search import Request, TrainRequest, plan_search, plan_training
 
 
 @by_keyword(TrainRequest)
@@ -52,6 +53,30 @@ def test_what_is_needed_must_be_given():
         echo(seeds=2)
     with pytest.raises(TypeError, match="too many positional"):
         skexplore.search(4.5)
+
+
+def test_what_has_a_factory_has_a_default():
+    @dataclass(frozen=True, kw_only=True)
+    class Asked:
+        name: str
+        rows: list[str] = field(default_factory=lambda: ["k3"])
+
+    @by_keyword(Asked)
+    def ask(request, _run):
+        return request
+
+    assert ask("a") == Asked(name="a", rows=["k3"])
+    assert ask("a").rows is not ask("a").rows
+    assert inspect.signature(ask).parameters["rows"].default == ["k3"]
+
+
+@pytest.mark.parametrize("block", ["k3+k3d2", parse_block("k3+k3d2"), parse_blocks("k3+k3d2")], ids=type)
+def test_blocks_are_given_as_to_cost(block):
+    form = parse_blocks("k3+k3d2")
+    (beside,) = plan_training(TrainRequest(blocks=block)).beside
+    assert beside.architecture.blocks == canonical_at_reference(form)
+    asked = Request(budget_gflops=4.5, enqueue=(block, "k3+k3d2"))
+    assert plan_search(asked).wished == plan_search(replace(asked, enqueue=(form,))).wished
 
 
 def test_notebooks_are_shown_every_option_with_its_default():

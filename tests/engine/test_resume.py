@@ -8,6 +8,7 @@ import optuna
 import pytest
 from support.instant import SMALL, die, error_of, keys, pressed_after
 
+from skexplore.analysis.checklist_search import checklist
 from skexplore.arch.notation import parse_blocks
 from skexplore.engine.state import State
 from skexplore.study.live import Store
@@ -201,6 +202,20 @@ def test_an_environment_that_changes_from_run_to_run_is_kept_whole(run, monkeypa
         "cores": f"{first['cores']}, then 96",
         "torch": f"{first['torch']}, then 3.0",
     }
+
+
+def test_what_an_older_version_did_not_note_is_not_said_of_its_runs(run, monkeypatch):
+    whole = launch.environment(["cpu"])
+    older = {name: value for name, value in whole.items() if name != "cpu"}
+    monkeypatch.setattr(launch, "environment", lambda _: older)
+    run(trials=2)
+    monkeypatch.setattr(launch, "environment", lambda _: whole)
+    run(trials=3)
+    study = run(trials=4)
+    assert study.environment == older | {"cpu": f"not noted, then {whole['cpu']}"}
+    (hardware,) = [item for item in checklist(study) if "hardware" in item.question]
+    assert hardware.done is False
+    assert "Runs of this study differ: cpu not noted, then" in hardware.evidence
 
 
 def test_the_command_twice_adds_nothing(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -149,18 +150,33 @@ def of_another_network(_content: bytes) -> bytes:
     return Path("other").read_bytes()
 
 
+def of_another_kind(_content: bytes) -> bytes:
+    with zipfile.ZipFile("other.zip", "w") as archive:
+        archive.writestr("letter.txt", "hello")
+    return Path("other.zip").read_bytes()
+
+
+def of_another_shape(_content: bytes) -> bytes:
+    network, optimizer = prepare(spec(block="k3+k3"), "cpu")
+    weights = {name: each[..., None] for name, each in network.state_dict().items()}
+    torch.save({"network": weights, "optimizer": optimizer.state_dict(), "curve": []}, "other")
+    return Path("other").read_bytes()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         cut_in_half,
         one_weight_changed,
         of_another_network,
+        of_another_kind,
+        of_another_shape,
         lambda _: b"",
         lambda _: np.random.default_rng(0).bytes(5000),
         lambda _: pickle.dumps(Harm()),
         lambda _: pickle.dumps({"network": Harm(), "optimizer": Harm(), "curve": Harm()}, protocol=2),
     ],
-    ids=["cut", "changed", "other", "empty", "random", "code", "code inside"],
+    ids=["cut", "changed", "other", "kind", "shape", "empty", "random", "code", "code inside"],
 )
 def test_from_a_damaged_checkpoint_a_training_begins_again_and_says_so(data, tmp_path, caplog, damage):
     checkpoint = tmp_path / "c.pt"
@@ -183,6 +199,33 @@ def test_a_checkpoint_that_the_system_does_not_hand_out_is_no_damage(data, tmp_p
     with pytest.raises(IsADirectoryError):
         train_segment(spec(), data, checkpoint=checkpoint, until=1)
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("point", "says"),
+    [
+        ("torch.load", "DefaultCPUAllocator: can't allocate memory"),
+        ("torch.Tensor.copy_", "CUDA error: unspecified launch failure"),
+        ("torch.optim.SGD.load_state_dict", "CUDA error: unspecified launch failure"),
+    ],
+)
+def test_a_machine_that_fails_over_a_sound_checkpoint_is_no_damage(
+    data, tmp_path, caplog, monkeypatch, point, says
+):
+    checkpoint = tmp_path / "c.pt"
+    train_segment(spec(), data, checkpoint=checkpoint, until=1)
+    written, made = checkpoint.read_bytes(), prepare(spec(), "cpu")
+
+    def fail(*_args, **_options):
+        raise RuntimeError(says)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skexplore.training.loop.prepare", lambda *_: made)
+        patch.setattr(point, fail)
+        with pytest.raises(RuntimeError, match=says):
+            train_segment(spec(), data, checkpoint=checkpoint, until=2)
+    assert caplog.messages == []
+    assert checkpoint.read_bytes() == written
 
 
 def test_every_piece_of_work_is_told_of(data, tmp_path):

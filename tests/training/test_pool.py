@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
+import pickletools
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import torch
 from skexplore.arch.costs import net_id
 from skexplore.errors import UserError
 from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.study.record import Epoch
+from skexplore.training import pool as pool_module
 from skexplore.training.batches import load_split
 from skexplore.training.loop import Data, DivergedError, learning_rate, train_segment
-from skexplore.training.messages import EpochEvent, Job, Outcome, WorkerError
+from skexplore.training.messages import READY, EpochEvent, Job, Outcome, WorkerError
 from skexplore.training.pool import Pool, default_devices
 
 BACKBONE = "8x4d-1111-s2"
@@ -121,6 +124,24 @@ def test_workers_that_never_begin_end_the_run(monkeypatch):
 
     with Pool(["cpu"], Path("log")) as pool, pytest.raises(WorkerError, match="end as they start"):
         listen(pool)
+
+
+def test_a_worker_of_other_code_is_given_no_job_and_ends_the_run(job, monkeypatch):
+    monkeypatch.setattr(pool_module, "READY", READY | {"Recipe": READY["Recipe"][::-1]})
+    with Pool(["cpu"], Path("log")) as pool:
+        pool.start(job)
+        with pytest.raises(WorkerError, match="skexplore was changed while this search runs; repeat"):
+            hear(pool)
+    assert not Path("study").exists()
+
+
+def test_a_worker_that_is_ready_names_the_fields_of_all_that_crosses(job):
+    epoch = Epoch(epoch=1, train_loss=1.0, val_loss=1.0, val_error=0.5, seconds=1.0)
+    said = (job, EpochEvent(key="k", epoch=epoch), Outcome(key="k", status="complete", curve=(epoch,)))
+    steps = pickletools.genops(pickle.dumps(said, protocol=2))  # which names a class in one step
+    names = [word.split() for step, word, _ in steps if step.name == "GLOBAL"]
+    assert {name for module, name in names if module.startswith("skexplore.")} == set(READY)
+    assert READY["Job"] == ["spec", "until", "study_folder", "data_folder", "test"]
 
 
 def test_missing_data_or_a_refused_write_ends_the_run_and_names_the_place(job):
@@ -240,13 +261,25 @@ def test_workers_are_one_per_device():
         default_devices(0)
 
 
-def test_gpus_are_counted_by_torch_where_their_driver_is_and_not_asked_for_elsewhere(monkeypatch):
-    def missing(_name):
-        raise OSError
+@pytest.mark.parametrize(
+    ("platform", "driver", "file", "devices"),
+    [
+        ("linux", True, False, "cuda:0"),
+        ("linux", False, True, "cuda:0"),
+        ("linux", False, False, "cpu"),
+        ("darwin", True, True, "cpu"),
+        ("win32", False, False, "cuda:0"),
+    ],
+)
+def test_gpus_are_counted_by_torch_where_there_may_be_some(
+    monkeypatch, tmp_path, platform, driver, file, devices
+):
+    def load(_name):
+        if not driver:
+            raise OSError
 
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: {"libcuda.so.1": object()}[name])
-    assert default_devices(3) == ["cuda:0", "cuda:1", "cuda:0"]
-    if sys.platform == "linux" and not Path("/dev/kfd").exists():
-        monkeypatch.setattr(ctypes, "CDLL", missing)
-        assert default_devices(2) == ["cpu", "cpu"]
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(pool_module, "GPU_FILES", (tmp_path if file else tmp_path / "none",))
+    assert default_devices(1) == [devices]
