@@ -34,7 +34,7 @@ def main() -> None:
             with INTERRUPTS.heard():
                 app(prog_name="skexplore")
         finally:
-            sys.stdout.flush()  # if it cannot be written that is known here, not when Python has ended
+            print(end="", flush=True)  # if it cannot be written that is known here, not when Python has ended
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -47,12 +47,21 @@ def main() -> None:
         print(f"ended: {NO_MEMORY} ({error})", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.filename is not None:  # of a file, and not of stdout
+        if error.filename is not None or not _output_fails():  # of a file, and not of stdout
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes as it ends
         if not isinstance(error, BrokenPipeError):  # whoever reads has enough
             print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
         sys.exit(1)
+
+
+def _output_fails() -> bool:
+    """Whether stdout takes not even one more line; without a stdout, print does nothing."""
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
 
 
 def _version(wanted: bool) -> None:

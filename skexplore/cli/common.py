@@ -144,14 +144,15 @@ def said_time(seconds: float) -> str:
 
 
 @contextmanager
-def writable(folder: Path) -> Iterator[None]:
+def writable(folder: Path, advice: str = "choose another --out") -> Iterator[None]:
     """Turn the system's refusal to write under ``folder`` into a message."""
     try:
         yield
     except BrokenPipeError:  # of stdout: whoever reads has enough
         raise
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
+        place = error.filename2 or folder  # the file to be replaced, if that is what is refused
+        raise UserError(f"{place}: cannot be written ({error.strerror}); {advice}") from None
 
 
 def pictures(stem: Path, draw: Callable[[str], bytes], *, asked: bool | None) -> Iterator[Path]:

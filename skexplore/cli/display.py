@@ -27,7 +27,7 @@ def error_console() -> Console:
 
 def print_table(rows: list[dict[str, str]], *, right: tuple[str, ...] = (), title: str = "") -> None:
     """Print rows as an aligned table on stdout; columns in ``right`` are aligned to the right."""
-    width = None if sys.stdout.isatty() else 200
+    width = None if sys.stdout and sys.stdout.isatty() else 200
     console = Console(highlight=False, width=width)
     if title:  # as a title of the table it would be wrapped at the table's width
         console.print(Text(title, style="italic"))

@@ -83,9 +83,11 @@ def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dic
 @app.command()
 def archive(study: StudyArgument) -> None:
     """Write study.json and records.jsonl of a study, the form in which evidence is kept and shared."""
-    from skexplore.study import archive as write_archive
+    from skexplore.study import archive as write_archive, study_folder
 
-    for path in write_archive(study):
+    with writable(study_folder(study), "make room, or allow writing there"):
+        paths = write_archive(study)
+    for path in paths:
         print(path)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from skexplore import __version__
 from skexplore.arch import (
     REFERENCE,
@@ -160,14 +162,14 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: bool) -> dict[str, bytes]:
     """Return the files by name; ``block.json`` is last, so that it never describes files not yet there."""
     files: dict[str, bytes] = {}
+    state = None
     kept = weights_file(folder, record.key)
     # a stopped training leaves none; what is kept under its key is of another one, that went on to the end
     if record.status == "complete" and kept.is_file():
-        _check_weights(kept, record, study.spec.body)
-        files[WEIGHTS_NAME] = kept.read_bytes()
+        files[WEIGHTS_NAME], state = _checked_weights(kept, record, study.spec.body)
     block = _block_file(study, record, scale, files.get(WEIGHTS_NAME))
     if onnx:
-        files[ONNX_NAME], written = _onnx(block, kept)
+        files[ONNX_NAME], written = _onnx(block, state)
         block = replace(block, onnx=written)
     own = {name: text.encode() for name, text in texts(block).items()}
     hashes = [_file_hash(name, content) for name, content in own.items()]
@@ -175,18 +177,18 @@ def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: b
     return {CODE_NAME: own[CODE_NAME]} | files | own | {FILE_NAME: block.to_json().encode()}
 
 
-def _onnx(block: BlockFile, kept: Path) -> tuple[bytes, OnnxFile]:
+def _onnx(block: BlockFile, state: dict[str, Tensor] | None) -> tuple[bytes, OnnxFile]:
     """Return ``block.onnx`` with what is to be said of it: trained weights if it is the proxy and they are kept."""
-    trained = block.scale == "proxy" and block.weights is not None
+    trained = state if block.scale == "proxy" else None
     body = block.proxy_body if block.scale == "proxy" else REFERENCE
     network = seeded_build(parse_blocks(block.block), body, seed=block.seed)
-    if trained:
-        network.load_state_dict(load_weights(kept))
+    if trained is not None:
+        network.load_state_dict(trained)
     content, agreement = onnx_bytes(network, body.resolution)
     return content, OnnxFile(
         file=_file_hash(ONNX_NAME, content),
         scale=block.scale,
-        weights="trained" if trained else "fresh",
+        weights="fresh" if trained is None else "trained",
         seed=block.seed,
         opset=OPSET,
         largest_difference=agreement.largest_difference,
@@ -194,9 +196,9 @@ def _onnx(block: BlockFile, kept: Path) -> tuple[bytes, OnnxFile]:
     )
 
 
-def _check_weights(kept: Path, record: Record, body: Backbone) -> None:
-    """Refuse a file that is not what the training of ``record`` left, or not of its network."""
-    state = load_weights(kept, record.weights_sha256)
+def _checked_weights(kept: Path, record: Record, body: Backbone) -> tuple[bytes, dict[str, Tensor]]:
+    """Return the file that the training of ``record`` left, and what it holds; refuse any other."""
+    content, state = load_weights(kept, record.weights_sha256)
     try:
         build(record.block, body).load_state_dict(state)
     except RuntimeError:
@@ -204,6 +206,7 @@ def _check_weights(kept: Path, record: Record, body: Backbone) -> None:
             f"{kept}: these weights do not fit {record.block} in {body.name}; move the file away to "
             "export without weights"
         ) from None
+    return content, state
 
 
 def _block_file(study: Study, record: Record, scale: str, weights: bytes | None) -> BlockFile:

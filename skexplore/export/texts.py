@@ -42,12 +42,14 @@ def weights_note(block: BlockFile) -> str:
         return f"weights of the proxy after {block.epochs} epochs"
     stopped = block.provenance.status == "stopped"
     why = "a stopped training leaves none" if stopped else "none are kept in the study's folder"
+    other = "repeat its search under another --study name with --keep-weights all"
+    if not stopped and "cuda" in block.provenance.environment.get("workers", ""):
+        return (
+            f"{why}, and on a GPU the same training again gives other weights than the ones it had: {other}"
+        )
     again = _training_command(block)
     if again is None:
-        return (
-            f"{why}, and no profile of this version trains as it did: repeat its search under another --study name "
-            "with --keep-weights all"
-        )
+        return f"{why}, and no profile of this version trains as it did: {other}"
     command, study = again
     if stopped:
         return f"{why}; `{command}` trains the block to the end, which is another measurement"

@@ -131,8 +131,10 @@ def verdict(checks: Sequence[Check]) -> str:
     ran = f"{CODE_NAME if executed else 'nothing'} was executed"
     if failed:
         return f"NOT verified: {len(failed)} of {len(checks)} checks failed ({', '.join(failed)}); {ran}"
-    more = f", {len(left_out)} could not be made ({', '.join(left_out)})" if left_out else ""
-    return f"verified: {len(checks) - len(left_out)} checks passed{more}; {ran}"
+    passed = f"verified: {len(checks) - len(left_out)} checks passed"
+    if left_out:
+        return f"PARTLY {passed}, {len(left_out)} could not be made ({', '.join(left_out)}); {ran}"
+    return f"{passed}; {ran}"
 
 
 def _left_out(name: str, why: str) -> Check:
@@ -170,7 +172,7 @@ def _unlisted(home: Path, block: BlockFile) -> Iterator[Check]:
 
 def _as_written(home: Path, block: BlockFile, *, run_foreign_code: bool) -> Iterator[Check]:
     """Compare texts with what this version makes of ``block.json``."""
-    by = f"skexplore {block.version}" if block.version else "an older skexplore"
+    by = f"version {block.version}" if block.version else "an older version"
     own, note = texts(block), weights_note(block)
     same = {"weights_note": block.weights_note == note}
     for file in block.files:
@@ -184,9 +186,7 @@ def _as_written(home: Path, block: BlockFile, *, run_foreign_code: bool) -> Iter
         elif (block.version, block.schema) == (__version__, SCHEMA):
             yield Check(name=title, ok=False, detail="not what skexplore makes of block.json: it was altered")
         else:
-            yield _left_out(
-                title, f"written by {by}, which has other words for it: the digest alone was compared"
-            )
+            yield _left_out(title, f"block.json says that {by} wrote it; not compared with its words")
     if block.weights is not None and not block.weights_sha256:
         yield _left_out("weights of this training", "its record holds no SHA-256 of them")
     elif block.weights is not None:
@@ -321,10 +321,18 @@ def _compare_code(home: Path, block: BlockFile, code: bytes, ours: nn.Module, wo
     else:
         weights = home / block.weights.file
     failure = _run_code(work / CODE_NAME, weights, work)
+    compared: list[Check] = []
+    if not failure:
+        try:
+            compared = list(_compare_results(block, ours, images, work))
+        except (OSError, ValueError, TypeError, LookupError, RuntimeError, SafetensorError):
+            failure = "ended without a result that can be read"  # foreign code may leave anything
     detail = failure or "executed in a Python process of its own, which built the block at both scales"
     yield Check(name=RUN, ok=not failure, detail=detail)
-    if failure:
-        return
+    yield from compared
+
+
+def _compare_results(block: BlockFile, ours: nn.Module, images: Tensor, work: Path) -> Iterator[Check]:
     found = json.loads((work / "result.json").read_text(encoding="utf-8"))
     yield _same(f"{CODE_NAME} builds by default", {"scale": (block.scale, found["default"])})
     for scale, place in _places(block).items():

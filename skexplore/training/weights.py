@@ -23,10 +23,11 @@ def save_weights(path: Path, state: dict[str, Tensor]) -> str:
     return sha256(content).hexdigest()
 
 
-def load_weights(path: Path, expected: str = "") -> dict[str, Tensor]:
-    """Return the state dict in ``path``; ``expected`` is the SHA-256 of the file, empty if it is not known.
+def load_weights(path: Path, expected: str = "") -> tuple[bytes, dict[str, Tensor]]:
+    """Return the bytes of ``path`` and the state dict in them; the file may be another one a moment later.
 
-    Raises ``UserError`` if the file is missing, damaged or another one.
+    ``expected`` is the SHA-256 of the file, empty if it is not known. Raises ``UserError`` if the file is missing,
+    damaged or another one.
     """
     try:
         content = path.read_bytes()
@@ -41,4 +42,4 @@ def load_weights(path: Path, expected: str = "") -> dict[str, Tensor]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file, or damaged ({error})") from None
-    return state
+    return content, state

@@ -68,6 +68,16 @@ def test_where_no_profile_trains_like_that_the_search_is_to_be_repeated(tmp_path
     assert "--keep-weights all" in read_block_file(tmp_path / "out").weights_note
 
 
+def test_training_on_a_gpu_is_not_said_to_give_its_weights_again(tmp_path):
+    record = a_record("k3")
+    study = replace(quick_study(record), environment={"workers": "1 x cuda:0"})
+    export_block(study, record, tmp_path, tmp_path / "out")
+    note = read_block_file(tmp_path / "out").weights_note
+    assert "skexplore train" not in note
+    assert "on a GPU the same training again gives other weights" in note
+    assert "--keep-weights all" in note
+
+
 def test_stopped_training_does_not_take_the_weights_of_a_whole_one(tmp_path):
     record = a_record("k3", status="stopped", epochs=2)
     keep_weights(tmp_path / "study", record)  # an anchor of the same network, trained to the end

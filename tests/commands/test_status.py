@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from skexplore.cli.app import main
 
 ARCHIVE = Path(__file__).parents[2] / "studies" / "first-search"
 SCRIPT = """
@@ -65,6 +68,35 @@ def test_output_that_cannot_be_written_is_one_line_on_stderr(monkeypatch, argume
         )
     assert done.returncode == 1
     assert done.stderr == "error: the output cannot be written (No space left on device)\n"
+
+
+@pytest.mark.parametrize("arguments", [["cost", "k3"], ["space", "list"]])
+def test_closed_stdout_is_no_traceback(arguments):
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", sys.executable, "-c", RUN, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_other_failure_of_the_system_is_not_called_one_of_the_output(monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("skexplore.cli.app.app", fails)
+    with pytest.raises(OSError, match="No space left"):
+        main()
+
+
+def test_archive_that_cannot_be_written_says_where_and_why(run, command):
+    run(trials=1)
+    Path("studies/s/records.jsonl").mkdir()
+    code, _, err = command("archive", "s")
+    assert code == 2
+    assert "studies/s/records.jsonl: cannot be written (Is a directory); make room" in err
+    assert "--out" not in err
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
@@ -144,6 +145,26 @@ def test_same_bytes_twice_and_over_an_earlier_export(tmp_path):
     assert (
         [p.read_bytes() for p in first] == [p.read_bytes() for p in second] == [p.read_bytes() for p in again]
     )
+
+
+def test_exported_weights_are_the_bytes_that_were_checked(tmp_path, monkeypatch):
+    record = a_record("k3")
+    keep_weights(tmp_path / "study", record)
+    kept = weights_file(tmp_path / "study", record.key)
+    whole = kept.read_bytes()
+    record, read = replace(record, weights_sha256=sha256(whole).hexdigest()), Path.read_bytes
+
+    def read_and_replace(path):
+        content = read(path)
+        if path == kept:
+            kept.write_bytes(b"another file")
+        return content
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    out = tmp_path / "out"
+    export_block(a_study(record), record, tmp_path / "study", out, scale="proxy", onnx=True)
+    assert (out / "weights.safetensors").read_bytes() == whole
+    assert read_block_file(out).onnx.weights == "trained"
 
 
 def test_earlier_weights_do_not_survive_another_block(tmp_path):

@@ -7,12 +7,14 @@ import sys
 import pytest
 from support.exported import PER_STAGE, PROXY, a_record, a_study, exported
 
+from skexplore import __version__
 from skexplore.arch.backbones import get_backbone
 from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.export.block_json import NEW_IN, read_block_file
+from skexplore.export.block_json import NEW_IN, SCHEMA, read_block_file
 from skexplore.export.code import code
 from skexplore.export.folder import export_block
+from skexplore.export.texts import texts, weights_note
 from skexplore.export.verification import verdict, verify
 
 
@@ -69,6 +71,34 @@ def quick(monkeypatch):
     monkeypatch.setattr("skexplore.export.verification._compare_code", lambda *_: iter(()))
     monkeypatch.setattr("skexplore.export.verification.COUNTED", ())
     monkeypatch.setattr("skexplore.export.verification.count", lambda *_: None)
+
+
+# of the exports that users have: these texts must not change
+CODE_BEFORE_SCHEMA_3 = {
+    "k3+k5g64+k3d3/r8/L16": "5813da83c20df6682b2213a35a1613f7918a282e8b37e919673f6d0721c3f399",
+    PER_STAGE: "c1b39e5ac6c05df7de9a95d21d1c353a2f0c13e1d0e8adb300d445cb54eb27d2",
+    "k3+k3d2/sum": "42d2df77ca7bee399bea4bf9aee51dbf795e09a951c5f6158793d46ab2593437",
+}
+TEXTS = {
+    ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8"
+}  # by version and schema
+
+
+@pytest.mark.parametrize("block", CODE_BEFORE_SCHEMA_3)
+def test_code_before_schema_3_is_still_the_same(block):
+    text = code(parse_blocks(block), get_backbone(PROXY), "reference", one_image=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == CODE_BEFORE_SCHEMA_3[block], (
+        "block.py of schema 1 and 2 changed: genuine exports would be called altered"
+    )
+
+
+def test_texts_of_this_version_and_schema_are_still_the_same(tmp_path):
+    block = read_block_file(exported(tmp_path, "k3+k3d2", weights=False))
+    found = json.dumps([texts(block), weights_note(block)]).encode()
+    assert hashlib.sha256(found).hexdigest() == TEXTS.get((__version__, SCHEMA)), (
+        "an exported text changed: genuine exports of this version and schema would be called altered; once it is "
+        "released, a change needs a new version or schema, and its own line in TEXTS"
+    )
 
 
 def test_an_export_of_schema_1_verifies(tmp_path, quick):
@@ -156,6 +186,7 @@ def test_onnx_without_onnxruntime_is_said_not_to_be_checked(onnx_folder, monkeyp
     code, out, _ = command("verify", str(onnx_folder))
     assert code == 0
     assert "NOT CHECKED block.onnx by onnxruntime" in out
+    assert out.splitlines()[-1].startswith("PARTLY verified: ")
     assert "1 could not be made (block.onnx by onnxruntime)" in out.splitlines()[-1]
 
 
@@ -262,6 +293,19 @@ def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
     assert "skexplore" in checks[-1].detail
 
 
+@pytest.mark.parametrize("left", [None, "", "[]", "{}", '{"default": "reference"}'])
+def test_code_that_leaves_no_readable_result_fails(tmp_path, monkeypatch, command, left):
+    monkeypatch.setattr("skexplore.export.verification.COUNTED", ())
+    monkeypatch.setattr("skexplore.export.verification.count", lambda *_: None)
+    out = exported(tmp_path, "k3", weights=False)
+    writes = "" if left is None else f"open(sys.argv[4], 'w').write({left!r})\n"
+    (out / "block.py").write_text(f"import os, sys\n{writes}os._exit(0)\n")
+    renew(out, "block.py")
+    status, stdout, _ = command("verify", str(out), "--run-foreign-code")
+    assert status == 1
+    assert "FAILED block.py runs without skexplore: ended without a result that can be read" in stdout
+
+
 def test_other_resolution_with_a_new_digest(tmp_path):
     out = exported(tmp_path, "k3", weights=False)
     rewrite(out, lambda data: data | {"proxy": data["proxy"] | {"resolution": 0}})
@@ -350,6 +394,9 @@ def test_text_altered_with_a_new_hash(tmp_path, quick, name):
     checks = verify(out)
     assert failed(checks) == []
     assert f"1 could not be made ({name} as written)" in verdict(checks)
+    assert verdict(checks).startswith("PARTLY verified: ")
+    (check,) = [check for check in checks if not check.done]
+    assert check.detail == "block.json says that version 0.0.9 wrote it; not compared with its words"
     rewrite(out, lambda data: data | {"files": [file for file in data["files"] if file["file"] != name]})
     assert failed(verify(out)) == [f"{name} unchanged"]
 

@@ -71,7 +71,7 @@ def a_study(*records, name="cifar10-sk-4.5g-quick-s0"):
         target=12,
         environment={"torch": "2.15.0", "python": "3.11"},
         command="skexplore search --budget-gflops 4.5",
-        state="done",
+        state="finished",
     )
 
 

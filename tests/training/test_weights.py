@@ -18,7 +18,7 @@ def test_a_networks_weights_round_trip():
     path = weights_file(Path("study"), "abc")
     assert path == Path("study/weights/abc.safetensors")
     save_weights(path, network.state_dict())
-    back = load_weights(path)
+    _, back = load_weights(path)
     other = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=1)
     other.load_state_dict(back)
     for name, tensor in network.state_dict().items():
@@ -30,7 +30,7 @@ def test_a_networks_weights_round_trip():
 def test_views_and_tensors_that_need_gradients_are_written_by_value():
     base = torch.arange(12.0, requires_grad=True).reshape(3, 4)
     save_weights(Path("w"), {"column": base[:, 1], "turned": base.T})
-    back = load_weights(Path("w"))
+    _, back = load_weights(Path("w"))
     assert back["column"].tolist() == [1, 5, 9]
     assert torch.equal(back["turned"], base.detach().T)
     assert not back["turned"].requires_grad
