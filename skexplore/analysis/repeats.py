@@ -16,7 +16,7 @@ import pandas as pd
 
 from skexplore.analysis.ranks import WinRate, win_rate
 from skexplore.errors import UserError
-from skexplore.study import Record, Study, compare_specs, search_command, trained
+from skexplore.study import Record, Study, compare_specs, load_study, search_command, trained
 
 QUARTILES = 5  # repeats from which on the band is that of the quartiles, else from the lowest to the highest
 CURVE_COLUMNS = ("group", "study", "images", "best_val_error", "low", "high")
@@ -245,12 +245,13 @@ class Compared:
     curves: pd.DataFrame
 
 
-def compare(studies: Sequence[Study], reference: tuple[float, float] | None = None) -> Compared:
-    """Compare searches, those that differ in their seed alone as one group.
+def compare(studies: Sequence[str | Study], reference: tuple[float, float] | None = None) -> Compared:
+    """Compare searches, given or by their names, those that differ in their seed alone as one group.
 
     reference: error and GFLOPs of the point for hypervolumes, else the error of chance and the budget (the largest
     trial where there is none). Raises ``UserError`` if the studies cannot be compared.
     """
+    studies = [load_study(each) if isinstance(each, str) else each for each in studies]
     groups = grouped(studies)
     courses = {study.spec.name: course(study) for study in studies}
     images = min(each.total for each in courses.values())

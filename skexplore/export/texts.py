@@ -39,7 +39,7 @@ def texts(block: BlockFile) -> dict[str, str]:
 def weights_note(block: BlockFile) -> str:
     """Return what the weights of ``block`` are, or why there are none and the command that makes them."""
     if block.weights is not None:
-        return f"weights of the proxy after {block.epochs} epochs"
+        return f"weights of the proxy after {block.epochs} epoch{'' if block.epochs == 1 else 's'}"
     stopped = block.provenance.status == "stopped"
     why = "a stopped training leaves none" if stopped else "none are kept in the study's folder"
     other = "repeat its search under another --study name with --keep-weights all"

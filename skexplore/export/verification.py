@@ -97,7 +97,7 @@ class Check:
     done: bool = True
 
 
-def verify(folder: Path, *, run_foreign_code: bool = False) -> list[Check]:
+def verify(folder: str | Path, *, run_foreign_code: bool = False) -> list[Check]:
     """Return every check of an exported ``folder``; it is what it says if all are ``ok``.
 
     Files are compared with their hashes, ids and costs with those of the block, and texts with what this version makes
@@ -106,6 +106,7 @@ def verify(folder: Path, *, run_foreign_code: bool = False) -> list[Check]:
     onnxruntime is installed. A ``block.py`` that is not byte for byte what this version writes is run only with
     ``run_foreign_code``. Takes several seconds. Raises ``UserError`` if there is no readable ``block.json``.
     """
+    folder = Path(folder)
     block = read_block_file(folder)
     home = folder if folder.is_dir() else folder.parent
     checks = [

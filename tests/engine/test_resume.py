@@ -10,6 +10,7 @@ from support.instant import SMALL, die, error_of, keys, pressed_after
 
 from skexplore.analysis.checklist_search import checklist
 from skexplore.arch.notation import parse_blocks
+from skexplore.engine.run import environment
 from skexplore.engine.state import State
 from skexplore.study.live import Store
 from skexplore.study.record import stored_space, trained
@@ -189,7 +190,7 @@ def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
     run(trials=1, on_progress=said.append)
     assert "4 anchor trainings, then search trials until 1 are trained; 1 worker" in said[0].text
     run(trials=1, budget_gflops=4.4, on_progress=said.append)
-    assert "derived anew" in [event for event in said if hasattr(event, "text")][-1].text
+    assert "is computed again" in [event for event in said if hasattr(event, "text")][-1].text
 
 
 def test_an_environment_that_changes_from_run_to_run_is_kept_whole(run, monkeypatch):
@@ -205,11 +206,11 @@ def test_an_environment_that_changes_from_run_to_run_is_kept_whole(run, monkeypa
 
 
 def test_what_an_older_version_did_not_note_is_not_said_of_its_runs(run, monkeypatch):
-    whole = launch.environment(["cpu"])
+    whole = environment(["cpu"])
     older = {name: value for name, value in whole.items() if name != "cpu"}
-    monkeypatch.setattr(launch, "environment", lambda _: older)
+    monkeypatch.setattr("skexplore.engine.run.environment", lambda _: older)
     run(trials=2)
-    monkeypatch.setattr(launch, "environment", lambda _: whole)
+    monkeypatch.setattr("skexplore.engine.run.environment", lambda _: whole)
     run(trials=3)
     study = run(trials=4)
     assert study.environment == older | {"cpu": f"not noted, then {whole['cpu']}"}
