@@ -251,11 +251,11 @@ def compare(studies: Sequence[str | Study], reference: tuple[float, float] | Non
     reference: error and GFLOPs of the point for hypervolumes, else the error of chance and the budget (the largest
     trial where there is none). Raises ``UserError`` if the studies cannot be compared.
     """
-    studies = [load_study(each) if isinstance(each, str) else each for each in studies]
-    groups = grouped(studies)
-    courses = {study.spec.name: course(study) for study in studies}
+    found = [load_study(each) if isinstance(each, str) else each for each in studies]
+    groups = grouped(found)
+    courses = {study.spec.name: course(study) for study in found}
     images = min(each.total for each in courses.values())
-    point = _reference(studies, reference)
+    point = _reference(found, reference)
     return Compared(
         groups=groups,
         repeats=tuple(
