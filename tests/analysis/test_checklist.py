@@ -244,25 +244,25 @@ def test_quality_over_cost_needs_every_curve():
 
 def test_a_search_that_used_its_space_up_has_ended():
     short = replace(STUDY, target=99)
-    assert answer("come to its end", short).done is False
-    found = answer("come to its end", replace(short, state="exhausted"))
+    assert answer("search finish", short).done is False
+    found = answer("search finish", replace(short, state="exhausted"))
     assert found.done is True
     assert "nothing new" in found.evidence
 
 
 def test_going_on_keeps_the_weights_that_the_study_keeps():
     kept = replace(STUDY, target=99, spec=replace(STUDY.spec, keep_weights="all"))
-    assert "--keep-weights all" in answer("come to its end", kept).evidence
-    assert "--keep-weights" not in answer("come to its end", replace(STUDY, target=99)).evidence
+    assert "--keep-weights all" in answer("search finish", kept).evidence
+    assert "--keep-weights" not in answer("search finish", replace(STUDY, target=99)).evidence
 
 
 def test_the_end_of_the_search():
-    assert answer("come to its end").done is True
-    assert "13 of 13 trials trained" in answer("come to its end").evidence
-    assert answer("come to its end", replace(STUDY, target=14)).done is False
-    assert "--trials 14" in answer("come to its end", replace(STUDY, target=14)).evidence
+    assert answer("search finish").done is True
+    assert "13 of 13 trials trained" in answer("search finish").evidence
+    assert answer("search finish", replace(STUDY, target=14)).done is False
+    assert "--trials 14" in answer("search finish", replace(STUDY, target=14)).evidence
     more = record(30, "k5", "running", None, 0)
-    assert answer("come to its end", STUDY.with_records([*STUDY.records, more])).done is False
+    assert answer("search finish", STUDY.with_records([*STUDY.records, more])).done is False
 
 
 def test_code_is_unknown_and_a_version_missing_is_undone():

@@ -53,6 +53,7 @@ def test_every_row_of_tables_3_6_7_is_near_what_is_printed():
         assert row.ours.macs / 1e9 == pytest.approx(row.gflops, rel=0.005)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_blocks)
 def test_closed_form_equals_fvcore_on_random_blocks(value):

@@ -131,7 +131,7 @@ def test_scaling_keeps_channels_per_group_and_the_ratio_of_d():
         ("k3+", ["branch ''", "k3d2"]),
         ("k3/r0", ["r0", "at least 1"]),
         ("k3/L0", ["L0", "no floor"]),
-        ("k3/x", ["'x'", "rN, LN, sum"]),
+        ("k3/x", ["'x'", "rN, LN or sum"]),
         ("k3/r2/r4", ["twice"]),
         ("k3g0", ["groups 0"]),
         ("k3d0", ["dilation 0"]),

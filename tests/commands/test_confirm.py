@@ -240,6 +240,7 @@ def test_shrinkage_is_the_part_of_the_lead_that_is_gone(confirm):
     assert len(finalists_words(study)) == 1
 
 
+@pytest.mark.slow
 def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmation(
     monkeypatch, tiny, synthetic_data, tmp_path
 ):

@@ -119,6 +119,7 @@ def kill_again_and_again(start, kills: int, trials: int, workers: int, profile: 
     return study
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_five_times_with_two_workers_it_ends_at_exactly_n(start):
     study = kill_again_and_again(start, 5, 6, 2, "tiny", seed=0)
@@ -126,6 +127,7 @@ def test_killed_five_times_with_two_workers_it_ends_at_exactly_n(start):
     assert load_study("killed").records == study.records
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_three_times_with_rungs_and_two_workers_it_ends_at_exactly_n(start):
     study = kill_again_and_again(start, 3, 6, 2, "rungs", seed=2)
@@ -136,6 +138,7 @@ def test_killed_three_times_with_rungs_and_two_workers_it_ends_at_exactly_n(star
             assert record.images == record.epochs * 256
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_three_times_with_one_worker_the_trials_equal_the_uninterrupted_ones(start):
     chance = random.Random(1)

@@ -167,6 +167,7 @@ def test_ten_divergences_in_a_row_end_the_search(run):
     assert study.best() is None
 
 
+@pytest.mark.slow
 def test_random_and_tpe_differ_and_each_repeats_itself(run):
     def blocks(**changes):
         return [r.block for r in run(trials=12, **changes).searched]
@@ -215,6 +216,7 @@ def test_the_proxy_of_each_profile_builds_the_shipped_space():
         Space.load("sk-paper").check_buildable(get_backbone(profile.backbone))
 
 
+@pytest.mark.slow
 def test_a_real_search_trains_in_processes_of_its_own(tiny, synthetic_data):
     """The whole way with real workers: two of them, on the synthetic set, whose test part does not exist."""
     # workers read the profile's data from the job itself, so the tiny profile needs no registration there

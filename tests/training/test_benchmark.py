@@ -35,6 +35,7 @@ def positive(number) -> bool:
     return math.isfinite(number) and number > 0
 
 
+@pytest.mark.slow
 def test_bench_train_as_json_has_every_part_and_finite_ratios(command):
     threads = torch.get_num_threads()
     code, out, err = command("bench", "train", "--quick", "--json")
@@ -117,5 +118,5 @@ def test_a_measurement_that_is_killed_says_what_takes_less(monkeypatch):
     dead = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
     start = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda _, **more: start(dead, **more))
-    with pytest.raises(StudyError, match="probably out of memory; fewer --workers"):
+    with pytest.raises(StudyError, match="probably out of memory; use fewer --workers"):
         measure(spec(), ["cpu"], 0.05)

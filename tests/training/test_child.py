@@ -104,6 +104,7 @@ print(json.dumps([study.state, len(study.trials())]))
 """
 
 
+@pytest.mark.slow
 def test_a_script_that_searches_at_its_top_level_is_run_once(synthetic_data):
     """Neither a guard nor a module of its own is asked of the user: no worker runs the script again."""
     Path("script.py").write_text(SCRIPT)
