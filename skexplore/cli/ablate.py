@@ -76,7 +76,7 @@ def ablate(
     plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train every variant of an ablation with the same seeds, say which differ distinguishably; repeat to go on."""
+    """Train every variant of an ablation with the same seeds and compare them; repeat to continue."""
     from skexplore.plan import AblationRequest, plan_ablation
 
     planned = plan_ablation(
