@@ -5,9 +5,7 @@ from .continuation import (
     check_continues as check_continues,
 )
 from .database import (
-    DATABASE_ERRORS as DATABASE_ERRORS,
     check_storage as check_storage,
-    directions as directions,
     explain as explain,
     hide_password as hide_password,
 )
@@ -42,8 +40,12 @@ from .hints import (
     train_command as train_command,
 )
 from .live import (
-    NotBegunError as NotBegunError,
+    DATABASE_ERRORS as DATABASE_ERRORS,
     Store as Store,
+    directions as directions,
+)
+from .reading import (
+    NotBegunError as NotBegunError,
 )
 from .recipe import (
     PROFILES as PROFILES,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from optuna.study import StudyDirection
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import read_text, write_atomic
 from skexplore.study.folder import DATABASE, STORAGE
-from skexplore.study.record import StudySpec
 
-DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 DRIVERS = {  # by SQLAlchemy's name: the package, and the extra of this package that brings it
     "psycopg": ("psycopg[binary]", "postgresql"),
     "psycopg2": ("psycopg2-binary", ""),
@@ -25,16 +23,25 @@ DRIVERS = {  # by SQLAlchemy's name: the package, and the extra of this package 
 }
 
 
-def directions(spec: StudySpec) -> list[StudyDirection]:
-    """Return what Optuna is to do with the objectives: error, and in Pareto mode macs too."""
-    return [StudyDirection.MINIMIZE] * (2 if spec.mode == "pareto" else 1)
+def engine_options(url: str) -> dict[str, Any]:
+    """Return how SQLAlchemy is to connect to ``url``: patient with a locked file, careful with a lost server."""
+    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
 
 
-def open_database(folder: Path, url: str | None = None) -> RDBStorage:
-    """Return the database of the study in ``folder``: at ``url``, where it was, or its own SQLite file."""
-    url = url or url_of(folder)
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    return RDBStorage(url, engine_kwargs=options)
+@contextmanager
+def readable(
+    folder: Path, errors: tuple[type[Exception], ...] = (SQLAlchemyError,), storage: str | None = None
+) -> Iterator[None]:
+    """Turn what a foreign or damaged database, of the folder or at ``storage``, raises into a ``UserError``."""
+    caught: tuple[type[Exception], ...] = (*errors, ImportError, ValueError)
+    try:
+        yield
+    except caught as error:
+        if isinstance(error, UserError):
+            raise
+        url = storage or (url_of(folder) if (folder / STORAGE).exists() else None)
+        place = hide_password(url) if url else folder / DATABASE
+        raise UserError(f"{place}: cannot be used as a study's database ({cause_of(error)})") from None
 
 
 def url_of(folder: Path) -> str:
@@ -67,9 +74,10 @@ def cause_of(error: BaseException) -> str:
 
 def explain(error: Exception, folder: Path) -> str:
     """Return why a search with its study in ``folder`` had to end with ``error``, what is kept, and how to go on."""
-    if not isinstance(error, DATABASE_ERRORS):
+    found = _of_database(error)
+    if found is None:
         what = str(error)
-    elif _is_lost(error, url_of(folder)):
+    elif _is_lost(found, url_of(folder)):
         return (
             f"the connection to the database is lost: {hide_password(url_of(folder))} ({cause_of(error)})\n"
             f"What was written there is safe, and unfinished trainings are kept in {folder / 'checkpoints'} up to "
@@ -82,12 +90,17 @@ def explain(error: Exception, folder: Path) -> str:
     )
 
 
-def _is_lost(error: BaseException | None, url: str) -> bool:
-    """Whether the server of the database at ``url`` has closed the connection, or takes no new one."""
-    while error is not None and not isinstance(error, DBAPIError):
+def _of_database(error: BaseException | None) -> SQLAlchemyError | None:
+    """Return the error of SQLAlchemy behind ``error``, if there is one: Optuna wraps them."""
+    while error is not None and not isinstance(error, SQLAlchemyError):
         error = error.__cause__
-    if error is None or error.connection_invalidated:
-        return error is not None
+    return error
+
+
+def _is_lost(error: SQLAlchemyError, url: str) -> bool:
+    """Whether the server of the database at ``url`` has closed the connection, or takes no new one."""
+    if not isinstance(error, DBAPIError) or error.connection_invalidated:
+        return isinstance(error, DBAPIError)
     return error.statement is None and not url.startswith("sqlite")  # no statement: it failed to connect
 
 

@@ -1,9 +1,9 @@
-"""Studies that live: an Optuna database, of which one coordinator is the only writer."""
+"""The writer of a live study: an Optuna database, of which one coordinator has hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,26 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from skexplore.errors import UserError
 from skexplore.files import parse
-from skexplore.study.database import (
-    DATABASE_ERRORS,
-    cause_of,
-    directions,
-    hide_password,
-    keep_url,
-    open_database,
-    url_of,
-)
-from skexplore.study.folder import ANCHORS, DATABASE, LOCK, STORAGE, is_begun
-from skexplore.study.record import THEN, Record, Study, StudySpec, cells, trained
+from skexplore.study.database import engine_options, hide_password, keep_url, readable, url_of
+from skexplore.study.folder import ANCHORS, LOCK, is_begun
+from skexplore.study.record import THEN, Record, StudySpec
 
-NOT_BEGUN = "its search was killed before it began; repeat the search command"
+DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
 
-class NotBegunError(UserError):
-    """A study whose search was killed before it had written what it was asked for."""
+def directions(spec: StudySpec) -> list[StudyDirection]:
+    """Return what Optuna is to do with the objectives: error, and in Pareto mode macs too."""
+    return [StudyDirection.MINIMIZE] * (2 if spec.mode == "pareto" else 1)
 
 
 class Store:
@@ -59,8 +55,9 @@ class Store:
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror})") from None
         try:
-            with _readable(folder, storage):
-                database = open_database(folder, storage)
+            with readable(folder, DATABASE_ERRORS, storage):
+                url = storage or url_of(folder)
+                database = RDBStorage(url, engine_kwargs=engine_options(url))
                 if storage is not None and not is_begun(folder):
                     _check_free(database, spec.name, storage)
                 self._main = optuna.create_study(
@@ -192,73 +189,3 @@ def _check_free(database: RDBStorage, name: str, url: str) -> None:
             f"{hide_password(url)} holds a study {name} that was begun in another folder; go on there, or choose "
             "another --study name"
         )
-
-
-@contextmanager
-def _readable(folder: Path, storage: str | None = None) -> Iterator[None]:
-    """Turn what a foreign or damaged database, of the folder or at ``storage``, raises into a ``UserError``."""
-    try:
-        yield
-    except (*DATABASE_ERRORS, ImportError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        url = storage or (url_of(folder) if (folder / STORAGE).exists() else None)
-        place = hide_password(url) if url else folder / DATABASE
-        raise UserError(f"{place}: cannot be used as a study's database ({cause_of(error)})") from None
-
-
-def load_live(folder: Path) -> Study:
-    """Return the study that lives in ``folder``; raises ``UserError`` if its database cannot be read."""
-    with _readable(folder):
-        storage = open_database(folder)
-        try:
-            names = {s.study_name for s in storage.get_all_studies()}
-            mains = [name for name in names if not name.endswith(ANCHORS)]
-            if (folder / STORAGE).exists():  # a database of many studies: this one's has the folder's name
-                mains = [name for name in mains if name == folder.absolute().name]
-            if not mains:
-                raise NotBegunError(f"{folder / DATABASE}: {NOT_BEGUN}")
-            if len(mains) > 1:
-                raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
-            main = optuna.load_study(study_name=mains[0], storage=storage)
-            attrs, trials = main.user_attrs, main.get_trials(deepcopy=False)
-            if mains[0] + ANCHORS in names:
-                anchors = optuna.load_study(study_name=mains[0] + ANCHORS, storage=storage)
-                trials = anchors.get_trials(deepcopy=False) + trials
-        finally:
-            storage.remove_session()
-    if "spec" not in attrs:
-        raise NotBegunError(f"{folder / DATABASE}: {NOT_BEGUN}")
-    records = tuple(_record(trial) for trial in trials)
-    spec = parse(StudySpec, attrs["spec"], f"{folder / DATABASE}: spec")
-    return Study(
-        spec=spec,
-        records=records,
-        target=int(attrs.get("target", 0)),
-        environment=attrs.get("environment", {}),
-        command=attrs.get("command", ""),
-        state=_state(folder, spec, attrs, records),
-    )
-
-
-def _state(folder: Path, spec: StudySpec, attrs: Mapping[str, Any], records: Sequence[Record]) -> str:
-    if _is_live(folder):
-        return "running"
-    waiting = any(record.status == "running" for record in records)
-    if spec.ablation:
-        done = [record for record in cells(spec, records).values() if record.status != "failed"]
-        return "interrupted" if waiting or len(done) < spec.ablation.trainings else "finished"
-    if "target" in attrs and attrs["target"] <= trained(records) and not waiting:
-        return "finished"
-    return "exhausted" if attrs.get("exhausted") else "interrupted"
-
-
-def _is_live(folder: Path) -> bool:
-    lock = FileLock(folder / LOCK)
-    try:
-        with lock.acquire(timeout=0.2):  # long enough to outwait another reader
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False  # not writable here, so no coordinator of ours either

@@ -1,4 +1,4 @@
-"""Studies as they are read and archived: ``records.jsonl`` is read here, a database by ``live``, which takes Optuna."""
+"""Studies as they are read and archived: ``records.jsonl`` is read here, a database by ``reading``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load_study(study: str) -> Study:
     """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
     folder = study_folder(study)
     if is_begun(folder):
-        from skexplore.study.live import load_live  # noqa: PLC0415 - an archive is read without Optuna
+        from skexplore.study.reading import load_live  # noqa: PLC0415 - an archive is read without SQLAlchemy
 
         return load_live(folder)
     if (folder / RECORDS).exists():

@@ -43,11 +43,11 @@ def test_status_of_archives_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("arguments", [[], ["s"]])
-def test_status_of_a_live_study_loads_optuna_alone(run, arguments):
+def test_status_of_a_live_study_loads_sqlalchemy_alone(run, arguments):
     run(trials=1)
     out, heavy = status(*arguments)
     assert "k1" in out
-    assert heavy == ["optuna", "sqlalchemy"]
+    assert heavy == ["sqlalchemy"]
 
 
 RUN = "import sys; from skexplore.cli.app import main; sys.argv = ['skexplore', *sys.argv[1:]]; main()"
