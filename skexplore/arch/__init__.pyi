@@ -6,6 +6,7 @@ from .architecture import (
 from .attention import (
     BAM_DILATION as BAM_DILATION,
     CBAM_KERNEL as CBAM_KERNEL,
+    GATES as GATES,
     Gate as Gate,
     parse_gate as parse_gate,
 )

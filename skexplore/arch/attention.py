@@ -131,21 +131,23 @@ def _mlp(gate: Gate, channels: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateKind:
-    """What is known of one kind of gate without torch; its module is in ``nn.attention.MODULES`` under the same name.
+    """One kind of gate.
 
-    cost: of one module, from the gate, the channels and the pixels of its map. per_stage: it stands behind every
-    stage but the last, not in every unit. batch_norm: ``/bn`` may be written.
+    make: where its module is (``module:class``, loaded when a network is built): a ``GateModule``, called with
+    channels and gate. cost: of one module, from the gate, the channels and the pixels of its map. per_stage: it
+    stands behind every stage but the last, not in every unit. batch_norm: ``/bn`` may be written.
     """
 
+    make: str
     cost: Callable[[Gate, int, int], Cost]
     per_stage: bool = False
     batch_norm: bool = False
 
 
 GATES: dict[str, GateKind] = {
-    "se": GateKind(cost=_se_cost, batch_norm=True),
-    "cbam": GateKind(cost=_cbam_cost),
-    "bam": GateKind(cost=_bam_cost, per_stage=True),
+    "se": GateKind(make="skexplore.nn.attention:SE", cost=_se_cost, batch_norm=True),
+    "cbam": GateKind(make="skexplore.nn.attention:CBAM", cost=_cbam_cost),
+    "bam": GateKind(make="skexplore.nn.attention:BAM", cost=_bam_cost, per_stage=True),
 }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.arch import BAM_DILATION, CBAM_KERNEL, Gate
+from skexplore.arch import BAM_DILATION, CBAM_KERNEL, GATES, Gate
 
 Map = Float[Tensor, "batch channels height width"]
 
@@ -101,9 +101,7 @@ def _conv(inputs: int, outputs: int, kernel: int, *, dilation: int = 1) -> list[
     ]
 
 
-MODULES: dict[str, Callable[[int, Gate], GateModule]] = {"se": SE, "cbam": CBAM, "bam": BAM}
-
-
 def make_gate(gate: Gate, channels: int) -> GateModule:
     """Return the module that ``gate`` means on maps of ``channels`` channels."""
-    return MODULES[gate.kind](channels, gate)
+    made: GateModule = pkgutil.resolve_name(GATES[gate.kind].make)(channels, gate)
+    return made
