@@ -16,7 +16,7 @@ os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported: small networks are slower on two threads
 
-from support.speed import remember_what_is_loaded
+from support.speed import make_fast_what_is_loaded
 
 if TYPE_CHECKING:
     from skexplore.study.record import Study
@@ -34,7 +34,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("COLUMNS", "200")
-    remember_what_is_loaded()
+    make_fast_what_is_loaded()
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
-"""What tests may remember although a command, which runs once in its process, need not.
+"""What tests may remember or leave out although a command, which runs once in its process, need not.
 
-Nothing here changes a result: it is the same file read again, or a wait for the disk of a database that the test
-throws away.
+Nothing here changes a result: it is the same file read again, a wait for the disk of a database that the test
+throws away, or shapes that are checked while fvcore traces a network, where each is a node of the graph.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import sys
-from functools import cache
+from functools import cache, wraps
 
 
 @cache
@@ -35,7 +35,28 @@ def remember() -> None:
             connection.execute("PRAGMA synchronous=OFF")
 
 
-def remember_what_is_loaded() -> None:
-    """Do so if this process uses a database at all."""
+@cache
+def trace_without_shape_checks() -> None:
+    """Let jaxtyping stand back while fvcore traces: shapes are checked where networks run."""
+    from fvcore.nn import FlopCountAnalysis
+    from jaxtyping import config
+
+    analyze = FlopCountAnalysis._analyze
+
+    @wraps(analyze)
+    def unchecked(self: FlopCountAnalysis) -> object:
+        config.update("jaxtyping_disable", True)
+        try:
+            return analyze(self)
+        finally:
+            config.update("jaxtyping_disable", False)
+
+    FlopCountAnalysis._analyze = unchecked
+
+
+def make_fast_what_is_loaded() -> None:
+    """Do so for what this process uses at all."""
     if "optuna.storages._rdb.storage" in sys.modules:
         remember()
+    if "fvcore.nn" in sys.modules:
+        trace_without_shape_checks()
