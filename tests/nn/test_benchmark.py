@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import sys
 
 import pytest
@@ -29,6 +30,10 @@ def test_bench_sk_as_json_has_finite_ratios(command):
         (mode, layout) for mode in ("inference", "training") for layout in ("NCHW", "channels_last")
     }
     ratios = [row[key] for row in found["timings"] for key in ("own_ms", "times_timm", "times_bare")]
+    for name, means in found["geometric_means"].items():  # of a mode, or of a mode in one layout
+        members = [row for row in found["timings"] if name in (row["mode"], f"{row['mode']} {row['layout']}")]
+        for key, mean in means.items():
+            assert mean == pytest.approx(statistics.geometric_mean(row[key] for row in members))
     ratios += [mean for means in found["geometric_means"].values() for mean in means.values()]
     assert all(math.isfinite(ratio) and ratio > 0 for ratio in ratios)
 

@@ -24,6 +24,15 @@ def test_params_and_macs_of_the_layers_add_up(name):
     assert len({row.name for row in rows}) == len(rows)
 
 
+def test_frozen_parameters_are_left_out():
+    network = build("k3", "8x4d-1111-s2")
+    whole = {row.name: row.params for row in summarise_network(network, 32)}
+    network.classifier.bias.requires_grad_(False)
+    frozen = {row.name: row.params for row in summarise_network(network, 32)}
+    assert whole.pop("classifier") - frozen.pop("classifier") == 10
+    assert frozen == whole
+
+
 def test_shapes_are_those_of_table_1():
     rows = {row.name: row for row in summarise_network(build("k3+k3d2"), 224)}
     assert rows["stem.0"].shape == (64, 112, 112)
