@@ -127,7 +127,9 @@ def main() -> None:
             right = file.read_bytes()
             file.write_bytes(text)
             own = [str(path) for test in tests for path in (folder / test).glob(f"test_{file.stem}.py")]
-            told.append(verdict(folder, [*own, *tests], limit))  # its own tests are likely the first to notice
+            told.append(
+                verdict(folder, [*own, *tests], limit)
+            )  # its own tests are likely the first to notice
             file.write_bytes(right)
             short = [" ".join(code.split())[:100] for code in (before, after)]
             print(f"{told[-1]:14} {file.relative_to(folder)}:{line}  {short[0]}  ->  {short[1]}", flush=True)

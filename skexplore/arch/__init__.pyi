@@ -53,6 +53,12 @@ from .notation import (
     per_stage as per_stage,
     scale_block as scale_block,
 )
+from .taps import (
+    TapShare as TapShare,
+    kernels_of as kernels_of,
+    tap_shares as tap_shares,
+    unseen_taps as unseen_taps,
+)
 from .timm import (
     timm_arguments as timm_arguments,
     why_not as why_not,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from skexplore.arch import BACKBONES
 from skexplore.cli.common import GFLOPS, ClassesOption, JsonOption, ResolutionOption, chosen_network, signed
 
 if TYPE_CHECKING:
-    from skexplore.arch import Architecture, Cost
+    from skexplore.arch import Architecture, Backbone, Blocks, Cost
 
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
 app = typer.Typer(rich_markup_mode=None)
@@ -24,9 +24,23 @@ BlockArgument = Annotated[
 
 
 @app.command()
-def block(block: BlockArgument, as_json: JsonOption = False) -> None:
+def block(
+    block: BlockArgument,
+    backbone: Annotated[
+        str | None, typer.Option(help="Print how much of each kernel lies inside the maps of this proxy too.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Print what a block means: its canonical form, branches, and d at every stage of the reference."""
-    from skexplore.arch import REFERENCE, arch_id, canonical_at_reference, explain, format_blocks, per_stage
+    from skexplore.arch import (
+        REFERENCE,
+        arch_id,
+        canonical_at_reference,
+        explain,
+        format_blocks,
+        get_backbone,
+        per_stage,
+    )
     from skexplore.export import read_block
 
     given = read_block(block)
@@ -37,18 +51,22 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
         for each, width in zip(placed, REFERENCE.widths, strict=True)
     ]
     changed = explain(given, REFERENCE.widths)
+    body = get_backbone(backbone) if backbone is not None else None
+    if body is not None:
+        body.place(form)
     branches = [
         [asdict(branch) | {"receptive_field": branch.receptive_field} for branch in each.branches]
         for each in form
     ]
     if as_json:
-        row = {"block": format_blocks(form), "arch_id": arch_id(given), "given": format_blocks(given)}
-        print(
-            json.dumps(
-                row
-                | {"fuse": [each.fuse for each in form], "branches": branches, "d": dims, "changed": changed}
-            )
-        )
+        row: dict[str, object] = {
+            "block": format_blocks(form),
+            "arch_id": arch_id(given),
+            "given": format_blocks(given),
+        }
+        more = {"taps": _taps_rows(form, body)} if body else {}
+        row |= {"fuse": [each.fuse for each in form], "branches": branches, "d": dims, "changed": changed}
+        print(json.dumps(row | more))
         return
     print(f"{format_blocks(form)}   (arch_id {arch_id(given)})")
     for number, each in enumerate(form, start=1):
@@ -67,6 +85,51 @@ def block(block: BlockArgument, as_json: JsonOption = False) -> None:
         print(f"d = {', '.join('-' if dim is None else str(dim) for dim in dims)} at widths {widths} (Eq. 4)")
     for reason in changed:
         print(f"changed: {reason}")
+    if body is not None:
+        _print_taps(_taps_rows(form, body), body)
+
+
+def _taps_rows(form: Blocks, body: Backbone) -> list[dict[str, Any]]:
+    """Return a row for each kernel and stage of ``body``; ``reference`` is None where the stages do not correspond."""
+    from skexplore.arch import REFERENCE, kernels_of, tap_shares
+
+    rows = []
+    for kernel in kernels_of(branch for each in form for branch in each.branches):
+        own, there = tap_shares(kernel, body), tap_shares(kernel, REFERENCE)
+        alike = [at.share for at in there] if len(own) == len(there) else [None] * len(own)
+        rows += [
+            asdict(at) | {"branch": str(at.branch), "reference": share}
+            for at, share in zip(own, alike, strict=True)
+        ]
+    return rows
+
+
+FAITHFUL = 0.1  # a share may differ by so much of the reference's
+
+
+def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
+    from skexplore.cli.display import print_table
+
+    table: dict[str, dict[str, str]] = {}
+    for at in rows:
+        beside, near = "", True
+        if at["reference"] is not None:
+            beside, near = f" ({at['reference']:.2f})", abs(at["share"] / at["reference"] - 1) <= FAITHFUL
+        row = table.setdefault(at["branch"], {"branch": at["branch"]})
+        row[f"stage {at['stage']}"] = f"{at['share']:.2f}{beside}{'' if near else ' *'}"
+    print()
+    print_table(
+        list(table.values()),
+        title=f"share of taps inside the map in {body.name} (and in the reference, SKNet-50)",
+    )
+    if any("*" in cell for row in table.values() for cell in row.values()):
+        print(f"* more than {100 * FAITHFUL:g} % from the reference")
+    for at in rows:
+        if at["unseen"]:
+            print(
+                f"note: in stage {at['stage']} {at['unseen']} of the {at['taps']} taps of {at['branch']} never meet "
+                "a pixel: they are not measured there"
+            )
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from skexplore.errors import UserError
 from skexplore.study import DATASETS
 
 if TYPE_CHECKING:
-    from skexplore.arch import Architecture
+    from skexplore.arch import Architecture, Backbone
     from skexplore.engine import Run
+    from skexplore.space import Space
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 T = TypeVar("T")
@@ -56,6 +57,21 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set,
 def signed(percent: float) -> str:
     """Return a difference in percent with its sign; what rounds to nothing is +0.00, never -0.00."""
     return f"{round(percent, 2) + 0.0:+.2f}"
+
+
+def taps_note(space: Space, backbone: Backbone, profiles: Sequence[str] = ()) -> str:
+    """Return the warning that parts of the space's kernels are not measured in a proxy, empty where all are."""
+    from skexplore.arch import unseen_taps
+
+    found = unseen_taps(space.kernels, backbone)
+    if not found:
+        return ""
+    which = f" (profile{'s' * (len(profiles) > 1)} {listed(profiles, 'and')})" if profiles else ""
+    parts = ", ".join(f"{at.unseen} of the {at.taps} taps of {at.branch} in stage {at.stage}" for at in found)
+    return (
+        f"note: the proxy {backbone.name}{which} does not measure {parts}: they never meet a pixel. "
+        f"For the shares of all: skexplore block {found[0].branch} --backbone {backbone.name}"
+    )
 
 
 def chosen_network(

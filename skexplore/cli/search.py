@@ -23,6 +23,7 @@ from skexplore.cli.common import (
     listed,
     run_settings,
     said_time,
+    taps_note,
     watched,
 )
 from skexplore.errors import UserError
@@ -229,6 +230,7 @@ def train(
 
 
 def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
+    from skexplore.arch import get_backbone
     from skexplore.cli.display import error_console
     from skexplore.engine import estimate
     from skexplore.space import idle_budgets, summarise
@@ -236,7 +238,8 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     plan, names = plans[0], [plan.spec.name for plan in plans]
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
         found = estimate(plans, settings.workers, storage=settings.storage)
-    for note in idle_budgets(plan.space, plan.spec.budget_gflops, plan.spec.budget_params_m):
+    idle = idle_budgets(plan.space, plan.spec.budget_gflops, plan.spec.budget_params_m)
+    for note in filter(None, [*idle, taps_note(plan.space, get_backbone(plan.spec.backbone))]):
         print(note, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         more = {"studies": names} if len(names) > 1 else {}

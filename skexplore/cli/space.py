@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.common import GFLOPS, JsonOption, printable
+from skexplore.cli.common import GFLOPS, JsonOption, printable, taps_note
 
 if TYPE_CHECKING:
     from skexplore.arch import Bound
@@ -93,16 +94,21 @@ def space_show(
     from skexplore.study import PROFILES
 
     chosen = Space.load(space)
-    for name in sorted({profile.backbone for profile in PROFILES.values()}):
-        chosen.check_buildable(get_backbone(name))
+    proxies = {profile.backbone: get_backbone(profile.backbone) for profile in PROFILES.values()}
+    for _, proxy in sorted(proxies.items()):
+        chosen.check_buildable(proxy)
+    used_by = {name: [each.name for each in PROFILES.values() if each.backbone == name] for name in proxies}
+    taps = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
     bounds = check_budget(chosen, budget_gflops, budget_params)
     summary = summarise(chosen, bounds)
     if as_json:
+        for note in filter(None, taps):
+            print(note, file=sys.stderr)
         print(json.dumps(asdict(summary)))
         return
     _print_space(chosen)
     _print_summary(summary, bounds)
-    for note in idle_budgets(chosen, budget_gflops, budget_params):
+    for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *taps]):
         print(note)
 
 

@@ -31,6 +31,7 @@ from skexplore.arch import (
     SKBlock,
     band_bounds,
     canonical_at_reference,
+    kernels_of,
     parse_block,
     parse_branch,
     scale_block,
@@ -104,6 +105,23 @@ class Space:
             ]
             data += [conditions, [[bound.name, bound.limit] for bound in self.bounds]]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
+
+    @property
+    def kernels(self) -> tuple[Branch, ...]:
+        """Every kernel and dilation that a branch of the space can have."""
+        decided = {path.removeprefix("stages.*.") for path in self.decisions}
+        kept = [
+            branch
+            for number, branch in enumerate(self.base.branches, start=1)
+            if f"branches.{number}" not in decided
+        ]
+        levels = [
+            parse_branch(str(level))
+            for path, known in self.decisions.items()
+            for level in known
+            if target_of(path)[1][0] == "branch" and level != NONE
+        ]
+        return kernels_of([*kept, *levels])
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
         """Return the canonical blocks that the chosen ``levels`` (one per decision) mean.

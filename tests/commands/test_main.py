@@ -92,6 +92,26 @@ def test_block_shows_what_it_means_and_what_was_changed(command):
     assert len(row["changed"]) == 1
 
 
+def test_block_in_a_proxy_shows_what_of_its_kernels_is_measured(command):
+    code, out, _ = command("block", "k3+k3d3g64", "--backbone", "8x4d-1111-s2")
+    assert code == 0
+    assert "0.69 (0.85) *" in out  # k3 in stage 4
+    assert "in stage 4 5 of the 9 taps of k3d3 never meet a pixel" in out
+    rows = json.loads(command("block", "k3d3", "--backbone", "16x4d-1111", "--json")[1])["taps"]
+    assert [(row["stage"], row["branch"], row["unseen"]) for row in rows] == [
+        (n, "k3d3", 0) for n in (1, 2, 3, 4)
+    ]
+    assert round(rows[3]["reference"], 2) == 0.59
+    assert "never meet" not in command("block", "k3d3", "--backbone", "16x4d-1111")[1]
+    three = json.loads(command("block", "k3", "--backbone", "sknet29", "--json")[1])["taps"]
+    assert [row["reference"] for row in three] == [None] * 3  # stages that do not stand for the reference's
+    code, out, err = command("block", "k3/sum+", "--backbone", "8x4d")
+    assert (code, out) == (2, "")
+    code, out, err = command("block", "k3+k3/L24", "--backbone", "2x4d-1111")
+    assert (code, out) == (2, "")
+    assert "L" in err
+
+
 def test_place_sets_a_block_on_three_tables(command):
     code, out, _ = command("place", "k3+k3d2")
     assert code == 0

@@ -111,6 +111,16 @@ def test_show_prints_conditions_constraints_and_what_is_ruled_out(command, bande
         assert line in out.splitlines(), line
 
 
+def test_show_warns_of_taps_that_a_proxy_does_not_measure(command):
+    said = "8x4d-1111-s2 (profiles smoke and quick) does not measure 5 of the 9 taps of k3d3 in stage 4"
+    assert said in command("space", "show", "sk-paper")[1]
+    _, out, err = command("space", "show", "sk-paper", "--json")
+    assert said in err
+    assert json.loads(out)["space"] == "sk-paper"
+    Path("small.yaml").write_text("name: small\nbase: k3\ndecisions: {branches.2: [none, k1, k3d2]}\n")
+    assert "does not measure" not in "".join(command("space", "show", "small.yaml")[1:])
+
+
 def test_show_without_a_budget_counts_blocks_outside_the_bands_as_not_feasible(command, banded):
     out = command("space", "show", banded)[1]
     assert "feasible    5 (83.3 %) within the constraints" in out.splitlines()
