@@ -14,6 +14,7 @@ import torch
 from skexplore.arch.costs import net_id
 from skexplore.errors import StudyError, UserError
 from skexplore.study.recipe import Recipe, Split, TrainSpec
+from skexplore.training import benchmark
 from skexplore.training.throughput import measure, throughput
 
 BACKBONE = "8x4d-1111-s2"
@@ -33,6 +34,13 @@ def spec(**changes) -> TrainSpec:
 
 def positive(number) -> bool:
     return math.isfinite(number) and number > 0
+
+
+def test_the_whole_benchmark_takes_the_images_of_the_profile(monkeypatch, synthetic_data):
+    monkeypatch.setattr(benchmark, "prepare_data", lambda *_, **__: synthetic_data)
+    found = benchmark._real(Split(train_images=40, val_images=20), None)
+    assert (found.images.shape, found.labels.shape) == ((40, 3, 32, 32), (40,))
+    assert (found.val_images.shape, found.val_labels.shape) == ((20, 3, 32, 32), (20,))
 
 
 @pytest.mark.slow
