@@ -11,6 +11,7 @@ from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command
+from skexplore.words import counted
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "cpu", "workers")
 
@@ -75,8 +76,9 @@ def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
     others = f" and, alike, of {names}" if names else ""
     return True, (
         f"{len(runs)} trainings, {sum(r.origin == 'anchor' for r in runs)} of them beside the search{others}: "
-        f"{recipe.epochs} epochs on {spec.split.train_images:,} images of {spec.split.title} in {spec.backbone}, "
-        f"batches of {recipe.batch_size}, learning rate {recipe.lr} ({recipe.schedule}), recipe {recipe.id}."
+        f"{counted(recipe.epochs, 'epoch')} on {spec.split.train_images:,} images of {spec.split.title} "
+        f"in {spec.backbone}, batches of {recipe.batch_size}, learning rate {recipe.lr} ({recipe.schedule}), "
+        f"recipe {recipe.id}."
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from skexplore.analysis.noise import Noise, study_noise, within_noise
 from skexplore.analysis.tables import anchors_table, nearest_in_table_7
 from skexplore.study import STATUSES, Study, trained
+from skexplore.words import counted
 
 
 def counters(study: Study) -> dict[str, int]:
@@ -87,21 +88,21 @@ def notes(study: Study) -> list[str]:
     if study.eligible() and found is not None:
         close = sum(mark is True for mark in within_noise(study).values()) - 1
         if close > 0:
-            said.append(f"Not distinguishable from the best point of the front: {_count(close, 'other')}.")
+            said.append(f"Not distinguishable from the best point of the front: {counted(close, 'other')}.")
         said.append(
             "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
         )
     said.append(
-        f"Errors are {spec.split.dataset} validation errors after {_count(spec.recipe.epochs, 'epoch')} on "
+        f"Errors are {spec.split.dataset} validation errors after {counted(spec.recipe.epochs, 'epoch')} on "
         f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
         "ImageNet. The test set plays no part in them."
     )
     if count["failed"] or count["diverged"]:
         lost = count["failed"] + count["diverged"]
-        said.append(f"{_count(lost, 'trial')} failed or diverged and stay in the table with the reason.")
+        said.append(f"{counted(lost, 'trial')} failed or diverged and stay in the table with the reason.")
     if count["stopped"]:
         said.append(
-            f"{_count(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
+            f"{counted(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
         )
     return said
 
@@ -116,10 +117,6 @@ def _lower_anchors(study: Study) -> list[str]:
         if best is not None and best.val_error is not None and row["mean"] < best.val_error
     ]
     return [f"Lower than every block of the search: {', '.join(lower)}, trained beside it."] if lower else []
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _noise_note(found: Noise | None) -> str:

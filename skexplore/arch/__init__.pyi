@@ -54,7 +54,6 @@ from .notation import (
     scale_block as scale_block,
 )
 from .taps import (
-    TapShare as TapShare,
     kernels_of as kernels_of,
     tap_shares as tap_shares,
     unseen_taps as unseen_taps,

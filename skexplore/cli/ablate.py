@@ -17,13 +17,13 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
-    listed,
     run_settings,
     said_time,
     watched,
 )
 from skexplore.shipped import shipped
 from skexplore.study import PROFILES
+from skexplore.words import counted, listed
 
 if TYPE_CHECKING:
     from skexplore.engine import Run
@@ -124,7 +124,7 @@ def confirm(
     assert design is not None
     found = sum(variant.role == "finalist" for variant in design.variants)
     if found < top:
-        print(f"--top {top}: the front of {study} has {_count(found, 'block')}", file=sys.stderr)
+        print(f"--top {top}: the front of {study} has {counted(found, 'block')}", file=sys.stderr)
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
@@ -206,10 +206,6 @@ def _finalist_row(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f}"
 
@@ -234,13 +230,13 @@ def _print_plan(planned: Plan, settings: Run, *, as_json: bool) -> None:
         print(json.dumps({"study": spec.name, "seeds": design.seeds, "variants": rows} | asdict(found)))
         return
     print_table(rows, title=f"Study {spec.name}: baseline {design.baseline}")
-    whole = f"{len(rows)} variants x {_count(design.seeds, 'seed')}, {_trainings(planned)}"
+    whole = f"{len(rows)} variants x {counted(design.seeds, 'seed')}, {_trainings(planned)}"
     if found.images_per_second is None:
         print(f"{whole}: nothing is left to train")
         return
     print(
         f"{whole}, {found.anchors} to go\n"
-        f"{_count(spec.recipe.epochs, 'epoch')} of {spec.split.train_images:,} images in {spec.backbone}\n"
+        f"{counted(spec.recipe.epochs, 'epoch')} of {spec.split.train_images:,} images in {spec.backbone}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"about {said_time(found.seconds)}"
     )
@@ -256,4 +252,4 @@ def _trainings(planned: Plan) -> str:
     assert design is not None
     same = design.trainings - len(planned.beside)
     shared = f" (variants that are one network share {same})" if same else ""
-    return f"{_count(len(planned.beside), 'training')}{shared}"
+    return f"{counted(len(planned.beside), 'training')}{shared}"

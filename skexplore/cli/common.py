@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import UserError
 from skexplore.study import DATASETS
+from skexplore.words import listed
 
 if TYPE_CHECKING:
     from skexplore.arch import Architecture, Backbone
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 T = TypeVar("T")
 KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
-
-
-def listed(names: Iterable[str], last: str = "or") -> str:
-    """Return ``a, b or c``."""
-    *others, end = names
-    return f"{', '.join(others)} {last} {end}" if others else end
 
 
 DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
@@ -66,7 +61,7 @@ def taps_note(space: Space, backbone: Backbone, profiles: Sequence[str] = ()) ->
     found = unseen_taps(space.kernels, backbone)
     if not found:
         return ""
-    which = f" (profile{'s' * (len(profiles) > 1)} {listed(profiles, 'and')})" if profiles else ""
+    which = f" (profile{'s' if len(profiles) > 1 else ''} {listed(profiles, 'and')})" if profiles else ""
     parts = ", ".join(f"{at.unseen} of the {at.taps} taps of {at.branch} in stage {at.stage}" for at in found)
     return (
         f"note: the proxy {backbone.name}{which} does not measure {parts}: they never meet a pixel. "

@@ -11,8 +11,9 @@ from typing import Annotated, Protocol
 
 import typer
 
-from skexplore.cli.common import JsonOption, listed
+from skexplore.cli.common import JsonOption
 from skexplore.study import DATASETS, get_dataset
+from skexplore.words import listed
 
 app = typer.Typer(
     name="data",

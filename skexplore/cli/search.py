@@ -20,7 +20,6 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
-    listed,
     run_settings,
     said_time,
     taps_note,
@@ -28,6 +27,7 @@ from skexplore.cli.common import (
 )
 from skexplore.errors import UserError
 from skexplore.study import PROFILES, SAMPLERS
+from skexplore.words import listed
 
 if TYPE_CHECKING:
     from skexplore.engine import Run

@@ -43,6 +43,7 @@ from skexplore.study import (
     study_folder,
 )
 from skexplore.training import WorkerError, cpu_model, default_devices, prepare_data
+from skexplore.words import counted
 
 
 @by_keyword(Request)
@@ -200,19 +201,17 @@ def run_plans(plans: Sequence[Plan], run: Run) -> list[Study]:
 def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search: bool) -> str:
     """Say in advance what will be trained, and by what."""
     spec = plan.spec
-    by = f"{workers} {'worker' if workers == 1 else 'workers'}"
+    by = counted(workers, "worker")
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
         shared = sum(network in known for network in plan.networks)
-        seeds = "1 seed" if spec.ablation.seeds == 1 else f"{spec.ablation.seeds} seeds"
         elsewhere = f", {shared} measured elsewhere" if shared else ""
         text = (
-            f"study {spec.name}: {len(spec.ablation.variants)} variants x {seeds}, "
+            f"study {spec.name}: {len(spec.ablation.variants)} variants x {counted(spec.ablation.seeds, 'seed')}, "
             f"{len(plan.beside)} trainings in all{elsewhere}; {by}"
         )
     elif not search or not plan.target:
-        count = len(plan.beside)
-        text = f"study {spec.name}: {count} training{'' if count == 1 else 's'} of your block; {by}"
+        text = f"study {spec.name}: {counted(len(plan.beside), 'training')} of your block; {by}"
         size = plan.beside[0].architecture.cost()  # own trainings differ in their seeds alone
         if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"

@@ -17,6 +17,7 @@ from skexplore.export.code import code
 from skexplore.paper import place_svg
 from skexplore.plan import TrainRequest, plan_training
 from skexplore.study import PROFILES
+from skexplore.words import counted
 
 DOCUMENTS = ("timm.json", "block.svg", "place.svg", "README.md")  # beside block.py
 
@@ -39,7 +40,7 @@ def texts(block: BlockFile) -> dict[str, str]:
 def weights_note(block: BlockFile) -> str:
     """Return what the weights of ``block`` are, or why there are none and the command that makes them."""
     if block.weights is not None:
-        return f"weights of the proxy after {block.epochs} epoch{'' if block.epochs == 1 else 's'}"
+        return f"weights of the proxy after {counted(block.epochs, 'epoch')}"
     stopped = block.provenance.status == "stopped"
     why = "a stopped training leaves none" if stopped else "none are kept in the study's folder"
     other = "repeat its search under another --study name with --keep-weights all"

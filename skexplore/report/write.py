@@ -28,6 +28,7 @@ from skexplore.templates import (
     markdown_text,
     template_source,
 )
+from skexplore.words import counted
 
 STATUS_WORDS = {"over_budget": "over budget"}
 
@@ -131,7 +132,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "signed": _number("+.1f"),
     "whole": _number(",.0f"),
     "duration": _duration,
-    "counted": lambda count, noun: f"{count} {noun}{'' if count == 1 else 's'}",
+    "counted": counted,
     "status": lambda status: STATUS_WORDS.get(status, status),
     "breakable": lambda block: Markup(str(escape(block)).replace(";", ";<wbr>")),
 }

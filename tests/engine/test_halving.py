@@ -183,7 +183,8 @@ def test_a_trial_may_be_wished_for(run):
     assert {r.sampler for r in study.searched[2:]} == {"random"}
     again = run(enqueue=wished, trials=3, anchors="none")
     assert again.records == study.records
-    more = run(enqueue=wished, trials=4, anchors="none")  # the same command goes on, and asks for neither again
+    more = run(enqueue=wished, trials=4, anchors="none")
+    # the same command goes on, and asks for neither again
     assert [r.sampler for r in more.searched].count("enqueued") == 2
     with pytest.raises(UserError, match="is not in the space"):
         run(enqueue=(parse_blocks("k3+k3d2/r3"),))
