@@ -129,6 +129,10 @@ def test_same_seed_same_result_and_another_seed_another():
     first = compare(land, "mixed", repeats=2, seed=0, cap=8)
     assert compare(land, "mixed", repeats=2, seed=0, cap=8) == first
     assert compare(land, "mixed", repeats=2, seed=50, cap=8) != first
+    assert any(each.duplicates for each in first.competitors)
+    for each in first.competitors:  # shares of the trainings, of all repeats together
+        assert 0 <= each.duplicates <= 1
+        assert 0 <= each.over_budget <= 1
 
 
 def test_the_command_prints_finite_numbers_and_its_method(command, few):
