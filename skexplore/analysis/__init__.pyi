@@ -53,6 +53,13 @@ from .repeats import (
     repeats_table as repeats_table,
     spread as spread,
 )
+from .signal import (
+    Estimate as Estimate,
+    Signal as Signal,
+    Validity as Validity,
+    signal as signal,
+    signal_findings as signal_findings,
+)
 from .tables import (
     anchors_table as anchors_table,
     curves_table as curves_table,

@@ -17,7 +17,7 @@ from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
 HELPERS = ("app", "common", "display", "interrupts")  # files of this room that hold no group of commands
 # as the help lists them
-FIRST = ("studies", "search", "compare", "ablate", "blocks", "systems", "space", "data", "bench")
+FIRST = ("studies", "search", "compare", "ablate", "signal", "blocks", "systems", "space", "data", "bench")
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -287,8 +287,13 @@ def test_one_image_in_training_is_explained(tmp_path, block):
 def test_card_says_what_it_may(tmp_path):
     record = a_record("k3+k3d2", number=9)
     anchors = [a_record("k3+k3d2", origin="anchor", seed=s, val_error=e) for s, e in ((0, 0.31), (1, 0.33))]
+    anchors += [
+        a_record("k3+k3d2", origin="anchor", seed=2, status="stopped", val_error=0.9),  # no whole training
+        a_record("k1+k3", origin="anchor", sampler="user", val_error=0.2),  # not published
+    ]
     export_block(a_study(*anchors, record), record, tmp_path, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text()
+    assert "`k1+k3`" not in card
     assert "**31.24 % of the CIFAR-10 validation images**" in card
     assert "n = 1 training" in card
     assert "GFLOPs = 10^9 multiply-adds of convolutions and linear layers" in card

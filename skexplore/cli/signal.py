@@ -1,0 +1,115 @@
+"""The command that measures what one training of a profile tells of a block."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skexplore.cli.common import (
+    DataOption,
+    JsonOption,
+    StorageOption,
+    TimeOption,
+    WorkersOption,
+    run_settings,
+    watched,
+)
+from skexplore.study import PROFILES
+from skexplore.words import counted, listed
+
+if TYPE_CHECKING:
+    from skexplore.analysis import Estimate, Signal, Validity
+    from skexplore.study import Study
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def signal(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="[STUDY|FILE]", help="Another panel of blocks: an ablation's name or file."),
+    ] = "panel",
+    profile: Annotated[
+        str | None, typer.Option(help=f"{listed(PROFILES)}.  [default: the file's, quick]")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the profile's]")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Seeds of every block; more than before extend it.  [default: the file's]"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="STUDY", help="Long trainings of the same blocks, to be compared with."),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study.  [default: panel-PROFILE]")] = None,
+    workers: WorkersOption = None,
+    time_limit: TimeOption = None,
+    storage: StorageOption = None,
+    data_dir: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a panel of blocks with several seeds and say what one training tells; repeat to continue.
+
+    Reliability: how much of the spread of single trainings is between blocks. Validity (--against): how alike one
+    training and one long training order the blocks.
+    """
+    from skexplore.analysis import signal as what_it_tells, signal_findings
+    from skexplore.engine import run_plan
+    from skexplore.plan import AblationRequest, plan_ablation
+    from skexplore.study import load_study
+
+    long = None if against is None else load_study(against)
+    asked = AblationRequest(source=source, seeds=seeds, profile=profile, backbone=backbone, study=study)
+    planned = plan_ablation(asked)
+    settings = run_settings(workers, time_limit, storage, data_dir)
+    done = watched(lambda run: run_plan(planned, run), settings)
+    found = what_it_tells(done, long)
+    if as_json:
+        print(json.dumps(signal_findings(found)))
+        return
+    _print(found, done)
+
+
+def _print(found: Signal, study: Study) -> None:
+    own, spec = found.reliability, study.spec
+    print(
+        f"Study {found.study}: {own.blocks} blocks x {counted(own.seeds, 'seed')}, {found.images:,} images each "
+        f"in {spec.backbone}"
+    )
+    print(f"error         mean {100 * own.mean:.2f} %, sd between blocks {100 * own.between_sd:.2f} points")
+    print(
+        f"seed noise    sd {_points(own.sd)} points, {own.df} degrees of freedom; "
+        f"{100 * own.paired_sd:.2f} where blocks share a seed"
+    )
+    print(f"reliability   {_share(own.icc)} of one training (intraclass correlation)")
+    for name, valid in (("all blocks", found.whole), ("good blocks", found.good)):
+        if valid is not None:
+            print(f"validity      {_valid(valid)}, {valid.blocks} {name}")
+    seconds = f"cost          {found.seconds:.0f} s a training (median)"
+    print(seconds if found.per_minute is None else f"{seconds}; validity per minute {found.per_minute:.2f}")
+    if found.whole is None:
+        print("Validity needs long trainings of the same blocks: --against STUDY")
+    print(f"\nNext:\n  skexplore report {found.study}")
+
+
+def _valid(valid: Validity) -> str:
+    ceiling = "ceiling not known, one long seed"
+    if valid.ceiling is not None and valid.ceiling_tau is not None:
+        ceiling = f"two long ones have {valid.ceiling:.2f}, tau {valid.ceiling_tau:.2f}"
+    return f"{_share(valid.correlation)}, tau {valid.tau:.2f} with one long training; {ceiling}"
+
+
+def _share(found: Estimate) -> str:
+    return f"{found.value:.2f}" + (
+        "" if found.low is None else f" (95 %: {found.low:.2f} to {found.high:.2f})"
+    )
+
+
+def _points(found: Estimate) -> str:
+    low, high = (0.0 if end is None else 100 * end for end in (found.low, found.high))
+    return f"{100 * found.value:.2f} (95 %: {low:.2f} to {high:.2f})"
