@@ -1,0 +1,76 @@
+"""``skexplore signal`` as a user types it: the shipped panel, another one, and what it is compared with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.instant import InstantPool
+
+from skexplore.arch.notation import parse_blocks
+from skexplore.engine import coordinator
+from skexplore.plan.ablation import AblationRequest, plan_ablation
+from skexplore.space.space import Space
+
+SIX = "name: six\nprofile: tiny\nseeds: 2\nbaseline: k3\nrows:\n" + "".join(
+    f"  - {{block: {block}}}\n" for block in ("k3", "k1+k3", "k3+k3d2", "k3+k3d3", "k7g128", "k3+k5g64/sum")
+)
+
+
+@pytest.fixture
+def instant(monkeypatch, tiny, synthetic_data):
+    monkeypatch.setattr(coordinator, "Pool", InstantPool)
+    monkeypatch.setattr("skexplore.engine.run.prepare_data", lambda *_, **__: synthetic_data)
+    Path("six.yaml").write_text(SIX)
+
+
+def test_the_shipped_panel_spans_the_space_of_the_paper():
+    design = plan_ablation(AblationRequest(source="panel")).spec.ablation
+    blocks = [parse_blocks(variant.block)[0] for variant in design.variants]
+    branches = [branch for block in blocks for branch in block.branches]
+    assert len(blocks) == 12
+    space = Space.load("sk-paper")
+    assert {(b.kernel, b.dilation) for b in branches} == {(b.kernel, b.dilation) for b in space.kernels}
+    assert {branch.groups for branch in branches} == set(space.decisions["branches.1.groups"])
+    assert {block.fuse for block in blocks} == {"select", "sum"}
+    assert {len(block.branches) for block in blocks} == {1, 2, 3}
+    long = plan_ablation(AblationRequest(source="panel-long")).spec.ablation
+    assert [each.block for each in long.variants] == [each.block for each in design.variants]
+
+
+def test_a_panel_is_trained_and_judged_in_words_and_as_json(command, instant):
+    ask = ("signal", "six.yaml", "--workers", "1")
+    code, out, err = command(*ask)
+    assert code == 0, err
+    for words in (
+        "6 blocks x 2 seeds",
+        "seed noise",
+        "6 degrees of freedom",
+        "reliability",
+        "--against STUDY",
+    ):
+        assert words in out
+    assert "validity  " not in out
+    long = command("signal", "six.yaml", "--study", "long", "--seeds", "1", "--workers", "1")
+    assert long[0] == 2  # one seed says nothing of itself
+    assert "at least 4 blocks and 2 seeds" in long[2]
+    code, out, _ = command(*ask, "--against", "long")
+    assert code == 0
+    assert "6 all blocks" in out
+    assert "4 good blocks" in out
+    assert "ceiling not known, one long seed" in out
+    found = json.loads(command(*ask, "--against", "long", "--json")[1])
+    assert (found["study"], found["against"], found["reliability"]["df"]) == ("six", "long", 6)
+    assert -1 <= found["whole"]["correlation"]["value"] <= 1
+    assert found["validity_per_minute"] is not None
+
+
+def test_what_it_cannot_be_compared_with_is_refused_before_training(command, instant):
+    code, out, err = command("signal", "six.yaml", "--against", "nothing-there")
+    assert (code, out) == (2, "")
+    assert "no study at studies/nothing-there" in err
+    assert not Path("studies").exists()
+    code, _, err = command("signal", "pannel")
+    assert code == 2
+    assert "did you mean panel" in err
