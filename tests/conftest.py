@@ -6,6 +6,7 @@ They import what they need themselves, so that tests of rooms without torch do n
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ import pytest
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported: small networks are slower on two threads
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell hides Ctrl-C from what it runs with &
 
 from support.speed import make_fast_what_is_loaded
 

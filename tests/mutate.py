@@ -4,9 +4,9 @@
 ``count`` changes there, one at a time, and runs the room's tests (or TESTS) on each, the quick ones first. The
 working tree is never edited. The same seed and the same code give the same changes.
 
-How to read the table: ``killed`` is good, a test failed (``by time``: the tests did not end). ``SURVIVED`` is a
-change that no test noticed, with file, line, and the code before and after. Either nobody can see it (an
-equivalent change: a bound that is never reached, a hint for speed), or a test is missing. Both end with exit
+How to read the table: ``killed`` is good: a test failed, which is named (``by time``: the tests did not end).
+``SURVIVED`` is a change that no test noticed, with file, line, and the code before and after. Either nobody can see
+it (an equivalent change: a bound that is never reached, a hint for speed), or a test is missing. Both end with exit
 code 0: a survivor is a question, not a failure. Exit code 2: the tests fail although nothing was changed.
 """
 
@@ -18,6 +18,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -92,14 +93,15 @@ def verdict(folder: Path, tests: list[str], limit: float | None) -> str:
     """Run the tests of the copy in ``folder``; return what became of the change."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    places = {"cwd": folder, "env": environment, "capture_output": True}
+    places = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
     for marked in ("not slow", "slow"):
         try:
             done = subprocess.run([*command, "-m", marked], check=False, timeout=limit, **places)
         except subprocess.TimeoutExpired:
             return "killed by time"
         if done.returncode not in (0, 5):  # 5: there are no such tests
-            return "killed"
+            found = re.search(r"^(?:FAILED|ERROR) (?:\S*/)?(\S+)", done.stdout, re.MULTILINE)
+            return f"killed by {found[1]}" if found else "killed"
     return "SURVIVED"
 
 
@@ -119,8 +121,8 @@ def main() -> None:
         if not possible:
             parser.error(f"skexplore/{given.room}: there is no such room")
         begun = time.monotonic()
-        if verdict(folder, tests, None) != "SURVIVED":
-            parser.error(f"{' '.join(tests)}: must pass before anything is changed")
+        if (before_any := verdict(folder, tests, None)) != "SURVIVED":
+            parser.error(f"{' '.join(tests)}: must pass before anything is changed, but was {before_any}")
         limit, told = 60 + 2 * (time.monotonic() - begun), []
         chosen = random.Random(given.seed).sample(possible, min(given.count, len(possible)))
         for file, line, before, after, text in chosen:
@@ -132,7 +134,7 @@ def main() -> None:
             )  # its own tests are likely the first to notice
             file.write_bytes(right)
             short = [" ".join(code.split())[:100] for code in (before, after)]
-            print(f"{told[-1]:14} {file.relative_to(folder)}:{line}  {short[0]}  ->  {short[1]}", flush=True)
+            print(f"{told[-1]}: {file.relative_to(folder)}:{line}  {short[0]}  ->  {short[1]}", flush=True)
     print(
         f"{given.room}: {told.count('SURVIVED')} of {len(told)} survived ({len(possible)} changes possible)"
     )
