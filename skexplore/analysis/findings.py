@@ -131,6 +131,6 @@ def _noise_note(found: Noise | None) -> str:
 
 def _spec(study: Study) -> dict[str, Any]:
     """Return what was asked for as plain data: tuples become lists, as they are read back."""
-    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec)))
+    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec) | {"recipe": study.spec.recipe.stored}))
     del spec["ablation"]  # a search has none
     return spec

@@ -158,7 +158,8 @@ class BlockFile:
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     def _content(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name not in self._absent}
+        content = asdict(self) | {"recipe": self.recipe.stored}
+        return {name: value for name, value in content.items() if name not in self._absent}
 
 
 _DEFAULTS = {field.name: field.default for field in fields(BlockFile)}

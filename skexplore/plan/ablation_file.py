@@ -16,7 +16,7 @@ from skexplore.files import Must, Problem, among, define, read_by, read_yaml, sh
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
-from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, PROFILES, SCHEDULES
+from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, SCHEDULES
 
 MAX_SEEDS = 1000
 BEST = "best:"
@@ -64,6 +64,10 @@ class RecipeChanges:
     warmup: Annotated[float | None, _SHARE] = None
     label_smoothing: Annotated[float | None, _SHARE] = None
     augment: Annotated[bool | None, _FLAG] = None
+    crop: Annotated[bool | None, _FLAG] = None
+    optimizer: Annotated[str | None, among(OPTIMIZERS)] = None
+    sgd_lr: Annotated[float | None, _RATE] = None
+    whiten: Annotated[bool | None, _FLAG] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ from .reading import (
     NotBegunError as NotBegunError,
 )
 from .recipe import (
+    OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,
     SCHEDULES as SCHEDULES,
     Profile as Profile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated
 
 from skexplore.arch import PLAIN, Architecture, Backbone, Setting, get_backbone
@@ -15,15 +15,19 @@ from skexplore.study.datasets import DATASETS, get_dataset
 
 SCHEDULES = ("one_cycle", "steps")
 Schedule = Annotated[str, among(SCHEDULES)]
+OPTIMIZERS = ("sgd", "muon")
+Optimizer = Annotated[str, among(OPTIMIZERS)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """SGD with momentum under a schedule that spans all ``epochs``.
+    """An optimizer with momentum under a schedule that spans all ``epochs``.
 
     lr: highest learning rate. schedule: ``one_cycle`` (a linear rise over the fraction ``warmup`` of the steps,
     then a linear fall to 0) or ``steps`` (divided by 10 at 50 % and at 75 % of the steps). augment: random crop
-    with 4 pixels of reflect padding, and horizontal flip.
+    with 4 pixels of reflect padding, and horizontal flip; without ``crop`` the flip alone. optimizer: ``sgd``, or
+    ``muon`` for convolutions and SGD of highest rate ``sgd_lr`` for the rest. whiten: the first convolution begins
+    with the principal components of image patches instead of random weights; it is trained all the same.
     """
 
     epochs: int
@@ -36,11 +40,25 @@ class Recipe:
     warmup: float = 0.25
     label_smoothing: float = 0.0
     augment: bool = True
+    crop: bool = True
+    optimizer: Optimizer = "sgd"
+    sgd_lr: float = 0.1
+    whiten: bool = False
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """The recipe as plain data; what came later is left out where it changes nothing, so that old names hold."""
+        usual = {each.name: each.default for each in fields(self)}
+        data = asdict(self)
+        return {name: value for name, value in data.items() if name not in _LATER or value != usual[name]}
 
     @property
     def id(self) -> str:
         """Identity of the recipe; results of different recipes are not comparable."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(self.stored, sort_keys=True).encode()).hexdigest()[:8]
+
+
+_LATER = ("crop", "optimizer", "sgd_lr", "whiten")  # fields that recipes of earlier studies do not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

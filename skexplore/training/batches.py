@@ -91,12 +91,14 @@ def batches(
     seed: int,
     epoch: int,
     augment: bool,
+    crop: bool = True,
     pad: int = 4,
 ) -> Iterator[tuple[Float[Tensor, "b 3 h w"], Int64[Tensor, " b"]]]:
     """Yield the shuffled images once as normalised float32 batches (channels_last) with their labels.
 
     Order and augmentation depend on ``(seed, epoch)`` alone, whatever the device and the batch size.
-    ``augment`` crops each image at random after reflect padding by ``pad`` pixels and flips half of them.
+    ``augment`` crops each image at random after reflect padding by ``pad`` pixels (unless ``crop`` is false) and flips
+    half of them.
     A last batch of a single image is left out: batch normalisation needs two.
     """
     key = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
@@ -111,8 +113,10 @@ def batches(
         if len(chosen) == 1 < batch_size:
             return
         taken = images[chosen]
-        if augment:
+        if augment and crop:
             taken = _augment(taken, corners[part], flips[part], pad)
+        elif augment:
+            taken = torch.where(flips[part][:, None, None, None], taken.flip(3), taken)
         yield normalise(taken), labels[chosen]
 
 

@@ -24,7 +24,9 @@ from torch.nn import functional as F
 from skexplore.files import write_atomic
 from skexplore.nn import seeded_build
 from skexplore.study import Epoch, Recipe, TrainSpec
-from skexplore.training.batches import batches, eval_batches
+from skexplore.training.batches import batches, eval_batches, normalise
+from skexplore.training.muon import Muon
+from skexplore.training.whitening import WHITENED, whiten
 
 EVAL_BATCH = 500
 
@@ -66,19 +68,39 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     return recipe.lr * min((step + 1) / rise, (steps - step) / max(1.0, steps - rise))
 
 
-def prepare(spec: TrainSpec, device: torch.device | str) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """Return the network of ``spec`` as it is before its first update, on ``device``, and its optimizer."""
+def prepare(
+    spec: TrainSpec, device: torch.device | str, images: Tensor | None = None
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return the network of ``spec`` as it is before its first update, on ``device``, and its optimizer.
+
+    images: those it is trained on, of which a recipe may whiten the first convolution.
+    """
     recipe = spec.recipe
     network = seeded_build(spec.architecture, seed=spec.seed)
+    if recipe.whiten and images is not None:
+        whiten(network.stem[0], normalise(images[:WHITENED].cpu()))  # type: ignore[arg-type]
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(
+    return network, _optimizer(network, recipe)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "muon":
+        return Muon(
+            network,
+            lr=recipe.lr,
+            sgd_lr=recipe.sgd_lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+    assert recipe.optimizer == "sgd", recipe.optimizer
+    return torch.optim.SGD(
         network.parameters(),
         lr=recipe.lr,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=recipe.nesterov,
     )
-    return network, optimizer
 
 
 def update(
@@ -113,12 +135,12 @@ def train_segment(
     as it ends, for measurements. Raises ``DivergedError``, and torch's own errors (out of memory among them).
     """
     device = data.images.device
-    network, optimizer = prepare(spec, device)
+    network, optimizer = prepare(spec, device, data.images)
     try:
         curve = _restore(checkpoint, network, optimizer)
     except DamagedCheckpointError as error:
         _log.warning("%s: damaged (%s); the training begins again from its start", checkpoint, error)
-        network, optimizer = prepare(spec, device)  # some of it may have been loaded
+        network, optimizer = prepare(spec, device, data.images)  # some of it may have been loaded
         curve = []
     lap("network")
     for number in range(len(curve), until):
@@ -161,6 +183,7 @@ def _train_epoch(
         seed=spec.seed,
         epoch=epoch,
         augment=recipe.augment,
+        crop=recipe.crop,
     )
     per_epoch = _batches_per_epoch(len(data.images), recipe.batch_size)
     network.train()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skexplore.study.recipe import PROFILES, Split
+from dataclasses import fields, replace
+
+from skexplore.study.recipe import PROFILES, Recipe, Split
 from skexplore.study.samplers import SAMPLERS
 
 
@@ -16,3 +18,22 @@ def test_the_whole_split_is_the_fixed_one_of_45_000_and_5_000():
 def test_samplers_that_see_complete_trials_alone_learn_nothing_from_a_pruned_one():
     # Optuna 5: NSGAIISampler and GPSampler take COMPLETE trials, TPE and random do not care
     assert {name for name, each in SAMPLERS.items() if not each.learns_budget} == {"nsga2", "gp"}
+
+
+def test_recipes_of_earlier_studies_keep_their_names():
+    # as the committed archives hold them
+    assert Recipe(epochs=3, batch_size=64).id == "19b9ae82"
+    assert Recipe(epochs=5, batch_size=64).id == "eafa3db0"
+    assert list(Recipe(epochs=3).stored) == [each.name for each in fields(Recipe)][:10]
+
+
+def test_every_field_is_part_of_a_recipe_s_name():
+    plain = Recipe(epochs=3)
+    other = {
+        "epochs": 4, "batch_size": 64, "lr": 0.2, "schedule": "steps", "momentum": 0.8, "nesterov": False,
+        "weight_decay": 0.0, "warmup": 0.1, "label_smoothing": 0.1, "augment": False, "crop": False,
+        "optimizer": "muon", "sgd_lr": 0.2, "whiten": True,
+    }  # fmt: skip
+    assert set(other) == {each.name for each in fields(Recipe)}
+    names = {replace(plain, **{name: value}).id for name, value in other.items()}
+    assert len(names | {plain.id}) == len(other) + 1

@@ -215,6 +215,21 @@ def test_augmented_images_are_crops_and_flips(pad, monkeypatch):
         assert sum(torch.equal(pixel, crop) for _, crop in _crops(images[label], pad)) == 1
 
 
+def test_without_crops_images_are_whole_and_half_of_them_mirrored(monkeypatch):
+    monkeypatch.setattr(data, "normalise", lambda images: images.float())
+    images, labels = _synthetic(200)
+    pixels, order = _all(images, labels, batch_size=64, crop=False)
+    mirrored = 0
+    for pixel, label in zip(pixels, order, strict=True):
+        whole = images[label].float()
+        assert torch.equal(pixel, whole) or torch.equal(pixel, whole.flip(2))
+        mirrored += torch.equal(pixel, whole.flip(2))
+    assert 70 < mirrored < 130
+    cropped, same_order = _all(images, labels, batch_size=64)
+    assert torch.equal(order, same_order)  # the same seed, the same order
+    assert not torch.equal(pixels, cropped)
+
+
 def test_crops_and_flips_are_evenly_spread(monkeypatch):
     monkeypatch.setattr(data, "normalise", lambda images: images.float())
     rows = torch.arange(32).view(1, 1, 32, 1).expand(1, 1, 32, 32)  # position encoded in the pixels

@@ -21,6 +21,7 @@ from skexplore.training.messages import Job
 BACKBONE = "8x4d-1111-s2"
 STEPS = Recipe(epochs=4, batch_size=32, schedule="steps", nesterov=False)
 ONE_CYCLE = Recipe(epochs=4, batch_size=32)
+MUON = Recipe(epochs=4, batch_size=32, lr=0.04, optimizer="muon", whiten=True, crop=False)
 
 
 def spec(recipe: Recipe = ONE_CYCLE, **changes) -> TrainSpec:
@@ -92,7 +93,7 @@ def test_the_recipe_says_whether_nesterov_and_the_data_set_how_many_classes():
     assert prepare(spec(), "cpu")[1].defaults["nesterov"] is True
 
 
-@pytest.mark.parametrize("recipe", [ONE_CYCLE, STEPS], ids=lambda recipe: recipe.schedule)
+@pytest.mark.parametrize("recipe", [ONE_CYCLE, STEPS, MUON], ids=["one_cycle", "steps", "muon"])
 def test_cut_into_segments_a_training_is_the_same_to_the_bit(data, tmp_path, recipe):
     whole = bits(*train_segment(spec(recipe), data, checkpoint=tmp_path / "whole", until=4))
     again = bits(*train_segment(spec(recipe), data, checkpoint=tmp_path / "again", until=4))
