@@ -40,7 +40,7 @@ DOORS = {
     "jaxtyping": {"nn", "training/batches.py"},
     "lazy_loader": {"__init__.py"},  # of the rooms
     "markupsafe": {"templates"},
-    "numpy": {"analysis/dunnett.py", "training"},
+    "numpy": {"analysis/dunnett.py", "analysis/reliability.py", "training"},
     "pandas": {"analysis", "report", "study/record.py"},
     "platformdirs": {"training/cache.py"},
     "safetensors": {"training/weights.py", "export/verification.py"},

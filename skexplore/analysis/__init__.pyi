@@ -43,6 +43,13 @@ from .noise import (
 from .pareto import (
     knee as knee,
 )
+from .reliability import (
+    Signal as Signal,
+    signal as signal,
+    signal_findings as signal_findings,
+    signal_words as signal_words,
+    tells as tells,
+)
 from .repeats import (
     QUARTILES as QUARTILES,
     Compared as Compared,
@@ -52,13 +59,6 @@ from .repeats import (
     finite as finite,
     repeats_table as repeats_table,
     spread as spread,
-)
-from .signal import (
-    Estimate as Estimate,
-    Signal as Signal,
-    Validity as Validity,
-    signal as signal,
-    signal_findings as signal_findings,
 )
 from .tables import (
     anchors_table as anchors_table,

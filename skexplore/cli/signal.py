@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,7 @@ from skexplore.study import PROFILES
 from skexplore.words import counted, listed
 
 if TYPE_CHECKING:
-    from skexplore.analysis import Estimate, Signal, Validity
+    from skexplore.analysis import Signal
     from skexplore.study import Study
 
 app = typer.Typer(rich_markup_mode=None)
@@ -76,40 +77,15 @@ def signal(
 
 
 def _print(found: Signal, study: Study) -> None:
-    own, spec = found.reliability, study.spec
+    from skexplore.analysis import signal_words
+
+    own = found.reliability
     print(
         f"Study {found.study}: {own.blocks} blocks x {counted(own.seeds, 'seed')}, {found.images:,} images each "
-        f"in {spec.backbone}"
+        f"in {study.spec.backbone}"
     )
-    print(f"error         mean {100 * own.mean:.2f} %, sd between blocks {100 * own.between_sd:.2f} points")
-    print(
-        f"seed noise    sd {_points(own.sd)} points, {own.df} degrees of freedom; "
-        f"{100 * own.paired_sd:.2f} where blocks share a seed"
-    )
-    print(f"reliability   {_share(own.icc)} of one training (intraclass correlation)")
-    for name, valid in (("all blocks", found.whole), ("good blocks", found.good)):
-        if valid is not None:
-            print(f"validity      {_valid(valid)}, {valid.blocks} {name}")
-    seconds = f"cost          {found.seconds:.0f} s a training (median)"
-    print(seconds if found.per_minute is None else f"{seconds}; validity per minute {found.per_minute:.2f}")
+    for label, words in signal_words(found):
+        print(f"{label:<13} {words}")
     if found.whole is None:
         print("Validity needs long trainings of the same blocks: --against STUDY")
-    print(f"\nNext:\n  skexplore report {found.study}")
-
-
-def _valid(valid: Validity) -> str:
-    ceiling = "ceiling not known, one long seed"
-    if valid.ceiling is not None and valid.ceiling_tau is not None:
-        ceiling = f"two long ones have {valid.ceiling:.2f}, tau {valid.ceiling_tau:.2f}"
-    return f"{_share(valid.correlation)}, tau {valid.tau:.2f} with one long training; {ceiling}"
-
-
-def _share(found: Estimate) -> str:
-    return f"{found.value:.2f}" + (
-        "" if found.low is None else f" (95 %: {found.low:.2f} to {found.high:.2f})"
-    )
-
-
-def _points(found: Estimate) -> str:
-    low, high = (0.0 if end is None else 100 * end for end in (found.low, found.high))
-    return f"{100 * found.value:.2f} (95 %: {low:.2f} to {high:.2f})"
+    print(f"\nNext:\n  {shlex.join(['skexplore', 'report', found.study, *filter(None, [found.against])])}")

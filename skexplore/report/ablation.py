@@ -15,6 +15,7 @@ from skexplore.analysis import (
     NEARLY_EQUAL,
     POWER,
     Effects,
+    Signal,
     ablation_findings,
     confirmation_table,
     course_table,
@@ -27,6 +28,10 @@ from skexplore.analysis import (
     measured,
     records_of,
     same_networks,
+    signal,
+    signal_findings,
+    signal_words,
+    tells,
 )
 from skexplore.report.figures import (
     ablation as figures_ablation,
@@ -60,15 +65,16 @@ class _Shown:
     n: int
 
 
-def write_ablation_report(study: Study, out: Path) -> list[Path]:
+def write_ablation_report(study: Study, out: Path, against: Study | None = None) -> list[Path]:
     """Write the report of an ablation into the folder ``out`` and return the paths written.
 
     ``effects.csv``, ``trainings.csv``, ``course.csv``, ``findings.json``, ``report.md`` and ``index.html``
     (self-contained), of a confirmation ``finalists.csv`` too. Numbers in the data files are not rounded; errors are
-    fractions there and % on the page. The same study gives the same bytes. Raises ``OSError`` if the folder cannot be
+    fractions there and % on the page. against: long trainings of the same blocks, which one training here is compared
+    with. The same studies give the same bytes. Raises ``OSError`` if the folder cannot be
     written.
     """
-    shown = _shown(study)
+    shown, told = _shown(study), _signal(study, against)
     figures, finalists = _figures(shown), is_confirmation(study)
     tables = {
         "effects": effects_table(study, shown.found),
@@ -81,9 +87,12 @@ def write_ablation_report(study: Study, out: Path) -> list[Path]:
     return write_files(
         out,
         tables=tables,
-        findings=ablation_findings(study) | ({"finalists": rows} if finalists else {}),
+        findings=ablation_findings(study)
+        | ({"finalists": rows} if finalists else {})
+        | ({"signal": signal_findings(told)} if told else {}),
         template="ablation",
-        content=_content(shown, list(figures)),
+        content=_content(shown, list(figures))
+        | {"signal": told, "signal_words": signal_words(told) if told else []},
         data={"figures": figures},
     )
 
@@ -245,6 +254,13 @@ def _content(shown: _Shown, figures: list[str]) -> dict[str, Any]:
         "figures": figures,
         "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
     }
+
+
+def _signal(study: Study, against: Study | None) -> Signal | None:
+    """Return what one training tells here; None for a confirmation, which is about its finalists, and for too few."""
+    if against is None and (is_confirmation(study) or not tells(study)):
+        return None
+    return signal(study, against)
 
 
 def _lost(study: Study) -> list[dict[str, Any]]:

@@ -49,6 +49,8 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     """
     if study.spec.ablation is not None and not beside:
         return write_ablation_report(study, out)
+    if len(beside) == 1 and _is_panel(study) and _is_panel(beside[0]):
+        return write_ablation_report(study, out, beside[0])
     confirmations = [each for each in beside if confirms(each, study)]
     searches = [each for each in beside if each not in confirmations]
     _check_beside(study, beside, searches)
@@ -67,6 +69,11 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     )
 
 
+def _is_panel(study: Study) -> bool:
+    """Whether ``study`` is an ablation that another one may be compared with, block by block."""
+    return study.spec.ablation is not None and not is_confirmation(study)
+
+
 def _check_beside(study: Study, beside: Sequence[Study], searches: Sequence[Study]) -> None:
     """Refuse what cannot stand in one report."""
     names = Counter(other.spec.name for other in beside)
@@ -83,8 +90,8 @@ def _check_beside(study: Study, beside: Sequence[Study], searches: Sequence[Stud
             )
     if alone := [each.spec.name for each in (study, *searches) if each.spec.ablation is not None]:
         raise UserError(
-            f"{', '.join(alone)}: an ablation is reported by itself; give one study at a time, or a search and then "
-            "its confirmation"
+            f"{', '.join(alone)}: an ablation is reported by itself, or with another one of the same blocks trained "
+            "longer; give one study at a time, or a search and then its confirmation"
         )
 
 

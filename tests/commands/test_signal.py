@@ -57,8 +57,8 @@ def test_a_panel_is_trained_and_judged_in_words_and_as_json(command, instant):
     assert "at least 4 blocks and 2 seeds" in long[2]
     code, out, _ = command(*ask, "--against", "long")
     assert code == 0
-    assert "6 all blocks" in out
-    assert "4 good blocks" in out
+    assert "; 6 blocks\n" in out
+    assert "4 blocks, the good ones" in out
     assert "ceiling not known, one long seed" in out
     found = json.loads(command(*ask, "--against", "long", "--json")[1])
     assert (found["study"], found["against"], found["reliability"]["df"]) == ("six", "long", 6)

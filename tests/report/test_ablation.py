@@ -111,6 +111,7 @@ def test_the_sections_stand_in_their_order(report):
         "said",
         "effects",
         "variants",
+        "signal",
         "course",
         "method",
         "origin",
@@ -285,6 +286,26 @@ def test_an_ablation_is_reported_by_itself(tmp_path):
         with pytest.raises(UserError, match=r"^\S+: an ablation is reported by itself"):
             write_report(one, tmp_path / "none", [other])
     assert not (tmp_path / "none").exists()
+
+
+def test_an_ablation_stands_beside_its_blocks_trained_longer(tmp_path):
+    study = STUDIES["table"]
+    long = replace(study, spec=replace(study.spec, name="long"))
+    write_report(study, tmp_path, [long])
+    for name in ("index.html", "report.md"):
+        text = words(tmp_path / name)
+        assert "validity per minute" in text
+        assert "two long ones have" in text
+    found = json.loads((tmp_path / "findings.json").read_text())["signal"]
+    assert (found["against"], found["whole"]["blocks"], found["good"]["blocks"]) == ("long", 8, 4)
+    write_report(study, tmp_path / "alone")
+    assert json.loads((tmp_path / "alone/findings.json").read_text())["signal"]["whole"] is None
+    assert "skexplore report STUDY LONG" in words(tmp_path / "alone/index.html")
+    with pytest.raises(UserError, match="it has 2 of the 8 blocks"):
+        write_report(study, tmp_path / "none", [STUDIES["two seeds, one epoch"]])
+    write_report(STUDIES["two seeds, one epoch"], tmp_path / "few")
+    assert "signal" not in json.loads((tmp_path / "few/findings.json").read_text())
+    assert 'id="signal"' not in (tmp_path / "few/index.html").read_text()
 
 
 def test_many_seeds_leave_the_single_trainings_to_the_table(tmp_path):

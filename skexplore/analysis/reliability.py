@@ -103,7 +103,7 @@ def signal(study: Study, against: Study | None = None) -> Signal:
     """
     own = _table(study)
     count, seeds = _matrix(own).shape
-    if count < LEAST_BLOCKS or seeds < 2:
+    if not _says_something(count, seeds):
         raise UserError(
             f"study {study.spec.name}: {count} blocks under {seeds} common seeds; at least {LEAST_BLOCKS} blocks and 2 "
             "seeds are needed, so give more --seeds or wait until it is finished"
@@ -132,6 +132,15 @@ def signal(study: Study, against: Study | None = None) -> Signal:
         whole=validity(one, other),
         good=validity(one[best], other[best]),
     )
+
+
+def tells(study: Study) -> bool:
+    """Whether a study has blocks and seeds enough for ``signal``."""
+    return study.spec.ablation is not None and _says_something(*_matrix(_table(study)).shape)
+
+
+def _says_something(blocks: int, seeds: int) -> bool:
+    return blocks >= LEAST_BLOCKS and seeds >= 2
 
 
 def _table(study: Study) -> dict[str, tuple[float, ...]]:
@@ -229,3 +238,42 @@ def _fisher(value: float, blocks: int) -> Estimate:
 def signal_findings(found: Signal) -> dict[str, Any]:
     """Return ``found`` as plain data, errors and deviations as fractions."""
     return asdict(found) | {"validity_per_minute": found.per_minute}
+
+
+def signal_words(found: Signal) -> list[tuple[str, str]]:
+    """Return what ``found`` says, as labels and sentences without a full stop."""
+    own = found.reliability
+    rows = [
+        ("error", f"mean {100 * own.mean:.2f} %, sd between blocks {100 * own.between_sd:.2f} points"),
+        (
+            "seed noise",
+            f"sd {_points(own.sd)} points, {own.df} degrees of freedom; {100 * own.paired_sd:.2f} where blocks share "
+            "a seed",
+        ),
+        ("reliability", f"{_share(own.icc)} of one training (intraclass correlation)"),
+    ]
+    for which, valid in (("blocks", found.whole), ("blocks, the good ones", found.good)):
+        if valid is not None:
+            rows.append(("validity", f"{_valid(valid)}; {valid.blocks} {which}"))
+    seconds = f"{found.seconds:.0f} s a training (median)"
+    per = found.per_minute
+    rows.append(("cost", seconds if per is None else f"{seconds}; validity per minute {per:.2f}"))
+    return rows
+
+
+def _valid(valid: Validity) -> str:
+    ceiling = "ceiling not known, one long seed"
+    if valid.ceiling is not None and valid.ceiling_tau is not None:
+        ceiling = f"two long ones have {valid.ceiling:.2f}, tau {valid.ceiling_tau:.2f}"
+    return f"{_share(valid.correlation)}, tau {valid.tau:.2f} with one long training; {ceiling}"
+
+
+def _share(found: Estimate) -> str:
+    return f"{found.value:.2f}" + (
+        "" if found.low is None else f" (95 %: {found.low:.2f} to {found.high:.2f})"
+    )
+
+
+def _points(found: Estimate) -> str:
+    low, high = (0.0 if end is None else 100 * end for end in (found.low, found.high))
+    return f"{100 * found.value:.2f} (95 %: {low:.2f} to {high:.2f})"

@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 from support.ablations import TABLE_7, ablation
 from support.searches import searched
 
-from skexplore.analysis.signal import reliability, signal, validity
+from skexplore.analysis.reliability import reliability, signal, validity
 from skexplore.errors import UserError
 
 # Shrout and Fleiss (1979), Table 2: six targets, four judges; ICC(1,1) is 0.17 (0.16574), mean squares 11.24 and 6.26
