@@ -71,6 +71,6 @@ def test_what_it_cannot_be_compared_with_is_refused_before_training(command, ins
     assert (code, out) == (2, "")
     assert "no study at studies/nothing-there" in err
     assert not Path("studies").exists()
-    code, _, err = command("signal", "pannel")
+    code, _, err = command("signal", "panell")
     assert code == 2
     assert "did you mean panel" in err
