@@ -78,7 +78,7 @@ def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
         f"{len(runs)} trainings, {sum(r.origin == 'anchor' for r in runs)} of them beside the search{others}: "
         f"{counted(recipe.epochs, 'epoch')} on {spec.split.train_images:,} images of {spec.split.title} "
         f"in {spec.backbone}, batches of {recipe.batch_size}, learning rate {recipe.lr} ({recipe.schedule}), "
-        f"recipe {recipe.id}."
+        f"recipe {recipe.id}{recipe.extras}."
     )
 
 

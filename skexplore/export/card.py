@@ -91,20 +91,15 @@ def _timm(blocks: Blocks) -> str:
 def _recipe(recipe: Recipe) -> str:
     rate = f"learning rate {recipe.lr:g}"
     schedule = {"one_cycle": f"one cycle to {rate}", "steps": f"{rate}, divided by 10 at 50 % and at 75 %"}
+    by = {"sgd": "SGD", "muon": "Muon and SGD"}[recipe.optimizer]
+    images = "" if recipe.augment else ", no augmentation"
     images = (
-        ("random crops and flips" if recipe.crop else "random flips") if recipe.augment else "no augmentation"
-    )
-    by = (
-        f"Muon for convolutions and SGD of rate {recipe.sgd_lr:g} for the rest"
-        if recipe.optimizer == "muon"
-        else "SGD"
-    )
-    first = ", first convolution begun with whitened patches of the proxy's images" if recipe.whiten else ""
+        ", random crops and flips" if recipe.augment and recipe.crop else images
+    )  # flips alone are an extra
     return (
         f"{by} with {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}, "
         f"{schedule[recipe.schedule]} over {recipe.epochs} epochs, batches of {recipe.batch_size}, "
-        f"weight decay {recipe.weight_decay:g}, label smoothing {recipe.label_smoothing:g}, "
-        f"{images}{first}"
+        f"weight decay {recipe.weight_decay:g}, label smoothing {recipe.label_smoothing:g}{images}{recipe.extras}"
     )
 
 

@@ -69,8 +69,11 @@ def _read(database: Connection, folder: Path) -> tuple[dict[str, Any], list[Any]
         raise UserError(f"{folder / DATABASE}: holds {len(mains)} studies where one was expected")
     noted = select(_OF_STUDY.c.key, _OF_STUDY.c.value_json).where(_OF_STUDY.c.study_id == studies[mains[0]])
     attrs = {key: json.loads(value) for key, value in database.execute(noted)}
-    both = [studies[name] for name in (mains[0] + ANCHORS, mains[0]) if name in studies]
-    return attrs, [record for number in both for record in _records(database, number)]
+    main = _records(
+        database, studies[mains[0]]
+    )  # read first: what it points to among the anchors is there by then
+    beside = mains[0] + ANCHORS
+    return attrs, (_records(database, studies[beside]) if beside in studies else []) + main
 
 
 def _has_tables(database: Connection) -> bool:

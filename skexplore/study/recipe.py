@@ -49,8 +49,25 @@ class Recipe:
     def stored(self) -> dict[str, object]:
         """The recipe as plain data; what came later is left out where it changes nothing, so that old names hold."""
         usual = {each.name: each.default for each in fields(self)}
-        data = asdict(self)
-        return {name: value for name, value in data.items() if name not in _LATER or value != usual[name]}
+        idle = {"crop"} if not self.augment else set()
+        idle |= {"sgd_lr"} if self.optimizer == "sgd" else set()
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _LATER or (value != usual[name] and name not in idle)
+        }
+
+    @property
+    def extras(self) -> str:
+        """What is not plain SGD on crops and flips, in words that go on after a comma; empty where nothing is."""
+        said = []
+        if self.optimizer == "muon":
+            said.append(f"Muon for convolutions and SGD of rate {self.sgd_lr:g} for the rest")
+        if self.augment and not self.crop:
+            said.append("flips without crops")
+        if self.whiten:
+            said.append("first convolution begun with whitened patches of the proxy's images")
+        return "".join(f", {words}" for words in said)
 
     @property
     def id(self) -> str:

@@ -47,7 +47,13 @@ class _Training:
         epoch = 0
         while True:
             yield from batches(
-                images, labels, batch_size=recipe.batch_size, seed=0, epoch=epoch, augment=recipe.augment
+                images,
+                labels,
+                batch_size=recipe.batch_size,
+                seed=0,
+                epoch=epoch,
+                augment=recipe.augment,
+                crop=recipe.crop,
             )
             epoch += 1
 

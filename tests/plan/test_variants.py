@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from skexplore.errors import UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
+from skexplore.plan.search import MAX_SEED
 
 
 def test_factors_change_the_baseline_although_it_is_not_the_first_row():
@@ -17,3 +21,9 @@ def test_factors_change_the_baseline_although_it_is_not_the_first_row():
     assert (blocks["one"], blocks["two"]) == ("k3", "k3+k3d2")
     assert {"k3+k3d2/sum", "k3+k3d2/r8"} <= set(blocks.values())
     assert design.baseline == "two"
+
+
+def test_the_last_seed_may_be_the_greatest_and_no_greater():
+    plan_ablation(AblationRequest(source="table7", seed=MAX_SEED - 2, seeds=3))
+    with pytest.raises(UserError, match=f"between 0 and {MAX_SEED}"):
+        plan_ablation(AblationRequest(source="table7", seed=MAX_SEED - 2, seeds=4))

@@ -35,5 +35,22 @@ def test_every_field_is_part_of_a_recipe_s_name():
         "optimizer": "muon", "sgd_lr": 0.2, "whiten": True,
     }  # fmt: skip
     assert set(other) == {each.name for each in fields(Recipe)}
+    other.pop("sgd_lr")  # acts with Muon alone
     names = {replace(plain, **{name: value}).id for name, value in other.items()}
     assert len(names | {plain.id}) == len(other) + 1
+    muon = replace(plain, optimizer="muon")
+    assert replace(muon, sgd_lr=0.2).id != muon.id
+
+
+def test_what_cannot_act_makes_no_other_recipe():
+    plain = Recipe(epochs=3)
+    assert replace(plain, sgd_lr=0.3).id == plain.id
+    assert replace(plain, augment=False, crop=False).id == replace(plain, augment=False).id
+
+
+def test_a_recipe_says_what_is_not_plain_sgd():
+    assert Recipe(epochs=3).extras == ""
+    assert Recipe(epochs=3, optimizer="muon", sgd_lr=0.2, whiten=True, crop=False).extras == (
+        ", Muon for convolutions and SGD of rate 0.2 for the rest, flips without crops, first convolution begun with "
+        "whitened patches of the proxy's images"
+    )
