@@ -45,6 +45,7 @@ from .pareto import (
 )
 from .reliability import (
     Signal as Signal,
+    check_panel as check_panel,
     signal as signal,
     signal_findings as signal_findings,
     signal_words as signal_words,

@@ -3,7 +3,7 @@
 A panel of blocks is trained under several seeds. *Reliability* is the share of the variance of single trainings that is
 between blocks (an intraclass correlation): would the same training order them alike again? *Validity* is the
 correlation of one training with one long training of the same blocks: is that order the one that long training gives?
-Its ceiling is what two long trainings have with each other. A recipe may be reliable and wrong.
+A recipe may be reliable and wrong. What two long trainings have with each other is shown beside it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from skexplore.analysis.ablation import design_of, layout
+from skexplore.analysis.ablation import layout
+from skexplore.analysis.dunnett import NO_NOISE
 from skexplore.analysis.ranks import kendall
 from skexplore.errors import UserError
-from skexplore.study import Study, cells
+from skexplore.study import Study, StudySpec, cells
+from skexplore.words import counted
 
 LEVEL = 0.95
 LEAST_BLOCKS = 4  # fewer say nothing of an order
+LEAST_SEEDS = 2
 
 Errors = NDArray[np.float64]  # blocks x seeds, fractions 0..1
 
@@ -41,11 +44,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """Variance components of blocks x seeds, one-way: a seed is a draw of its own for every block.
+    """Variance components of blocks x seeds.
 
     mean: of all errors. sd: between trainings of one block, with its ``df``. between_sd: of true errors between blocks,
-    0 where the estimate of the variance is negative. icc: of a single training, ICC(1,1) of Shrout and Fleiss (1979)
-    with its exact interval for normal errors. paired_sd: what is left of ``sd`` if trainings share their seed.
+    0 where the estimate of the variance is negative. icc: of a single training where every block has seeds of its own,
+    ICC(1,1) of Shrout and Fleiss (1979) with its exact interval for normal errors. paired_sd, paired_icc: the same
+    where blocks share their seed, as in a search: without what a seed does to all of them, ICC(3,1).
     """
 
     blocks: int
@@ -56,21 +60,23 @@ class Reliability:
     between_sd: float
     icc: Estimate
     paired_sd: float
+    paired_icc: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
     """One training against one long training, means over all pairs of their seeds.
 
-    correlation: Pearson's, with Fisher's interval over blocks. tau: Kendall's. ceiling, ceiling_tau: the same between
-    two long trainings, None where there is one.
+    correlation: Pearson's, with Fisher's interval over blocks. tau: Kendall's. long, long_tau: the same between two
+    long trainings, None where there is one, and where blocks are chosen by them: chosen so, they would agree too
+    little. It is no upper bound: a training with less noise than the long one may agree with it better.
     """
 
     blocks: int
     correlation: Estimate
     tau: float
-    ceiling: float | None
-    ceiling_tau: float | None
+    long: float | None
+    long_tau: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,67 +104,113 @@ class Signal:
 def signal(study: Study, against: Study | None = None) -> Signal:
     """Return what the trainings of a panel tell, and how true they are to those of ``against``.
 
-    Only seeds under which every block is trained count. Raises ``UserError`` for fewer than four blocks or two seeds,
-    and if ``against`` has not the same blocks.
+    Only seeds under which every block is trained count. Raises ``UserError`` as ``check_panel``, and for blocks without
+    results.
     """
+    check_panel(study.spec, against)
     own = _table(study)
-    count, seeds = _matrix(own).shape
-    if not _says_something(count, seeds):
-        raise UserError(
-            f"study {study.spec.name}: {count} blocks under {seeds} common seeds; at least {LEAST_BLOCKS} blocks and 2 "
-            "seeds are needed, so give more --seeds or wait until it is finished"
-        )
+    if against is None:
+        return _alone(study, own)
+    _check_apart(study, against)
+    long = _table(against, [*own])
+    one, other = _matrix({block: own[block] for block in long}), _matrix(long)
+    best = np.argsort(other.mean(1), kind="stable")[: max(LEAST_BLOCKS, (len(other) + 1) // 2)]
+    good = replace(validity(one[best], other[best]), long=None, long_tau=None)
+    return replace(_alone(study, own), against=against.spec.name, whole=validity(one, other), good=good)
+
+
+def _alone(study: Study, own: Mapping[_Network, Sequence[float]]) -> Signal:
     done = [record for record in cells(study.spec, study.records).values() if record.status == "complete"]
-    found = Signal(
+    return Signal(
         study=study.spec.name,
         reliability=reliability(_matrix(own)),
         seconds=statistics.median(record.seconds for record in done),
         images=max(record.images for record in done),
     )
+
+
+def check_panel(spec: StudySpec, against: Study | None = None) -> None:
+    """Raise ``UserError`` unless a design has blocks and seeds enough, and ``against`` was to train the same blocks."""
+    if spec.ablation is None:
+        raise UserError(
+            f"study {spec.name}: no panel of blocks under several seeds, but a search or trainings"
+        )
+    own = _networks(spec)
+    if len(own) < LEAST_BLOCKS or spec.ablation.seeds < LEAST_SEEDS:
+        raise UserError(
+            f"study {spec.name}: {counted(len(own), 'block')} under {counted(spec.ablation.seeds, 'seed')}; at least "
+            f"{LEAST_BLOCKS} blocks and {LEAST_SEEDS} seeds are needed to say what one training tells"
+        )
     if against is None:
-        return found
-    long = _table(against)
-    common = [block for block in own if block in long]
+        return
+    name = against.spec.name
+    if against.spec.ablation is None:
+        raise UserError(f"study {name}: no panel of blocks under several seeds, but a search or trainings")
+    common = {*own.values()} & {*_networks(against.spec).values()}
     if len(common) < LEAST_BLOCKS:
         raise UserError(
-            f"--against {against.spec.name}: it has {len(common)} of the {count} blocks of {study.spec.name}; at least "
-            f"{LEAST_BLOCKS} are needed"
+            f"study {name}: it has {len(common)} of the {len(own)} blocks of {spec.name}; at least {LEAST_BLOCKS} are "
+            "needed to compare with it"
         )
-    one, other = (_matrix({block: table[block] for block in common}) for table in (own, long))
-    best = np.argsort(other.mean(1), kind="stable")[: max(LEAST_BLOCKS, (len(common) + 1) // 2)]
-    return Signal(
-        **{name: getattr(found, name) for name in ("study", "reliability", "seconds", "images")},
-        against=against.spec.name,
-        whole=validity(one, other),
-        good=validity(one[best], other[best]),
-    )
+    _table(against, [*common])
+
+
+def _check_apart(study: Study, against: Study) -> None:
+    """Refuse a comparison of trainings with themselves: they agree whatever they tell."""
+    shared = {record.key for record in study.records} & {record.key for record in against.records}
+    if shared:
+        raise UserError(
+            f"study {against.spec.name}: {counted(len(shared), 'training')} of it are those of {study.spec.name}; "
+            "compare with other trainings, longer ones"
+        )
 
 
 def tells(study: Study) -> bool:
-    """Whether a study has blocks and seeds enough for ``signal``."""
-    return study.spec.ablation is not None and _says_something(*_matrix(_table(study)).shape)
+    """Whether a study has blocks, seeds and results enough for ``signal``."""
+    try:
+        check_panel(study.spec)
+        _table(study)
+    except UserError:
+        return False
+    return True
 
 
-def _says_something(blocks: int, seeds: int) -> bool:
-    return blocks >= LEAST_BLOCKS and seeds >= 2
+_Network = tuple[str, str]  # identity at the reference, and the backbone of its own that a variant may have
 
 
-def _table(study: Study) -> dict[str, tuple[float, ...]]:
-    """Return the errors of each network of a design under the seeds that all of them have, by its identity."""
-    if study.spec.ablation is None:
-        raise UserError(
-            f"study {study.spec.name}: no panel of blocks under several seeds, but a search or trainings"
-        )
+def _networks(spec: StudySpec) -> dict[str, _Network]:
+    """Return the network of each variant; of variants that are one network in this proxy the first."""
+    assert spec.ablation is not None
+    found: dict[str, _Network] = {}
+    trained: set[str] = set()
+    for variant in spec.ablation.variants:
+        if (key := spec.trained_for(variant).id) not in trained:
+            found[variant.name] = (variant.architecture.id, variant.setting.backbone)
+            trained.add(key)
+    return found
+
+
+def _table(study: Study, only: Sequence[_Network] | None = None) -> dict[_Network, tuple[float, ...]]:
+    """Return the errors of each network (of ``only``) under the seeds that all of them have; ``UserError`` for none."""
+    names = {name: key for name, key in _networks(study.spec).items() if only is None or key in only}
     found = layout(study)
-    whole = [at for at in range(len(found.seeds)) if all(row[at] is not None for row in found.errors)]
-    ids = {variant.name: variant.architecture.id for variant in design_of(study).variants}
+    rows = {name: row for name, row in zip(found.names, found.errors, strict=True) if name in names}
+    whole = [at for at in range(len(found.seeds)) if all(row[at] is not None for row in rows.values())]
+    if len(whole) < (LEAST_SEEDS if only is None else 1):
+        most = max(row.count(None) for row in rows.values())
+        lacking = [name for name, row in rows.items() if row.count(None) == most]
+        raise UserError(
+            f"study {study.spec.name}: only {counted(len(whole), 'seed')} under which every block has a result; "
+            f"most are missing for {', '.join(lacking)}. Finish it first (repeat its command), or leave those "
+            "blocks out"
+        )
     return {
-        ids[name]: tuple(error for at in whole if (error := row[at]) is not None)
-        for name, row in zip(found.names, found.errors, strict=True)
+        names[name]: tuple(error for at in whole if (error := row[at]) is not None)
+        for name, row in rows.items()
     }
 
 
-def _matrix(table: Mapping[str, Sequence[float]]) -> Errors:
+def _matrix(table: Mapping[_Network, Sequence[float]]) -> Errors:
     return np.array([*table.values()], dtype=np.float64).reshape(len(table), -1)
 
 
@@ -170,6 +222,8 @@ def reliability(errors: Errors) -> Reliability:
     within = float(((errors - means) ** 2).sum()) / df
     between = seeds * float(means.var(ddof=1))
     shared = errors - means - errors.mean(0, keepdims=True) + errors.mean()
+    left = (blocks - 1) * (seeds - 1)
+    residual = float((shared**2).sum()) / left
     return Reliability(
         blocks=blocks,
         seeds=seeds,
@@ -177,8 +231,9 @@ def reliability(errors: Errors) -> Reliability:
         sd=_sd(within, df),
         df=df,
         between_sd=math.sqrt(max(0.0, (between - within) / seeds)),
-        icc=_icc(between, within, blocks, seeds),
-        paired_sd=math.sqrt(float((shared**2).sum()) / ((blocks - 1) * (seeds - 1))),
+        icc=_icc(between, within, (blocks - 1, df), seeds),
+        paired_sd=math.sqrt(residual),
+        paired_icc=_icc(between, residual, (blocks - 1, left), seeds),
     )
 
 
@@ -189,12 +244,13 @@ def _sd(variance: float, df: int) -> Estimate:
     return Estimate(value=math.sqrt(variance), low=low, high=high)
 
 
-def _icc(between: float, within: float, blocks: int, seeds: int) -> Estimate:
-    """Return ICC(1,1) of the two mean squares with its exact interval (Shrout and Fleiss 1979)."""
-    if within == 0:
+def _icc(between: float, within: float, df: tuple[int, int], seeds: int) -> Estimate:
+    """Return ICC(1,1) or ICC(3,1) of two mean squares with its exact interval (Shrout and Fleiss 1979)."""
+    if between < NO_NOISE:
+        return Estimate(value=0.0)  # equal blocks have no order, however well it is repeated
+    if within < NO_NOISE:
         return Estimate(value=1.0)
-    ratio, df = between / within, (blocks - 1, blocks * (seeds - 1))
-    tail = (1 + LEVEL) / 2
+    ratio, tail = between / within, (1 + LEVEL) / 2
     ends = (ratio / float(scipy_stats.f.ppf(tail, *df)), ratio * float(scipy_stats.f.ppf(tail, *df[::-1])))
     value, low, high = ((each - 1) / (each + seeds - 1) for each in (ratio, *ends))
     return Estimate(value=value, low=low, high=high)
@@ -208,8 +264,8 @@ def validity(one: Errors, other: Errors) -> Validity:
         blocks=len(one),
         correlation=_fisher(_mean_correlation(pairs), len(one)),
         tau=_mean_tau(pairs),
-        ceiling=_mean_correlation(inside) if inside else None,
-        ceiling_tau=_mean_tau(inside) if inside else None,
+        long=_mean_correlation(inside) if inside else None,
+        long_tau=_mean_tau(inside) if inside else None,
     )
 
 
@@ -218,7 +274,7 @@ Pairs = Sequence[tuple[Errors, Errors]]
 
 def _mean_correlation(pairs: Pairs) -> float:
     """Return the mean of Pearson's correlations; one with no variance at all orders nothing and counts as 0."""
-    found = [0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1]) for a, b in pairs]
+    found = [0.0 if min(a.var(), b.var()) < NO_NOISE else float(np.corrcoef(a, b)[0, 1]) for a, b in pairs]
     return statistics.fmean(found)
 
 
@@ -250,9 +306,12 @@ def signal_words(found: Signal) -> list[tuple[str, str]]:
             f"sd {_points(own.sd)} points, {own.df} degrees of freedom; {100 * own.paired_sd:.2f} where blocks share "
             "a seed",
         ),
-        ("reliability", f"{_share(own.icc)} of one training (intraclass correlation)"),
+        (
+            "reliability",
+            f"{_share(own.icc)} of one training; {_share(own.paired_icc)} where blocks share a seed, as in a search",
+        ),
     ]
-    for which, valid in (("blocks", found.whole), ("blocks, the good ones", found.good)):
+    for which, valid in (("blocks", found.whole), ("blocks, those with the lowest long errors", found.good)):
         if valid is not None:
             rows.append(("validity", f"{_valid(valid)}; {valid.blocks} {which}"))
     seconds = f"{found.seconds:.0f} s a training (median)"
@@ -262,10 +321,10 @@ def signal_words(found: Signal) -> list[tuple[str, str]]:
 
 
 def _valid(valid: Validity) -> str:
-    ceiling = "ceiling not known, one long seed"
-    if valid.ceiling is not None and valid.ceiling_tau is not None:
-        ceiling = f"two long ones have {valid.ceiling:.2f}, tau {valid.ceiling_tau:.2f}"
-    return f"{_share(valid.correlation)}, tau {valid.tau:.2f} with one long training; {ceiling}"
+    said = f"{_share(valid.correlation)}, tau {valid.tau:.2f} with one long training"
+    if valid.long is None or valid.long_tau is None:
+        return said
+    return f"{said}; two long ones have {valid.long:.2f}, tau {valid.long_tau:.2f}"
 
 
 def _share(found: Estimate) -> str:

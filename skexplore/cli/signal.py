@@ -47,7 +47,12 @@ def signal(
         str | None,
         typer.Option(metavar="STUDY", help="Long trainings of the same blocks, to be compared with."),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study.  [default: panel-PROFILE]")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the study.  [default: the file's, with what is not as the file says, as in panel-smoke]"
+        ),
+    ] = None,
     workers: WorkersOption = None,
     time_limit: TimeOption = None,
     storage: StorageOption = None,
@@ -59,7 +64,7 @@ def signal(
     Reliability: how much of the spread of single trainings is between blocks. Validity (--against): how alike one
     training and one long training order the blocks.
     """
-    from skexplore.analysis import signal as what_it_tells, signal_findings
+    from skexplore.analysis import check_panel, signal as what_it_tells, signal_findings
     from skexplore.engine import run_plan
     from skexplore.plan import AblationRequest, plan_ablation
     from skexplore.study import load_study
@@ -67,6 +72,7 @@ def signal(
     long = None if against is None else load_study(against)
     asked = AblationRequest(source=source, seeds=seeds, profile=profile, backbone=backbone, study=study)
     planned = plan_ablation(asked)
+    check_panel(planned.spec, long)
     settings = run_settings(workers, time_limit, storage, data_dir)
     done = watched(lambda run: run_plan(planned, run), settings)
     found = what_it_tells(done, long)

@@ -10,7 +10,8 @@ from scipy import stats as scipy_stats
 from support.ablations import TABLE_7, ablation
 from support.searches import searched
 
-from skexplore.analysis.reliability import reliability, signal, validity
+from skexplore.analysis.reliability import reliability, signal, tells, validity
+from skexplore.arch.architecture import Setting
 from skexplore.errors import UserError
 
 # Shrout and Fleiss (1979), Table 2: six targets, four judges; ICC(1,1) is 0.17 (0.16574), mean squares 11.24 and 6.26
@@ -38,10 +39,10 @@ def test_correlation_and_tau_are_scipys_over_all_pairs_of_seeds():
     )
     assert found.tau == pytest.approx(np.mean([scipy_stats.kendalltau(a, b)[0] for a, b in pairs]))
     inside = [(0, 1), (0, 2), (1, 2)]
-    assert found.ceiling == pytest.approx(
+    assert found.long == pytest.approx(
         np.mean([scipy_stats.pearsonr(other[:, i], other[:, j])[0] for i, j in inside])
     )
-    assert validity(one, other[:, :1]).ceiling is None
+    assert validity(one, other[:, :1]).long is None
 
 
 def test_a_training_that_orders_nothing_has_no_validity():
@@ -76,37 +77,85 @@ def test_intervals_cover_what_they_should(share):
     assert covered["validity"] >= 0.94  # means over seeds vary less than Fisher's interval for one pair says
 
 
-def panel(**changes):
-    return ablation(*TABLE_7, **changes)
+def test_a_seed_s_effect_on_all_blocks_changes_no_order():
+    draw = np.random.default_rng(3)
+    errors = draw.normal(size=(12, 1)) + 2 * draw.normal(size=(1, 3)) + 0.1 * draw.normal(size=(12, 3))
+    found = reliability(errors)
+    assert found.icc.value < 0.85
+    assert found.paired_icc.low > 0.95
+    assert found.paired_sd == pytest.approx(0.1, abs=0.04)
 
 
-def test_a_panel_against_itself_and_against_others():
+def test_equal_blocks_have_no_order_and_no_reliability():
+    found = reliability(np.full((12, 3), 0.9))
+    assert (found.icc.value, found.paired_icc.value) == (0, 0)
+    assert reliability(np.repeat(np.linspace(0.3, 0.5, 6)[:, None], 2, axis=1)).icc.value == 1
+
+
+def panel(*rows, **changes):
+    return ablation(*(rows or TABLE_7), **changes)
+
+
+def trained_longer(study):
+    """The same blocks in twice the epochs: other trainings, with the same made-up errors."""
+    recipe = replace(study.spec.recipe, epochs=12)
+    records = tuple(replace(each, key=each.key.replace("s", "long-s")) for each in study.records)
+    return replace(study, spec=replace(study.spec, name="long", recipe=recipe), records=records)
+
+
+def test_a_panel_alone_and_against_long_trainings():
     study = panel()
     alone = signal(study)
     assert (alone.whole, alone.good, alone.per_minute, alone.against) == (None, None, None, "")
     assert (alone.reliability.blocks, alone.reliability.seeds) == (8, 3)
     assert alone.reliability.icc.value > 0.95
-    beside = signal(study, replace(study, spec=replace(study.spec, name="long")))
+    beside = signal(study, trained_longer(study))
     assert beside.against == "long"
     assert (beside.whole.blocks, beside.good.blocks) == (8, 4)
     assert beside.whole.correlation.value > beside.good.correlation.value > 0
+    assert (beside.whole.long, beside.good.long) == (
+        pytest.approx(beside.whole.correlation.value, abs=0.05),
+        None,
+    )
     assert beside.per_minute == pytest.approx(60 * beside.whole.correlation.value / beside.seconds)
     assert beside.reliability == alone.reliability
 
 
 def test_the_good_blocks_are_those_with_the_lowest_long_errors():
-    study = panel()
     best = [row for row in TABLE_7 if row[0] in ("K3+K5 sum", "K3+K5 SK", "K3+K7 SK", "K3+K5+K7 SK")]
-    alone = signal(ablation(*best), panel())
-    assert signal(study, panel()).good.correlation == alone.whole.correlation
+    long = trained_longer(panel())
+    assert signal(panel(), long).good.correlation == signal(panel(*best), long).whole.correlation
+
+
+def test_a_block_in_two_backbones_is_two_networks():
+    deep = Setting(backbone="8x4d-2222-s2")
+    more = [(f"{name} deep", block, errors, {"setting": deep}) for name, block, errors in TABLE_7[:2]]
+    assert signal(panel(*TABLE_7[:5], *more)).reliability.blocks == 7
+
+
+def test_long_trainings_that_have_begun_are_compared_as_far_as_they_go():
+    one_seed = trained_longer(panel(done=12))  # of the second seed four are there
+    assert signal(panel(), one_seed).whole.long is None
+    with pytest.raises(UserError, match=r"long: only 0 seeds under which every block.*K3\+K5\+K7 SK"):
+        signal(panel(), trained_longer(panel(done=7)))
 
 
 def test_what_says_nothing_is_refused():
-    with pytest.raises(UserError, match=r"3 blocks under 3 common seeds; at least 4 blocks and 2 seeds"):
-        signal(ablation(*TABLE_7[:3]))
-    with pytest.raises(UserError, match="8 blocks under 1 common seeds"):
+    with pytest.raises(UserError, match=r"3 blocks under 3 seeds; at least 4 blocks and 2 seeds"):
+        signal(panel(*TABLE_7[:3]))
+    with pytest.raises(UserError, match=r"8 blocks under 1 seed; "):
+        signal(panel(seeds=1))
+    with pytest.raises(
+        UserError, match=r"only 1 seed under which every block has a result; most are missing for K3\+K5 SK,"
+    ):
         signal(panel(done=12))
     with pytest.raises(UserError, match="no panel"):
         signal(searched("s", 0.4))
+    with pytest.raises(UserError, match="no panel"):
+        signal(panel(), searched("s", 0.4))
     with pytest.raises(UserError, match="it has 3 of the 8 blocks"):
-        signal(panel(), ablation(*TABLE_7[:3]))
+        signal(panel(), trained_longer(panel(*TABLE_7[:3])))
+    with pytest.raises(UserError, match="24 trainings of it are those of"):
+        signal(panel(), panel(name="the same"))
+    assert not tells(panel(done=12))
+    assert tells(panel())

@@ -52,14 +52,16 @@ def test_a_panel_is_trained_and_judged_in_words_and_as_json(command, instant):
     ):
         assert words in out
     assert "validity  " not in out
-    long = command("signal", "six.yaml", "--study", "long", "--seeds", "1", "--workers", "1")
-    assert long[0] == 2  # one seed says nothing of itself
-    assert "at least 4 blocks and 2 seeds" in long[2]
+    Path("long.yaml").write_text(SIX.replace("name: six", "name: long\nrecipe: {epochs: 4}"))
+    assert command("ablate", "long.yaml", "--seeds", "1", "--workers", "1")[0] == 0
     code, out, _ = command(*ask, "--against", "long")
     assert code == 0
     assert "; 6 blocks\n" in out
-    assert "4 blocks, the good ones" in out
-    assert "ceiling not known, one long seed" in out
+    assert "4 blocks, those with the lowest long errors" in out
+    assert "two long ones" not in out  # there is one
+    assert "skexplore report six long" in out
+    assert command("report", "six", "long", "--no-picture")[0] == 0
+    assert "those with the lowest long errors" in Path("reports/six/report.md").read_text()
     found = json.loads(command(*ask, "--against", "long", "--json")[1])
     assert (found["study"], found["against"], found["reliability"]["df"]) == ("six", "long", 6)
     assert -1 <= found["whole"]["correlation"]["value"] <= 1
@@ -70,6 +72,11 @@ def test_what_it_cannot_be_compared_with_is_refused_before_training(command, ins
     code, out, err = command("signal", "six.yaml", "--against", "nothing-there")
     assert (code, out) == (2, "")
     assert "no study at studies/nothing-there" in err
+    code, out, err = command("signal", "six.yaml", "--seeds", "1")
+    assert (code, out) == (2, "")
+    assert "6 blocks under 1 seed; at least 4 blocks and 2 seeds" in err
+    archived = str(Path(__file__).parents[2] / "studies" / "table3")
+    assert "it has 2 of the 6 blocks" in command("signal", "six.yaml", "--against", archived)[2]
     assert not Path("studies").exists()
     code, _, err = command("signal", "panell")
     assert code == 2

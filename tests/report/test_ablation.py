@@ -290,7 +290,8 @@ def test_an_ablation_is_reported_by_itself(tmp_path):
 
 def test_an_ablation_stands_beside_its_blocks_trained_longer(tmp_path):
     study = STUDIES["table"]
-    long = replace(study, spec=replace(study.spec, name="long"))
+    records = tuple(replace(each, key=f"long-{each.key}") for each in study.records)
+    long = replace(study, spec=replace(study.spec, name="long"), records=records)
     write_report(study, tmp_path, [long])
     for name in ("index.html", "report.md"):
         text = words(tmp_path / name)
