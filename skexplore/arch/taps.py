@@ -6,7 +6,7 @@ measures another kernel than the one that it names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skexplore.arch.backbones import REFERENCE, Backbone
@@ -67,9 +67,19 @@ def _inside(branch: Branch, size: int, stride: int) -> tuple[list[int], int]:
     return [sum(0 <= at + offset < size for at in outputs) for offset in offsets], len(outputs)
 
 
-def unseen_taps(branches: Iterable[Branch], backbone: Backbone) -> tuple[TapShare, ...]:
-    """Return the stages of ``backbone`` in which a kernel of ``branches`` has taps that never meet a pixel."""
-    return tuple(at for branch in kernels_of(branches) for at in tap_shares(branch, backbone) if at.unseen)
+def unseen_taps(kernels: Sequence[Iterable[Branch]], backbone: Backbone) -> tuple[TapShare, ...]:
+    """Return the stages of ``backbone`` in which a kernel that may stand there has taps that never meet a pixel.
+
+    kernels: for each stage of the reference; in a backbone of another number of stages all may stand everywhere.
+    """
+    everywhere = kernels_of(branch for stage in kernels for branch in stage)
+    alike = len(kernels) == len(backbone.stages)
+    return tuple(
+        at
+        for branch in everywhere
+        for at in tap_shares(branch, backbone)
+        if at.unseen and (not alike or branch in kernels_of(kernels[at.stage - 1]))
+    )
 
 
 def kernels_of(branches: Iterable[Branch]) -> tuple[Branch, ...]:

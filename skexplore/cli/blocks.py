@@ -90,16 +90,21 @@ def block(
 
 
 def _taps_rows(form: Blocks, body: Backbone) -> list[dict[str, Any]]:
-    """Return a row for each kernel and stage of ``body``; ``reference`` is None where the stages do not correspond."""
-    from skexplore.arch import REFERENCE, kernels_of, tap_shares
+    """Return a row for each kernel in each stage of ``body`` that has it.
+
+    ``reference`` is None where the stages do not correspond.
+    """
+    from skexplore.arch import REFERENCE, kernels_of, per_stage, tap_shares
 
     rows = []
+    blocks = per_stage(form, len(body.stages))
     for kernel in kernels_of(branch for each in form for branch in each.branches):
         own, there = tap_shares(kernel, body), tap_shares(kernel, REFERENCE)
         alike = [at.share for at in there] if len(own) == len(there) else [None] * len(own)
         rows += [
             asdict(at) | {"branch": str(at.branch), "reference": share}
-            for at, share in zip(own, alike, strict=True)
+            for at, share, block in zip(own, alike, blocks, strict=True)
+            if kernel in kernels_of(block.branches)
         ]
     return rows
 
@@ -115,7 +120,8 @@ def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
         beside, near = "", True
         if at["reference"] is not None:
             beside, near = f" ({at['reference']:.2f})", abs(at["share"] / at["reference"] - 1) <= FAITHFUL
-        row = table.setdefault(at["branch"], {"branch": at["branch"]})
+        stages = {f"stage {number}": "" for number in range(1, len(body.stages) + 1)}
+        row = table.setdefault(at["branch"], {"branch": at["branch"]} | stages)
         row[f"stage {at['stage']}"] = f"{at['share']:.2f}{beside}{'' if near else ' *'}"
     print()
     print_table(

@@ -63,9 +63,10 @@ def taps_note(space: Space, backbone: Backbone, profiles: Sequence[str] = ()) ->
         return ""
     which = f" (profile{'s' if len(profiles) > 1 else ''} {listed(profiles, 'and')})" if profiles else ""
     parts = ", ".join(f"{at.unseen} of the {at.taps} taps of {at.branch} in stage {at.stage}" for at in found)
+    kernels = "+".join(dict.fromkeys(str(at.branch) for at in found))
     return (
         f"note: the proxy {backbone.name}{which} does not measure {parts}: they never meet a pixel. "
-        f"For the shares of all: skexplore block {found[0].branch} --backbone {backbone.name}"
+        f"For the shares of all: skexplore block {kernels} --backbone {backbone.name}"
     )
 
 

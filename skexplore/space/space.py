@@ -15,7 +15,7 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -107,21 +107,26 @@ class Space:
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
     @property
-    def kernels(self) -> tuple[Branch, ...]:
-        """Every kernel and dilation that a branch of the space can have."""
-        decided = {path.removeprefix("stages.*.") for path in self.decisions}
-        kept = [
-            branch
-            for number, branch in enumerate(self.base.branches, start=1)
-            if f"branches.{number}" not in decided
-        ]
-        levels = [
-            parse_branch(str(level))
-            for path, known in self.decisions.items()
-            for level in known
-            if target_of(path)[1][0] == "branch" and level != NONE
-        ]
-        return kernels_of([*kept, *levels])
+    def kernels(self) -> tuple[tuple[Branch, ...], ...]:
+        """Every kernel and dilation that a branch can have, for each stage of the reference."""
+        chosen: dict[tuple[int | None, int], Sequence[Level]] = {}
+        for path, levels in self.decisions.items():
+            stage, (kind, number) = target_of(path)
+            if kind == "branch":
+                chosen[stage, number] = levels
+        base: dict[int, Sequence[Level]] = {
+            number: [str(branch)] for number, branch in enumerate(self.base.branches, start=1)
+        }
+        numbers = {*base, *(number for _, number in chosen)}
+        return tuple(
+            kernels_of(
+                parse_branch(str(level))
+                for number in sorted(numbers)
+                for level in chosen.get((stage, number), chosen.get((None, number), base.get(number, ())))
+                if level != NONE
+            )
+            for stage in STAGES
+        )
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
         """Return the canonical blocks that the chosen ``levels`` (one per decision) mean.

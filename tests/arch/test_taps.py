@@ -56,7 +56,7 @@ def _by_torch(branch, side, stride):
 
 def test_taps_that_never_meet_a_pixel_are_found_in_a_space():
     kernels = Space.load("sk-paper").kernels
-    assert sorted(map(str, kernels)) == ["k1", "k3", "k3d2", "k3d3", "k5", "k7"]
+    assert [sorted(map(str, stage)) for stage in kernels] == [["k1", "k3", "k3d2", "k3d3", "k5", "k7"]] * 4
     found = {
         (str(at.branch), at.stage): (at.unseen, at.taps)
         for at in unseen_taps(kernels, get_backbone("8x4d-1111-s2"))
@@ -64,3 +64,9 @@ def test_taps_that_never_meet_a_pixel_are_found_in_a_space():
     assert found == {("k3d3", 4): (5, 9), ("k7", 4): (13, 49)}
     assert unseen_taps(kernels, get_backbone("16x4d-1111")) == ()
     assert unseen_taps(kernels, get_backbone("sknet50")) == ()
+    first = ((parse_branch("k7"),), *[(parse_branch("k3"),)] * 3)  # k7 stands where the map is large
+    assert unseen_taps(first, get_backbone("8x4d-1111-s2")) == ()
+    last = (*[(parse_branch("k3"),)] * 3, (parse_branch("k7g128"),))
+    assert [(str(at.branch), at.stage) for at in unseen_taps(last, get_backbone("8x4d-1111-s2"))] == [
+        ("k7", 4)
+    ]

@@ -103,6 +103,10 @@ def test_block_in_a_proxy_shows_what_of_its_kernels_is_measured(command):
     ]
     assert round(rows[3]["reference"], 2) == 0.59
     assert "never meet" not in command("block", "k3d3", "--backbone", "16x4d-1111")[1]
+    out = command("block", "k7;k3;k3;k3", "--backbone", "8x4d-1111-s2")[1]  # k7 stands in stage 1 alone
+    assert "never meet" not in out
+    assert "0.80 (0.94) *" in out
+    assert "0.33" not in out
     three = json.loads(command("block", "k3", "--backbone", "sknet29", "--json")[1])["taps"]
     assert [row["reference"] for row in three] == [None] * 3  # stages that do not stand for the reference's
     code, out, err = command("block", "k3/sum+", "--backbone", "8x4d")

@@ -328,3 +328,14 @@ def test_the_hash_is_of_base_and_decisions_not_of_the_name():
         space({"reduction": (4, 16)}, base="k5"),
     ]
     assert len({one.hash, *(other.hash for other in others)}) == 5
+
+
+def test_kernels_are_those_that_can_stand_in_each_stage(tmp_path):
+    file = tmp_path / "some.yaml"
+    file.write_text(
+        "name: some\nbase: k3+k5g64+k1\ndecisions:\n  branches.1: [k3d2, k7]\n  branches.4: [none, k3d3]\n"
+        "  stages.4.branches.2: [none, k9]\n  branches.3.groups: [32, 64]\n"
+    )
+    kernels = [sorted(map(str, stage)) for stage in Space.load(file).kernels]
+    assert kernels[:3] == [["k1", "k3d2", "k3d3", "k5", "k7"]] * 3
+    assert kernels[3] == ["k1", "k3d2", "k3d3", "k7", "k9"]
