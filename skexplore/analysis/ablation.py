@@ -21,7 +21,8 @@ from skexplore.analysis.dunnett import (
     summarise,
 )
 from skexplore.analysis.ranks import kendall
-from skexplore.study import Design, Record, Study, Variant, cells, distinct_trainings
+from skexplore.study import Design, Record, Study, Variant, cells, devices_of, distinct_trainings
+from skexplore.words import counted
 
 NEARLY_EQUAL = 0.03  # a share of the baseline's multiply-adds
 COLUMNS = (
@@ -223,7 +224,12 @@ def statements(study: Study, found: Effects) -> list[str]:
     summary, design = found.summary, design_of(study)
     if not summary.variants:
         return ["No training is complete yet."]
-    said = [*summary.left_out, *_taken_over_words(study, design), *_other_seeds_words(study, design)]
+    said = [
+        *summary.left_out,
+        *_taken_over_words(study, design),
+        *_devices_words(study),
+        *_other_seeds_words(study, design),
+    ]
     if summary.n < 2:
         one = "One seed: numbers, no claims." if summary.n else "No seed is complete: no claims."
         rest = "Repeat the command for the seeds that are left."
@@ -256,6 +262,13 @@ def _other_seeds_words(study: Study, design: Design) -> Iterator[str]:
     if other:
         seeds = ", ".join(map(str, sorted({record.seed for record in other})))
         yield f"Complete trainings under seeds that are not asked for are left out: {len(other)}, of seed {seeds}."
+
+
+def _devices_words(study: Study) -> Iterator[str]:
+    """Say that trainings of the design were made on different devices."""
+    if len(found := devices_of(cells(study.spec, study.records).values())) > 1:
+        parts = "; ".join(f"{counted(count, 'training')} on {name}" for name, count in found.items())
+        yield f"Not all on one device: {parts}. The same training gives other digits on another, as far apart as seeds."
 
 
 def _taken_over_words(study: Study, design: Design) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from skexplore.analysis.confirmation import is_confirmation
 from skexplore.analysis.findings import spending
@@ -10,7 +10,16 @@ from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
-from skexplore.study import DATASETS, THEN, Record, Study, again_command, differences, train_command
+from skexplore.study import (
+    DATASETS,
+    THEN,
+    Record,
+    Study,
+    again_command,
+    devices_of,
+    differences,
+    train_command,
+)
 from skexplore.words import counted
 
 ENVIRONMENT = ("python", "torch", "system", "cores", "cpu", "workers")
@@ -117,12 +126,21 @@ def _confounders(study: Study, beside: Sequence[Study]) -> Answer:
             f"Runs of this study differ: {'; '.join(changed)}. "
             f"To repeat all of it on one machine: {again_command(study)}",
         )
+    if len(devices := devices_of(study.records)) > 1:
+        return False, (
+            f"Trainings on {_devices_words(devices)}: the same one gives other digits on another. To repeat all of it "
+            f"on one: {again_command(study, f'{study.spec.name}-again')}"
+        )
     odd = [f"{o.spec.name}: {differences(here, o.environment)}" for o in others if o.environment != here]
     if odd:
         again = again_command(next(other for other in others if other.environment != here))
         return False, f"{'; '.join(odd)}. On the same machine, into a new study: {again}"
     said = ", ".join(f"{name} {here[name]}" for name in ENVIRONMENT)
     return True, f"{said}{'; the same in the studies compared' if others else ''}."
+
+
+def _devices_words(devices: Mapping[str, int]) -> str:
+    return " and ".join(f"{name} ({count})" for name, count in devices.items())
 
 
 def _cost(study: Study, _: Sequence[Study]) -> Answer:

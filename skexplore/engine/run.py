@@ -36,13 +36,14 @@ from skexplore.study import (
     StudySpec,
     check_continues,
     check_storage,
+    devices_of,
     explain,
     get_profile,
     known_studies,
     load_study,
     study_folder,
 )
-from skexplore.training import WorkerError, cpu_model, default_devices, prepare_data
+from skexplore.training import WorkerError, cpu_model, default_devices, device_name, prepare_data
 from skexplore.words import counted
 
 
@@ -158,6 +159,13 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     try:
         with Store(folder, spec, storage) as store:
             state = State(store, plan.space)
+            if strange := {*devices_of(plan.known.values())} - {*map(device_name, devices)}:
+                run.on_progress(
+                    Note(
+                        text=f"what is taken over was trained on another device ({'; '.join(sorted(strange))}): the "
+                        "same training gives other digits here, as far apart as seeds"
+                    )
+                )
             wished = [levels for levels in plan.wished if not state.knows(plan.space.decode(levels))]
             work = Work(
                 target=plan.target if search else state.trained,

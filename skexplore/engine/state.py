@@ -12,7 +12,7 @@ from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.sampler import Proposer, constraints
 from skexplore.plan import Training
 from skexplore.space import Level, Space
-from skexplore.study import Record, Store, TrainSpec, pareto_front, trained
+from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, trained
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
@@ -239,6 +239,7 @@ class State:
             val_error=curve[-1].val_error if outcome.status == "complete" else None,
             test_error=outcome.test_error,
             weights_sha256=outcome.weights_sha256,
+            device=THEN.join(dict.fromkeys(each for each in (record.device, outcome.device) if each)),
             seconds=sum(epoch.seconds for epoch in curve),
         )
         if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:  # never so of an anchor
@@ -280,6 +281,7 @@ class State:
                 val_error=source.val_error,
                 test_error=source.test_error,
                 weights_sha256=source.weights_sha256,
+                device=source.device,
                 curve=source.curve,
                 replay_of=source.key,
                 reason=source.reason if foreign else f"measured as {_name(source)}",

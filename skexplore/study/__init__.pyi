@@ -70,6 +70,7 @@ from .record import (
     Study as Study,
     StudySpec as StudySpec,
     cells as cells,
+    devices_of as devices_of,
     differences as differences,
     distinct_trainings as distinct_trainings,
     pareto_front as pareto_front,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from skexplore.study.record import Study, StudySpec, differences, trained
+from skexplore.study.record import Study, StudySpec, devices_of, differences, trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,9 @@ def _labels(one: Study, other: Study) -> Iterator[str]:
     for name, here, there in rows:
         if here != there:
             yield f"{name}: {here} here, {there} there."
+    here, there = (", ".join(devices_of(each.records)) for each in (one, other))
+    if here and there and here != there:
+        yield f"Devices: {here} here, {there} there; the same training gives other digits on another."
     if one.environment != other.environment:
         yield f"Environment: {differences(one.environment, other.environment)}."
 

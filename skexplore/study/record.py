@@ -76,6 +76,7 @@ class Record:
     val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
     setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone. weights_sha256: of
     the file of weights that the training left, empty if it left none or was recorded before this was written down.
+    device: model and capability of what it was trained on, of several joined by ``THEN``; empty in older records.
     """
 
     number: int
@@ -102,6 +103,7 @@ class Record:
     setting: Setting = PLAIN
     test_error: float | None = None
     weights_sha256: str = ""
+    device: str = ""
 
     def at(self, epochs: int) -> float | None:
         """Return the validation error after so many epochs, None if they were not trained."""
@@ -118,9 +120,15 @@ class Record:
             del data["setting"]
         if self.test_error is None:
             del data["test_error"]
-        if not self.weights_sha256:
-            del data["weights_sha256"]
+        for name in ("weights_sha256", "device"):
+            if not data[name]:
+                del data[name]
         return data
+
+
+def devices_of(records: Iterable[Record]) -> dict[str, int]:
+    """Return how many complete records each device has trained, as far as they say."""
+    return dict(Counter(each.device for each in records if each.device and each.status == "complete"))
 
 
 Size = Callable[[Record], float]

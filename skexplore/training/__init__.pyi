@@ -24,6 +24,7 @@ from .pool import (
     Pool as Pool,
     cpu_model as cpu_model,
     default_devices as default_devices,
+    device_name as device_name,
 )
 from .releases import (
     inspect_release as inspect_release,

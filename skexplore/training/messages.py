@@ -42,7 +42,7 @@ class EpochEvent:
 class Outcome:
     """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``.
 
-    weights_sha256: of the file of weights that the last segment left, empty before.
+    weights_sha256: of the file of weights that the last segment left, empty before. device: what it was trained on.
     """
 
     key: str
@@ -51,6 +51,7 @@ class Outcome:
     reason: str = ""
     test_error: float | None = None
     weights_sha256: str = ""
+    device: str = ""
 
 
 # A worker has loaded torch and takes jobs, of classes with these fields: they are pickled by their order alone, and

@@ -169,6 +169,22 @@ def _has_driver() -> bool:
     return True
 
 
+def device_name(device: str) -> str:
+    """Return what a worker's training on ``device`` depends on beside its specification: model, instructions, threads.
+
+    The same key gives other digits on another device: they differ as much as those of two seeds.
+    """
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return f"{cpu_model()}, 1 thread"  # as a worker has
+    if kind != "cuda":
+        return device
+    import torch
+
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
+
+
 def cpu_model() -> str:
     """Return the model of the processor and which of its instructions torch uses: errors depend on both."""
     import torch

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import traceback
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,10 +50,12 @@ def _serve(
 ) -> None:
     import torch
 
+    from skexplore.training.pool import device_name
     from skexplore.training.segment import run_job
 
     if device == "cpu":
         torch.set_num_threads(1)  # one process per core is faster than one process of many threads
+    name = device_name(device)
     connection.send(READY)
     while True:
         job = jobs.get()
@@ -62,7 +65,7 @@ def _serve(
             return not pausing.is_set()
 
         try:
-            connection.send(run_job(job, device, on_epoch))
+            connection.send(replace(run_job(job, device, on_epoch), device=name))
         except OSError as error:
             connection.send(WorkerError(f"{error.filename or job.study_folder}: {error.strerror or error}"))
         except UserError as error:

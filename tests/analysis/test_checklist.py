@@ -320,6 +320,11 @@ def test_confounders_are_on_record_and_alike():
     assert set(ENVIRONMENT) <= set(environment(["cpu"]))
     moved = replace(STUDY, environment=ENVIRONMENT | {"cores": f"2{THEN}64"})
     assert answer("hardware", moved).done is False
+    two = STUDY.with_records(replace(each, device=f"CPU {each.number % 2}") for each in STUDY.records)
+    assert answer("hardware", two).done is False
+    assert "Trainings on CPU 0 (" in answer("hardware", two).evidence
+    one = STUDY.with_records(replace(each, device="CPU 0") for each in STUDY.records)
+    assert answer("hardware", one).done is True
     assert "cores 2, then 64" in answer("hardware", moved).evidence
     same = named("same")
     assert answer("hardware", STUDY, same).done is True

@@ -23,7 +23,7 @@ from skexplore.report.search import write_report
 from skexplore.study.design import Variant
 from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import cells
+from skexplore.study.record import Epoch, cells
 from skexplore.study.store import archive, load_study
 from skexplore.training.messages import Outcome
 
@@ -32,13 +32,13 @@ from skexplore.training.messages import Outcome
 def instant(monkeypatch, tiny, synthetic_data):
     """Run an ablation with instant trainings."""
 
-    def begin(plan, answer=None, interrupts=lambda: 0):
+    def begin(plan, answer=None, interrupts=lambda: 0, **more):
         def pool(devices, log):
             go.pool = InstantPool(devices, log, answer)
             return go.pool
 
         monkeypatch.setattr(coordinator, "Pool", pool)
-        return run_plan(plan, Run(workers=1, data_folder=synthetic_data, interrupts=interrupts))
+        return run_plan(plan, Run(workers=1, data_folder=synthetic_data, interrupts=interrupts, **more))
 
     def go(source: str = "small.yaml", answer=None, interrupts=lambda: 0, **changes):
         return begin(plan_ablation(AblationRequest(source=source, **changes)), answer, interrupts)
@@ -200,6 +200,33 @@ def test_what_another_study_measured_is_not_trained_again(instant):
     # two of seven variants are one network
     assert said(study)[0].startswith("4 of 12 trainings are taken over from rows, which measured")
     assert said(instant("small.yaml", seeds=1))[0].startswith("2 of 6 trainings are taken over")
+
+
+def test_the_device_of_each_training_is_on_record_and_another_one_is_told(instant):
+    def on(name):
+        def answer(job):
+            epochs = tuple(
+                Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=error_of(job), seconds=1.0)
+                for n in range(1, job.until + 1)
+            )
+            return Outcome(key=job.spec.key, status="complete", curve=epochs, device=name)
+
+        return answer
+
+    first = instant(write(ROWS, "rows.yaml"), answer=on("an older CPU"))
+    assert {record.device for record in first.records} == {"an older CPU"}
+    archive("rows")
+    assert {record.device for record in load_study("rows").records} == {"an older CPU"}
+    notes = []
+    plan = plan_ablation(AblationRequest(source=write(SMALL), reuse=("rows",)))
+    study = instant.begin(plan, on("this CPU"), on_progress=notes.append)
+    assert any("trained on another device (an older CPU)" in getattr(each, "text", "") for each in notes)
+    devices = [sentence for sentence in said(study) if sentence.startswith("Not all on one device")]
+    assert devices == [
+        "Not all on one device: 4 trainings on an older CPU; 10 trainings on this CPU. The same training gives other "
+        "digits on another, as far apart as seeds."
+    ]
+    assert not any("Not all on one device" in sentence for sentence in said(first))
 
 
 def test_measurements_of_another_recipe_are_refused_by_name(instant, monkeypatch):

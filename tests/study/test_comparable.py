@@ -82,6 +82,16 @@ def test_what_was_searched_otherwise_is_a_label_with_both_values(changes, label)
     assert found.labels == (label,)
 
 
+def test_other_devices_are_a_label():
+    here, there = (
+        study.with_records(replace(each, device=name) for each in study.records)
+        for study, name in ((ONE, "a CPU"), (OTHER, "a GPU, sm_90"))
+    )
+    label = "Devices: a CPU here, a GPU, sm_90 there; the same training gives other digits on another."
+    assert compare_specs(here, there).labels == (label,)
+    assert compare_specs(ONE, there).labels == ()  # older records do not say
+
+
 @pytest.mark.parametrize(
     ("changes", "label"),
     [

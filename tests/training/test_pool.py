@@ -21,7 +21,7 @@ from skexplore.training import pool as pool_module
 from skexplore.training.batches import load_split
 from skexplore.training.loop import Data, DivergedError, learning_rate, train_segment
 from skexplore.training.messages import READY, EpochEvent, Job, Outcome, WorkerError
-from skexplore.training.pool import Pool, default_devices
+from skexplore.training.pool import Pool, default_devices, device_name
 
 BACKBONE = "8x4d-1111-s2"
 
@@ -68,6 +68,9 @@ def test_a_job_comes_back_with_its_curve_and_leaves_weights(pool, job):
     assert [event.epoch.epoch for event in epochs if isinstance(event, EpochEvent)] == [1, 2, 3]
     assert done.status == "complete"
     assert done.curve == tuple(event.epoch for event in epochs)
+    assert torch.backends.cpu.get_cpu_capability() in done.device
+    assert done.device == device_name("cpu")
+    assert done.device.endswith(", 1 thread")
     assert (Path("study/weights") / f"{job.spec.key}.safetensors").exists()
 
 
