@@ -92,6 +92,12 @@ def search(
         str,
         typer.Option(help="Published blocks trained first: two (k3, k3+k3d2), table6, table7, all or none."),
     ] = "two",
+    anchor_seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Seeds of each anchor: their spread is the noise.  [default: the profile's, 2 or 3]"
+        ),
+    ] = None,
     enqueue: Annotated[
         list[str] | None,
         typer.Option(metavar="BLOCK", help="A block of the space to try first (repeatable)."),
@@ -133,6 +139,7 @@ def search(
         sampler=sampler,
         pruner=pruner,
         anchors=anchors,
+        anchor_seeds=anchor_seeds,
         enqueue=tuple(read_block(block) for block in enqueue or []),
         profile=profile or default_profile(),
         backbone=backbone,

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 
 from skexplore.arch import Setting
 from skexplore.errors import UserError
-from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, MAX_SEEDS, Definition, given, load_definition
-from skexplore.plan.search import Plan, Training, check_seed, profile_of
+from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
+from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, profile_of
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,

@@ -14,11 +14,11 @@ from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, printed_rows
+from skexplore.plan.search import MAX_SEEDS
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
 from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, SCHEDULES
 
-MAX_SEEDS = 1000
 BEST = "best:"
 DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
 _FACTORS = "branches.N, branches.N.groups, reduction, min_dim, fuse, backbone, gate or fuse_norm"

@@ -35,6 +35,7 @@ from skexplore.study import (
 PRUNERS = ("rungs", "none")
 DEFAULT_PROFILE = "quick"  # where nobody looks at the machine
 MAX_SEED = 2**31 - 1
+MAX_SEEDS = 1000
 _PRUNED = {True: "rungs", False: "no-rungs"}  # in names, of what is not the profile's default
 _TIME = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m)?(?:(?P<s>[0-9]+)s?)?")
 
@@ -59,10 +60,10 @@ class Request:
     budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. space: its name, its
     file or itself. trials: distinct architectures to train over the study's life. study: its name, None for one made
     of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors:
-    published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``). enqueue: blocks to try
-    first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the machine where one is searched on.
-    keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. dataset, pruner,
-    backbone, trials: None for the profile's.
+    published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds``
+    seeds. enqueue: blocks to try first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the
+    machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the
+    trainings. dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -75,6 +76,7 @@ class Request:
     sampler: str = "tpe"
     pruner: str | None = None
     anchors: str = "two"
+    anchor_seeds: int | None = None
     enqueue: tuple[str | SKBlock | Blocks, ...] = ()
     profile: str | None = None
     backbone: str | None = None
@@ -128,6 +130,7 @@ def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     space = request.space if isinstance(request.space, Space) else Space.load(request.space)
     profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
+    profile = _with_anchor_seeds(profile, request.anchor_seeds)
     for option, value, allowed in (
         ("--sampler", request.sampler, SAMPLERS),
         ("--mode", request.mode, MODES),
@@ -185,8 +188,8 @@ def plan_training(request: TrainRequest) -> Plan:
 def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Plan:
     """Return the plan that trains the user's block in the study of ``spec``; raises ``UserError``."""
     check_seed(request.seed)
-    if not 1 <= request.seeds <= 1000:
-        raise UserError(f"--seeds {request.seeds}: must be between 1 and 1000")
+    if not 1 <= request.seeds <= MAX_SEEDS:
+        raise UserError(f"--seeds {request.seeds}: must be between 1 and {MAX_SEEDS}")
     own = Architecture(blocks=canonical_at_reference(request.form))
     seeds = range(request.seed, request.seed + request.seeds)
     beside = tuple(Training(architecture=own, seed=seed, chosen_by="user") for seed in seeds)
@@ -216,6 +219,16 @@ def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
     if backbone is None:
         return profile
     return replace(profile, backbone=cifar_backbone(backbone).name)
+
+
+def _with_anchor_seeds(profile: Profile, seeds: int | None) -> Profile:
+    if seeds is None:
+        return profile
+    if not 1 <= seeds <= MAX_SEEDS:
+        raise UserError(
+            f"--anchor-seeds {seeds}: must be between 1 and {MAX_SEEDS}; for no anchors, --anchors none"
+        )
+    return replace(profile, anchor_seeds=seeds)
 
 
 def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "mode": None if spec.mode == "constrained" else spec.mode,
         "sampler": spec.sampler,
         "anchors": spec.anchors,
+        "anchor-seeds": None if profile and profile.anchor_seeds == spec.anchor_seeds else spec.anchor_seeds,
         "keep-weights": None if spec.keep_weights == "front" else spec.keep_weights,
         "seed": spec.seed,
         "trials": study.target,
