@@ -254,7 +254,13 @@ def as_blocks(block: str | SKBlock | Blocks) -> Blocks:
     """Return blocks from any of the three ways to give them."""
     if isinstance(block, str):
         return parse_blocks(block)
-    return (block,) if isinstance(block, SKBlock) else block
+    if isinstance(block, SKBlock):
+        return (block,)
+    if not isinstance(block, tuple) or not all(isinstance(each, SKBlock) for each in block):
+        raise UserError(
+            f"{block!r}: no block; give its notation such as 'k3+k3d2', an SKBlock, or a tuple of these"
+        )
+    return block
 
 
 def arch_id(block: str | SKBlock | Blocks) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import wraps
 from inspect import Parameter, Signature
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 from skexplore.engine.coordinator import Progress
@@ -76,6 +78,8 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
                         f"{function.__name__}: no option {name!r}{hint}; options: {', '.join(signature.parameters)}"
                     )
             options = signature.bind(*given, **options).arguments
+            for name, value in options.items():
+                _check_type(f"{function.__name__}: {name}", value, signature.parameters[name].annotation)
             run = replace(
                 options.pop("run", None) or Run(), **{name: options.pop(name) for name in how & set(options)}
             )
@@ -85,6 +89,25 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
         return called
 
     return decorate
+
+
+# how plain options are written in their classes: what may be given, and its name
+_PLAIN: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((Integral,), "a whole number"),
+    "int | None": ((Integral, NoneType), "a whole number or None"),
+    "float | None": ((Real, NoneType), "a number or None"),
+    "str": ((str,), "a text"),
+    "str | None": ((str, NoneType), "a text or None"),
+}
+
+
+def _check_type(option: str, value: object, written: object) -> None:
+    """Raise ``TypeError`` for a plain option of another type, and for a text where there should be several."""
+    allowed, name = _PLAIN.get(str(written), ((), ""))
+    if allowed and (not isinstance(value, allowed) or isinstance(value, bool)):
+        raise TypeError(f"{option} is {value!r}: must be {name}")
+    if str(written).startswith("tuple") and isinstance(value, str):
+        raise TypeError(f"{option} is {value!r}: must be a list, such as [{value!r}]")
 
 
 def _parameter(option: Field[Any]) -> Parameter:

@@ -269,6 +269,9 @@ class Study:
     state: State
     archived: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Study {self.spec.name}: {self.state}, {len(self.records)} records>"
+
     def with_records(self, records: Iterable[Record]) -> Study:
         """Return the same study with these records."""
         return replace(self, records=tuple(records))

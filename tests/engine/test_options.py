@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from skexplore.arch.backbones import canonical_at_reference
 from skexplore.arch.notation import parse_block, parse_blocks
 from skexplore.cli.search import search as search_command
 from skexplore.engine.options import Run, by_keyword
+from skexplore.errors import UserError
 from skexplore.plan.search import Request, TrainRequest, plan_search, plan_training
 
 
@@ -90,3 +93,30 @@ def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_defau
     for each in fields(Request):
         option = typed[{"budget_params_m": "budget_params"}.get(each.name, each.name)]
         assert option.default == (each.default or None if each.name == "enqueue" else each.default)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"budget_gflops": "4.5"}, "search: budget_gflops is '4.5': must be a number or None"),
+        ({"budget_gflops": True}, "must be a number or None"),
+        ({"trials": 3.0}, "search: trials is 3.0: must be a whole number or None"),
+        ({"sampler": None}, "must be a text"),
+        ({"enqueue": "k3"}, "must be a list, such as ['k3']"),
+        ({"workers": "2"}, "search: workers is '2'"),
+    ],
+)
+def test_an_option_of_another_type_is_named(given, said):
+    with pytest.raises(TypeError, match=re.escape(said)):
+        skexplore.search(**{"budget_gflops": 4.5} | given)
+
+
+@pytest.mark.parametrize("block", [3, None, ["k3"], ("k3",)])
+def test_what_is_no_block_is_told_what_is_one(block):
+    with pytest.raises(UserError, match=r"no block; give its notation such as 'k3\+k3d2'"):
+        skexplore.cost(block)
+
+
+def test_a_study_is_shown_in_a_line():
+    study = skexplore.load_study(str(Path(__file__).parents[2] / "studies" / "first-search"))
+    assert repr(study) == f"<Study first-search: finished, {len(study.records)} records>"
