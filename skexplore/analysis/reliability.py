@@ -98,7 +98,11 @@ class Signal:
     @property
     def per_minute(self) -> float | None:
         """Correlation with long trainings per minute of one training."""
-        return None if self.whole is None else 60 * self.whole.correlation.value / self.seconds
+        return (
+            None
+            if self.whole is None or not self.seconds
+            else 60 * self.whole.correlation.value / self.seconds
+        )
 
 
 def signal(study: Study, against: Study | None = None) -> Signal:
@@ -124,8 +128,9 @@ def _alone(study: Study, own: Mapping[_Network, Sequence[float]]) -> Signal:
     return Signal(
         study=study.spec.name,
         reliability=reliability(_matrix(own)),
-        seconds=statistics.median(record.seconds for record in done),
-        images=max(record.images for record in done),
+        # by their curves: a training taken over from another study has no seconds and images of its own
+        seconds=statistics.median(sum(epoch.seconds for epoch in record.curve) for record in done),
+        images=study.spec.recipe.epochs * study.spec.split.train_images,
     )
 
 
@@ -151,6 +156,10 @@ def check_panel(spec: StudySpec, against: Study | None = None) -> None:
         raise UserError(
             f"study {name}: it has {len(common)} of the {len(own)} blocks of {spec.name}; at least {LEAST_BLOCKS} are "
             "needed to compare with it"
+        )
+    if against.spec.name == spec.name:
+        raise UserError(
+            f"study {name}: cannot be compared with itself; give longer trainings of the same blocks"
         )
     _table(against, [*common])
 

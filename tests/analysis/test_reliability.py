@@ -121,6 +121,15 @@ def test_a_panel_alone_and_against_long_trainings():
     assert beside.reliability == alone.reliability
 
 
+def test_trainings_taken_over_cost_what_they_cost_where_they_were_made():
+    study = panel()
+    taken = tuple(replace(each, seconds=0.0, images=0, replay_of=each.key) for each in study.records)
+    found = signal(replace(study, records=taken), trained_longer(study))
+    own = signal(study, trained_longer(study))
+    assert own.seconds > 0
+    assert (found.seconds, found.images, found.per_minute) == (own.seconds, 30_000, own.per_minute)
+
+
 def test_the_good_blocks_are_those_with_the_lowest_long_errors():
     best = [row for row in TABLE_7 if row[0] in ("K3+K5 sum", "K3+K5 SK", "K3+K7 SK", "K3+K5+K7 SK")]
     long = trained_longer(panel())
@@ -157,5 +166,7 @@ def test_what_says_nothing_is_refused():
         signal(panel(), trained_longer(panel(*TABLE_7[:3])))
     with pytest.raises(UserError, match="24 trainings of it are those of"):
         signal(panel(), panel(name="the same"))
+    with pytest.raises(UserError, match="cannot be compared with itself"):
+        signal(panel(), panel())
     assert not tells(panel(done=12))
     assert tells(panel())
