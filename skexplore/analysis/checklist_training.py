@@ -189,10 +189,9 @@ def _last_epoch(study: Study, _: Sequence[Study]) -> Answer:
 def _test_set(study: Study, _: Sequence[Study]) -> Answer:
     split = study.spec.split
     known = DATASETS.get(split.dataset)
-    if known and (split.train_images > known.most_train or split.val_images > known.most_val):
+    if known and split.train_images + split.val_images > known.images:
         given = f"{split.train_images:,} and {split.val_images:,} images"
-        most = f"{known.most_train:,} and {known.most_val:,}"
-        return False, f"Its {given} are more than {most}. To repeat it: {again_command(study)}"
+        return False, f"Its {given} are more than {known.images:,}. To repeat it: {again_command(study)}"
     return True, (
         f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "
         f"{split.title}; records have no place for a test error."

@@ -76,7 +76,7 @@ class SplitChanges:
 
     dataset: Annotated[str | None, among(DATASETS)] = None
     train_images: Annotated[int | None, _images(2, "most_train")] = None
-    val_images: Annotated[int | None, _images(1, "most_val")] = None
+    val_images: Annotated[int | None, _images(1, "images")] = None
 
 
 def given(changes: RecipeChanges | SplitChanges) -> dict[str, Any]:

@@ -64,14 +64,14 @@ class DataSet:
         return {name: self.counts[name] for name in (names[-1:] if part == "test" else names[:-1])}
 
     @property
-    def most_val(self) -> int:
-        """Images that the split keeps for validation."""
-        return sum(self.files("train").values()) // VAL_SHARE
+    def images(self) -> int:
+        """Images of the train part: those that are trained on, and those that are held out of it."""
+        return sum(self.files("train").values())
 
     @property
     def most_train(self) -> int:
-        """Images that are left to train on."""
-        return sum(self.files("train").values()) - self.most_val
+        """Images that can be trained on: the split keeps the others for validation."""
+        return self.images - self.images // VAL_SHARE
 
 
 def get_dataset(name: str) -> DataSet:

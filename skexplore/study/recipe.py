@@ -80,7 +80,10 @@ _LATER = ("crop", "optimizer", "sgd_lr", "whiten")  # fields that recipes of ear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """The first ``train_images`` and ``val_images`` of the fixed stratified 45,000 / 5,000 split of ``dataset``."""
+    """The first ``train_images`` and ``val_images`` of the fixed stratified split of ``dataset``: 45,000 and 5,000.
+
+    More than 5,000 are held out where fewer are trained on: of the 50,000, what is left.
+    """
 
     dataset: str = "cifar10"
     classes: int = 10
@@ -150,14 +153,15 @@ class Profile:
         """Return the profile for another data set; ``UserError`` if it is not known."""
         data, split = get_dataset(dataset), self.split
         rate = self.lr_on.get(dataset, self.recipe.lr)
+        train_images = min(split.train_images, data.most_train)
         return replace(
             self,
             recipe=replace(self.recipe, lr=rate),
             split=Split(
                 dataset=dataset,
                 classes=data.classes,
-                train_images=min(split.train_images, data.most_train),
-                val_images=min(split.val_images, data.most_val),
+                train_images=train_images,
+                val_images=min(split.val_images, data.images - train_images),
             ),
         )
 

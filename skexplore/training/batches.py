@@ -30,20 +30,22 @@ def split_indices(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the indices of the train and the validation images, stratified by ``labels`` (N,).
 
-    A tenth of the N images is for validation. Smaller counts are prefixes of larger ones, and class counts
-    differ by at most 1. Independent of the run's seed. Raises ``UserError`` for a count out of range.
+    A tenth of the N images is for validation alone; more of them are taken from the far end of those to train on, as
+    far as these are not trained on. Smaller counts are prefixes of larger ones, and class counts differ by at most 1.
+    Independent of the run's seed. Raises ``UserError`` for a count out of range.
     """
     pool = len(labels) // VAL_SHARE
     for name, count, most in (
         ("train_images", train_images, len(labels) - pool),
-        ("val_images", val_images, pool),
+        ("val_images", val_images, len(labels) - train_images),
     ):
         if not 1 <= count <= most:
-            raise UserError(f"{name} {count}: must be between 1 and {most}")
+            left = f" with {train_images} train_images" if name == "val_images" else ""
+            raise UserError(f"{name} {count}: must be between 1 and {most}{left}")
     order = _stratified(labels)
     rest = order[pool:]
     train = rest[_stratified(labels[rest])]
-    return train[:train_images], order[:val_images]
+    return train[:train_images], np.concatenate((order[:pool], train[::-1]))[:val_images]
 
 
 def _stratified(labels: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -198,7 +198,7 @@ def test_every_data_set_is_read_and_fetched_in_known_ways():
         assert known.name == name
         assert {packing.form for packing in known.packings} <= set(DECODERS)
         assert set(known.downloads) <= set(COMMANDS)
-        assert (known.most_train, known.most_val) == (45_000, 5_000)
+        assert (known.most_train, known.images) == (45_000, 50_000)
 
 
 # -- a sampler

@@ -95,10 +95,24 @@ def test_train_count_out_of_range(train, val, name):
         data.split_indices(CIFAR_LABELS, train_images=train, val_images=val)
 
 
-@pytest.mark.parametrize("val", [-1, 0, 5_001])
-def test_val_count_out_of_range(val):
-    with pytest.raises(UserError, match=f"val_images {val}: must be between 1 and 5000"):
-        data.split_indices(CIFAR_LABELS, train_images=1, val_images=val)
+@pytest.mark.parametrize(("train", "val"), [(1, -1), (1, 0), (1, 50_000), (45_000, 5_001), (30_000, 20_001)])
+def test_val_count_out_of_range(train, val):
+    said = f"val_images {val}: must be between 1 and {50_000 - train} with {train} train_images"
+    with pytest.raises(UserError, match=said):
+        data.split_indices(CIFAR_LABELS, train_images=train, val_images=val)
+
+
+@settings(max_examples=20, deadline=None)
+@given(train_images=st.integers(1, 45_000), share=st.floats(0, 1))
+def test_more_is_held_out_where_less_is_trained_on(train_images, share):
+    """The 5,000 of old come first, then what is not trained on, from its far end, still balanced."""
+    val_images = max(1, round(share * (50_000 - train_images)))
+    train, val = data.split_indices(CIFAR_LABELS, train_images=train_images, val_images=val_images)
+    assert len(set(train) | set(val)) == train_images + val_images
+    assert np.ptp(np.bincount(CIFAR_LABELS[val], minlength=10)) <= 1
+    usual = data.split_indices(CIFAR_LABELS, train_images=45_000, val_images=5_000)
+    np.testing.assert_array_equal(val[:5_000], usual[1][:val_images])
+    np.testing.assert_array_equal(val[5_000:], usual[0][::-1][: max(0, val_images - 5_000)])
 
 
 def test_load_split_reads_the_train_part_alone(tmp_path):

@@ -55,6 +55,17 @@ def test_the_environments_number_of_threads_is_left_where_none_is_given(monkeypa
         child.end()
 
 
+def test_a_child_keeps_memory_that_it_frees_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "123")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    said = 'connection.send([os.environ.get(f"MALLOC_{name}_THRESHOLD_") for name in ("MMAP", "TRIM")])'
+    Path("said.py").write_text(MODULE.partition("threads =")[0] + said)
+    with Path("log").open("ab") as log:
+        child = Child("said", log=log, threads=1)
+        assert child.connection.recv() == [str(2**30), "123"]
+        child.end()
+
+
 def test_a_child_that_dies_ends_the_connection_and_tells_its_status(child):
     child.connection.recv()
     child.send("never read")  # the end is told all the same
