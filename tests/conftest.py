@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -21,6 +22,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell hides Ctrl-C from what it runs with &
 
 from support.speed import make_fast_what_is_loaded
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says most of the machine
+settings.load_profile("untimed")
 
 if TYPE_CHECKING:
     from skexplore.study.record import Study
@@ -71,6 +75,14 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return (0 if code is None else int(code)), out, err
 
     return run
+
+
+@pytest.fixture
+def noise_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the noise of the synthetic study known from before."""
+    from support.studies import know_noise
+
+    know_noise(monkeypatch)
 
 
 @pytest.fixture

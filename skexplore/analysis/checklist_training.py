@@ -103,10 +103,9 @@ def _noise(study: Study, _: Sequence[Study]) -> Answer:
     found = study_noise(study)
     if found is None:
         return False, f"No block beside the search has two seeds. To do it: {train_command(study, 'k3+k3d2')}"
-    return True, (
-        f"n = {found.n} trainings, {found.df} degrees of freedom: errors of single trainings closer than "
-        f"{100 * found.least_difference:.2f} points are not distinguishable."
-    )
+    if found.least_difference is None:
+        return False, f"{found.words} To add some: {train_command(study, 'k3+k3d2+k3d3')}"
+    return True, found.words
 
 
 def _confounders(study: Study, beside: Sequence[Study]) -> Answer:

@@ -164,10 +164,10 @@ def half_interval(ms_seed: float, ms_residual: float, v: int, n: int) -> float |
     return min(float(half), most)
 
 
-def dunnett_p(t: float, k: int, df: int) -> float:
-    """Return the chance that the largest of ``k`` statistics |t| exceeds ``t`` if nothing differs.
+def dunnett_p(t: float, k: int, df: int, *, sides: int = 2) -> float:
+    """Return the chance that the largest of ``k`` statistics |t| (of t for one side) exceeds ``t`` if nothing differs.
 
-    Dunnett's (1955) two-sided test of k groups against a control of their size, correlation 1/2: an integral over the
+    Dunnett's (1955) test of k groups against a control of their size, correlation 1/2: an integral over the
     common sd and the control, exact to 1e-6 by even steps; scipy's ``multivariate_t`` has it by quasi-random points.
     """
     ends = special.gammaincinv(df / 2, 1e-13), special.gammainccinv(df / 2, 1e-15)
@@ -175,15 +175,16 @@ def dunnett_p(t: float, k: int, df: int) -> float:
     chance = scipy_stats.chi.pdf(chi, df) * chi * math.log(ends[1] / ends[0]) / 200
     z = np.linspace(-8, 8, 65)
     reach = abs(t) * math.sqrt(2 / df) * chi[:, None]
-    inside = (special.ndtr(z + reach) - special.ndtr(z - reach)) ** k @ (np.exp(-(z**2) / 2) / 4)
+    below = special.ndtr(z - reach) if sides == 2 else 0.0
+    inside = (special.ndtr(z + reach) - below) ** k @ (np.exp(-(z**2) / 2) / 4)
     return min(1.0, max(0.0, float(1 - chance @ inside / math.sqrt(2 * math.pi))))
 
 
 @cache
-def critical_value(k: int, df: int) -> float:
-    """Return the |t| that the largest of ``k`` comparisons exceeds in 5 % of ablations if nothing differs."""
-    ends = (scipy_stats.t.isf(LEVEL / 2 / m, df) + wide for m, wide in ((1, -1e-3), (k, 1e-3)))  # Bonferroni
-    return float(optimize.brentq(lambda t: dunnett_p(t, k, df) - LEVEL, *ends, xtol=1e-9))
+def critical_value(k: int, df: int, *, sides: int = 2) -> float:
+    """Return the |t| (t for one side) that the largest of ``k`` exceeds in 5 % of cases if nothing differs."""
+    ends = (scipy_stats.t.isf(LEVEL / sides / m, df) + wide for m, wide in ((1, -1e-3), (k, 1e-3)))  # Bonferroni
+    return float(optimize.brentq(lambda t: dunnett_p(t, k, df, sides=sides) - LEVEL, *ends, xtol=1e-9))
 
 
 def power(difference: float, sd: float, n: int, k: int) -> float:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-from skexplore.analysis.noise import Noise, study_noise, within_noise
+from skexplore.analysis.noise import study_noise, within_noise
 from skexplore.analysis.tables import anchors_table, nearest_in_table_7
 from skexplore.study import STATUSES, Study, trained
 from skexplore.words import counted
@@ -84,7 +84,11 @@ def notes(study: Study) -> list[str]:
             "The front is one of single trainings: each point is one seed, chosen on validation error."
         )
         said += _lower_anchors(study)
-    said.append(_noise_note(found))
+    said.append(
+        found.words
+        if found
+        else "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
+    )
     if study.eligible() and found is not None:
         close = sum(mark is True for mark in within_noise(study).values()) - 1
         if close > 0:
@@ -117,16 +121,6 @@ def _lower_anchors(study: Study) -> list[str]:
         if best is not None and best.val_error is not None and row["mean"] < best.val_error
     ]
     return [f"Lower than every block of the search: {', '.join(lower)}, trained beside it."] if lower else []
-
-
-def _noise_note(found: Noise | None) -> str:
-    if found is None:
-        return "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
-    return (
-        f"Seed noise rests on n={found.n} trainings of anchors ({found.df} degrees of freedom): two single "
-        f"trainings that differ by less than {100 * found.least_difference:.2f} points of error are not "
-        "distinguishable."
-    )
 
 
 def _spec(study: Study) -> dict[str, Any]:

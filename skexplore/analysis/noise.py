@@ -1,56 +1,94 @@
-"""Seed noise: how large a difference between two trainings must be before it can be more than chance."""
+"""Seed noise: how large a difference between trainings must be before it can be more than chance.
+
+The variance of one training is that of the study's own repeats, pooled with what is known of the same recipe, split and
+proxy (``priors``): s^2 = (v0 s0^2 + v s^2) / (v0 + v). A verdict on it says what was compared: two trainings named
+beforehand (Student), each with the best of all (Hsu 1984), or any two of all (Tukey 1953).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from scipy import stats as scipy_stats
 
+from skexplore.analysis.dunnett import LEVEL, critical_value
+from skexplore.analysis.priors import Prior, prior_of
 from skexplore.study import Record, Size, Study, reference_macs
+from skexplore.words import counted
 
-CONFIDENCE = 0.95
+# below, an sd is known so badly that no verdict rests on it: the ends of its 95 % interval are 12-fold at 2
+LEAST_DF = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
     """Seed noise of one training, as fractions 0..1.
 
-    sd: standard deviation over seeds, pooled over groups. df: its degrees of freedom. n: trainings that it
-    rests on. least_difference: the smallest difference between two single trainings that is more than
-    seed noise explains (two-sided, 95 %), ``t(0.975, df) * sqrt(2) * sd``; anything smaller is not distinguishable.
-    It holds for two trainings named beforehand: the best of many is better than it by luck, too.
+    sd: standard deviation over seeds, pooled over groups and ``prior``. df: its degrees of freedom; prior_df: those
+    that were known before; n: the study's own trainings that it rests on. Differences between single trainings that noise
+    exceeds in 5 % of studies: least_difference between two named beforehand; from_best from the lowest of ``compared``
+    to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom: not known.
     """
 
     sd: float
     df: int
     n: int
-    least_difference: float
+    prior_df: int
+    compared: int
+    least_difference: float | None
+    from_best: float | None
+    among: float | None
+
+    @property
+    def words(self) -> str:
+        """What it is, in a sentence, in points of error (percent)."""
+        if self.least_difference is None or self.from_best is None:
+            return (
+                f"Seed noise is not known: its {counted(self.df, 'degree')} of freedom are fewer than {LEAST_DF}, so "
+                "no difference is claimed."
+            )
+        before = f", {self.prior_df} of them from earlier studies" if self.prior_df else ""
+        return (
+            f"Seed noise of one training is {100 * self.sd:.2f} points ({self.df} degrees of freedom{before}): the "
+            f"lowest of {self.compared} errors is not distinguishable from those less than {100 * self.from_best:.2f} "
+            "points above it (Hsu's comparison with the best), nor one training from another named beforehand that is "
+            f"less than {100 * self.least_difference:.2f} points away."
+        )
 
 
-def noise(groups: Sequence[Sequence[float]]) -> Noise | None:
+def noise(groups: Sequence[Sequence[float]], *, prior: Prior | None = None, compared: int = 2) -> Noise | None:
     """Return the seed noise pooled over ``groups``, each the errors of one network under several seeds.
 
-    Errors are fractions 0..1. A group of one seed tells nothing about noise and does not count. Returns None
-    if no group has two seeds, because then nothing is known.
+    Errors are fractions 0..1. A group of one seed tells nothing about noise and does not count. compared: how many
+    single trainings the best is the lowest of. Returns None if no group has two seeds and there is no prior.
     """
     repeated = [group for group in groups if len(group) > 1]
-    df = sum(len(group) - 1 for group in repeated)
+    prior_df = prior.df if prior else 0
+    df = prior_df + sum(len(group) - 1 for group in repeated)
     if df == 0:
         return None
     squares = math.fsum((value - math.fsum(g) / len(g)) ** 2 for g in repeated for value in g)
-    sd = math.sqrt(squares / df)
-    factor = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, df))
-    return Noise(sd=sd, df=df, n=sum(map(len, repeated)), least_difference=factor * math.sqrt(2) * sd)
+    sd = math.sqrt((squares + (prior_df * prior.sd**2 if prior else 0.0)) / df)
+    known, most, of_two = df >= LEAST_DF, max(compared, 2), math.sqrt(2) * sd
+    return Noise(
+        sd=sd,
+        df=df,
+        n=sum(map(len, repeated)),
+        prior_df=prior_df,
+        compared=most,
+        least_difference=critical_value(1, df) * of_two if known else None,
+        from_best=critical_value(most - 1, df, sides=1) * of_two if known else None,
+        among=_largest_range(most, df) * sd if known else None,
+    )
 
 
-def distinguishable(one: float, other: float, noise: Noise) -> bool:
-    """Return whether the errors of two single trainings differ by more than seed noise explains.
-
-    Equal errors never do, whatever the noise.
-    """
-    return one != other and abs(one - other) >= noise.least_difference
+@cache
+def _largest_range(k: int, df: int) -> float:
+    """Return Tukey's q: the range of ``k`` means, over their estimated sd, that is exceeded in 5 % of cases."""
+    return float(scipy_stats.studentized_range.isf(LEVEL, k, df))
 
 
 def errors_by_key(records: Iterable[Record]) -> dict[str, float]:
@@ -59,24 +97,25 @@ def errors_by_key(records: Iterable[Record]) -> dict[str, float]:
 
 
 def study_noise(study: Study) -> Noise | None:
-    """Return the seed noise of the study, pooled over its anchors, or None if none has two seeds."""
+    """Return the seed noise of the study: its repeated trainings beside the search, and what was known before."""
     groups: dict[str, list[Record]] = {}
     for record in study.anchors:
         groups.setdefault(record.net_id, []).append(record)
-    return noise([list(errors_by_key(records).values()) for records in groups.values()])
+    repeats = [list(errors_by_key(records).values()) for records in groups.values()]
+    return noise(repeats, prior=prior_of(study.spec), compared=len(study.eligible()))
 
 
 def within_noise(study: Study) -> dict[int, bool | None]:
-    """Return for each trial number of the front whether seed noise may explain its distance to the best.
+    """Return for each trial number of the front whether it may be the best, by Hsu's comparison with the lowest.
 
-    None stands for "not known", if no anchor has two seeds.
+    None stands for "not known".
     """
     best, found = study.best(), study_noise(study)
     lowest = None if best is None else best.val_error
     return {
         record.number: None
-        if found is None or lowest is None or record.val_error is None
-        else not distinguishable(record.val_error, lowest, found)
+        if found is None or found.from_best is None or lowest is None or record.val_error is None
+        else record.val_error == lowest or record.val_error - lowest < found.from_best
         for record in study.front()
     }
 
@@ -84,11 +123,11 @@ def within_noise(study: Study) -> dict[int, bool | None]:
 def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
     """Return runs of the front's trials, by number in the order of ``size``, that are not distinguishable.
 
-    In a group no two errors are ``distinguishable``, and the neighbour on either side is from one of the group.
-    Groups have two trials or more and may overlap; there are none if the noise is not known.
+    In a group no two errors differ by ``Noise.among`` or more, and the neighbour on either side is from one of the
+    group. Groups have two trials or more and may overlap; there are none if the noise is not known.
     """
     found = study_noise(study)
-    if found is None:
+    if found is None or found.among is None:
         return ()
     front = [record for record in study.front(size) if record.val_error is not None]
     errors = [record.val_error or 0.0 for record in front]
@@ -96,7 +135,7 @@ def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, 
     end = 0  # of the group before
     for start, first in enumerate(errors):
         # errors fall along the front, so that the ends of a run are its farthest two
-        close = [not distinguishable(first, error, found) for error in errors[start:]]
+        close = [first == error or abs(first - error) < found.among for error in errors[start:]]
         reach = start + (close.index(False) if False in close else len(close))
         if reach > max(end, start + 1):
             groups.append(tuple(record.number for record in front[start:reach]))

@@ -23,7 +23,7 @@ from skexplore.analysis import (
 )
 from skexplore.arch import block_svg, parse_blocks
 from skexplore.report.figures import course as figures_course, files as figure_files, front as figures
-from skexplore.report.figures.style import Band
+from skexplore.report.figures.style import Bar
 from skexplore.study import Record, Study, records_table
 
 CURVES = 200  # learning curves of other than anchors and the front in one plot
@@ -34,12 +34,12 @@ SHOWN = (
 )  # fmt: skip
 
 
-def band(study: Study) -> Band | None:
-    """Return the band of errors that are not distinguishable from the best, None if that is not known."""
+def _noise_bar(study: Study) -> Bar | None:
+    """Return the errors that are not distinguishable from the best, None if they are not known."""
     best, noise = study.best(), study_noise(study)
-    if best is None or best.val_error is None or noise is None:
+    if best is None or best.val_error is None or noise is None or noise.from_best is None:
         return None
-    return Band(best=best.val_error, width=noise.least_difference)
+    return Bar(best=best.val_error, reach=noise.from_best)
 
 
 def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -> Any:
@@ -52,7 +52,7 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
         anchors_table(study),
         x=x,
         budget=budget if math.isfinite(budget) else None,
-        band=band(study),
+        bar=_noise_bar(study),
         own=spec.name,
         beside=[
             figures.Overlay(name=other.spec.name, front=records_table(other.front(attrgetter(x))))
@@ -76,7 +76,7 @@ def search_picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> byt
 def figures_json(study: Study, importances: Importances, beside: Sequence[Study] = ()) -> dict[str, str]:
     """Return the figures of the page as JSON text by the id of their element."""
     trials, front = study.trials(), _front(study, "ref_macs")
-    anchors, noise = anchors_table(study), band(study)
+    anchors, bar = anchors_table(study), _noise_bar(study)
     lowest = incumbent(study)
     others = {other.spec.name: incumbent(other) for other in beside}
     curves = curves_table(study, most=CURVES)
@@ -85,12 +85,12 @@ def figures_json(study: Study, importances: Importances, beside: Sequence[Study]
         "pareto-params": pareto_figure(study, "ref_params", beside),
         "placement": figures.placement_figure(published_table(), trials, front),
         "incumbent-images": figures_course.incumbent_figure(
-            lowest, anchors, x="images", band=noise, own=study.spec.name, beside=others
+            lowest, anchors, x="images", bar=bar, own=study.spec.name, beside=others
         ),
         "incumbent-trained": figures_course.incumbent_figure(
-            lowest, anchors, x="trained", band=noise, own=study.spec.name, beside=others
+            lowest, anchors, x="trained", bar=bar, own=study.spec.name, beside=others
         ),
-        "curves": figures_course.curves_figure(curves, front.rows, band=noise),
+        "curves": figures_course.curves_figure(curves, front.rows, bar=bar),
         "importances": figures_course.importance_figure(importances.shares, importances.clear),
     }
     return {name: str(figure.to_json()) for name, figure in drawn.items()}

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.studies import ANCHORS, EDGE_CASES, SPEC, only, record, synthetic
+from support.studies import ANCHORS, EDGE_CASES, NOISE_KEY, SPEC, know_noise, only, record, synthetic
 
 from skexplore.analysis.checklist_search import SEARCH, Item, _variants, checklist
 from skexplore.analysis.checklist_training import TRAININGS
+from skexplore.analysis.priors import PRIORS
 from skexplore.arch.costs import arch_id
 from skexplore.arch.notation import parse_blocks
 from skexplore.cli.search import app
@@ -299,10 +300,16 @@ def test_published_blocks_by_the_same_recipe():
     assert "skexplore train k3+k3d2 --study synthetic --seeds 3" in answer("published", own).evidence
 
 
-def test_noise_needs_two_seeds_of_something():
+def test_noise_needs_degrees_of_freedom(monkeypatch):
+    assert answer("noise").done is False
+    assert "2 degrees of freedom are fewer than 6" in answer("noise").evidence
+    assert "skexplore train k3+k3d2+k3d3 --study synthetic --seeds 3" in answer("noise").evidence
+    know_noise(monkeypatch)
     assert answer("noise").done is True
-    assert answer("noise").evidence.startswith("n = 4 trainings, 2 degrees")
+    assert "(30 degrees of freedom, 28 of them from earlier studies)" in answer("noise").evidence
     single = STUDY.with_records([ANCHORS[0], ANCHORS[2], *STUDY.searched])
+    assert answer("noise", single).done is True
+    monkeypatch.delitem(PRIORS, NOISE_KEY)
     assert answer("noise", single).done is False
 
 

@@ -109,7 +109,7 @@ def test_errors_of_pure_chance_are_said_to_be_that():
     assert "may be chance" in importances(study_of(KNOBS, lambda *_: 0.5, 120, seed=nothing)).note
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(conditioned_spaces())
 def test_what_acts_is_what_brute_force_finds(chosen):
     points = list(chosen.points())[:40]

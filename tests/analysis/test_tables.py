@@ -104,7 +104,7 @@ def test_anchors_are_rows_by_architecture_and_noise_by_network(study):
     both = replace(study, records=(*twins, *study.records))
     assert analysis.anchors_table(both)["n"].tolist() == [2, 2, 2]
     errors = [[record.val_error for record in group] for group in ((*twins, *ANCHORS[:2]), ANCHORS[2:])]
-    assert study_noise(both) == noise(errors)
+    assert study_noise(both) == noise(errors, compared=len(both.eligible()))
 
 
 def test_counters(study):
@@ -124,16 +124,23 @@ def test_spending_separates_search_from_anchors_and_counts_what_was_free(study):
     assert findings.spending(EDGE_CASES["empty"])["free_share"] is None
 
 
-def test_within_noise_compares_with_the_best(study):
+def test_within_noise_compares_with_the_best(study, noise_is_known):
     found = study_noise(study)
     assert found is not None
-    assert (found.df, found.n) == (2, 4)
+    assert (found.df, found.prior_df, found.n, found.compared) == (30, 28, 4, len(study.eligible()))
     best = study.best().val_error
     marks = within_noise(study)
-    assert marks == {r.number: r.val_error - best < found.least_difference for r in study.front()}
+    assert marks == {r.number: r.val_error - best < found.from_best for r in study.front()}
     assert marks[study.best().number] is True
     assert not all(marks.values())
-    assert set(within_noise(EDGE_CASES["one trial"]).values()) == {None}
+    assert set(within_noise(EDGE_CASES["one trial"]).values()) == {True}
+
+
+def test_noise_of_few_degrees_of_freedom_is_not_known(study):
+    assert study_noise(study).df == 2
+    assert study_noise(study).from_best is None
+    assert set(within_noise(study).values()) == {None}
+    assert "not known: its 2 degrees of freedom are fewer than 6" in " ".join(findings.notes(study))
 
 
 def test_noise_is_that_of_one_network_whatever_its_architectures(study):
@@ -149,7 +156,7 @@ def test_noise_is_that_of_one_network_whatever_its_architectures(study):
 
 
 def test_the_best_is_within_noise_of_itself_even_if_seeds_agree():
-    same = tuple(replace(anchor, val_error=0.4) for anchor in ANCHORS)
+    same = tuple(replace(ANCHORS[0], val_error=0.4, seed=seed, key=str(seed)) for seed in range(7))
     study = synthetic(records=(*same, record(0, "k3g64", "complete", 0.3, 6)))
     assert within_noise(study) == {0: True}
 
@@ -206,5 +213,10 @@ def test_notes_say_what_is_missing():
     assert "1 of 13 trials are trained (state: running)" in said("in progress")
     assert "Seed noise is not known" in said("one trial")
     assert "front is one of single trainings" in said("all")
-    assert "n=4 trainings of anchors" in said("all")
+    assert "its 2 degrees of freedom are fewer than 6" in said("all")
     assert "No feasible" not in said("all")
+
+
+def test_notes_say_how_far_noise_reaches(study, noise_is_known):
+    said = " ".join(findings.notes(study))
+    assert "(30 degrees of freedom, 28 of them from earlier studies): the lowest of 11 errors" in said

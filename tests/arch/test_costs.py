@@ -54,7 +54,7 @@ def test_every_row_of_tables_3_6_7_is_near_what_is_printed():
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(any_blocks)
 def test_closed_form_equals_fvcore_on_random_blocks(value):
     assert differences(Architecture.of(value, "8x4d-2111-s2")) == {}
@@ -84,7 +84,6 @@ def test_another_resolution_and_odd_sizes():
         assert (own.macs, own.params, own.activations) == (counted.macs, counted.params, counted.activations)
 
 
-@settings(deadline=None)
 @given(any_blocks)
 def test_the_parts_add_up_to_the_whole(value):
     for backbone in ("sknet50", "8x4d-2111-s2"):

@@ -99,7 +99,7 @@ def test_three_stages_of_sknet29():
     assert [row["arguments"]["in_channels"] for row in content["scales"]["proxy"]] == [512, 1024, 2048]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(some_block)
 def test_random_blocks_are_equal_or_have_a_reason(block):
     content = timm_arguments((block,), get_backbone(PROXY))

@@ -77,7 +77,7 @@ def test_same_bytes_twice_and_nothing_of_this_machine():
         assert word not in first
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(any_blocks)
 def test_random_blocks_agree(blocks):
     _, agreement = onnx_bytes(seeded_build(blocks, PROXY, seed=0), 32)

@@ -169,7 +169,7 @@ small_branches = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     branches=st.lists(small_branches, min_size=1, max_size=4).map(tuple),
     fuse=st.sampled_from(["select", "sum"]),

@@ -137,7 +137,7 @@ small_branches = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     branches=st.lists(small_branches, min_size=1, max_size=3).map(tuple),
     reduction=st.sampled_from([2, 4, 16]),

@@ -111,7 +111,7 @@ def test_complexity_is_matched_within_one_percent_in_both(params, macs, matched,
     assert three.macs_diff_pct == pytest.approx(100 * (macs - 1), abs=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(any_blocks)
 def test_nearest_below_and_above_are_what_a_search_by_hand_finds(blocks):
     own = cost(blocks)

@@ -30,7 +30,7 @@ def test_a_group_s_line_is_its_pooled_course_and_the_thin_line_its_searches():
 def test_lines_of_anchors_span_the_whole_course_from_its_first_image():
     study = load_study(str(Path(__file__).parents[2] / "studies" / "first-search"))
     course, anchors = incumbent(study), anchors_table(study)
-    figure = incumbent_figure(course, anchors, x="images", band=None)
+    figure = incumbent_figure(course, anchors, x="images", bar=None)
     lines = [trace for trace in figure.data if "mean of" in (trace.name or "")]
     assert [list(line.x) for line in lines] == [[0, course["images"].max()]] * len(anchors)
     assert [line.y[0] for line in lines] == pytest.approx(list(100 * anchors["mean"]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.studies import EDGE_CASES, many, only, synthetic
+from support.studies import EDGE_CASES, know_noise, many, only, synthetic
 
 from skexplore.analysis import checklist_search as checklist
 from skexplore.arch.notation import parse_blocks
@@ -57,7 +57,9 @@ def tab(browser):
 def usual(tmp_path_factory):
     """The report of the study that most tests look at, written once."""
     folder = tmp_path_factory.mktemp("usual")
-    write_report(synthetic(), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        know_noise(patch)
+        write_report(synthetic(), folder)
     return folder
 
 
@@ -238,7 +240,7 @@ def test_the_table_of_all_trials_opens_at_its_top_with_one_dot_a_row(visit):
 
 
 def test_no_line_strikes_a_label_through(visit):
-    """The noise band and the anchors' lines are named in legends; what is named in a plot has a lens around it."""
+    """The noise bar and the anchors' lines are named in legends; what is named in a plot has a lens around it."""
     page = visit(synthetic())
     for plot in ("incumbent-images", "incumbent-trained", "curves"):
         assert page.locator(f"#{plot} .annotation-text").count() == 0

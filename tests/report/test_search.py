@@ -12,7 +12,7 @@ import warnings
 from dataclasses import replace
 
 import pytest
-from support.studies import EDGE_CASES, only, synthetic
+from support.studies import EDGE_CASES, know_noise, only, synthetic
 
 from skexplore.analysis.tables import PLACEMENT_COLUMNS
 from skexplore.arch.notation import format_blocks, parse_block
@@ -31,7 +31,9 @@ HOSTILE = "<script>alert(1)</script>\"'\n|`*_[x](javascript:alert(2))"
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    assert [path.name for path in write_report(synthetic(), folder)] == NAMES
+    with pytest.MonkeyPatch.context() as patch:
+        know_noise(patch)
+        assert [path.name for path in write_report(synthetic(), folder)] == NAMES
     return folder
 
 

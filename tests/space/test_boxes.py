@@ -50,7 +50,7 @@ def brute_force(given_space: Space) -> dict:
     return {blocks: (cost(blocks).macs, cost(blocks).params) for blocks in found}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(conditioned_spaces())
 def test_counts_and_costs_are_those_of_every_point_decoded(given_space):
     costs = list(brute_force(given_space).values())
@@ -89,7 +89,7 @@ def test_dilations_of_a_1x1_kernel_are_one_branch():
     assert survey.summarise(given_space).size == len(brute_force(given_space)) == 4
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(conditioned_spaces())
 def test_the_overlaps_of_boxes_are_counted_without_enumeration(given_space):
     union = Union(Layout(given_space).boxes())
@@ -108,7 +108,7 @@ def bounded(draw) -> tuple[Space, tuple]:
     return given_space, budget + band_bounds(band, (None, None))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(bounded())
 def test_feasible_and_ruled_out_are_those_of_every_point_decoded(case):
     given_space, bounds = case
@@ -127,7 +127,7 @@ def test_feasible_and_ruled_out_are_those_of_every_point_decoded(case):
     assert {(path, level) for path, gone in found.ruled_out.items() for level in gone} == seen - possible
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(bounded())
 def test_a_budget_is_refused_exactly_if_no_block_keeps_it(case):
     given_space, bounds = case
@@ -309,7 +309,7 @@ def test_the_cheapest_block_is_what_the_conditions_leave():
 
 
 @given(conditioned_spaces())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_part_holds_what_it_lists_and_nothing_of_another_branch(given_space):
     for box in Layout(given_space).boxes():
         for part in box:

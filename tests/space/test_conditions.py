@@ -90,7 +90,7 @@ def test_every_decision_is_still_asked():
     assert list(space.decisions) == ["branches.1", "branches.2", "reduction", "fuse"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(conditioned_spaces())
 def test_conditions_reach_only_what_the_space_without_them_holds(space):
     free = replace(space, conditions=())

@@ -30,7 +30,6 @@ def spaces_and_points(draw):
     return chosen, {path: draw(st.sampled_from(levels)) for path, levels in chosen.decisions.items()}
 
 
-@settings(deadline=None)
 @given(spaces_and_points())
 def test_what_a_point_means_is_what_its_encoded_levels_mean(given_space):
     chosen, point = given_space
@@ -42,14 +41,12 @@ def test_what_a_point_means_is_what_its_encoded_levels_mean(given_space):
     assert encode(chosen, chosen.decode(levels)) == levels
 
 
-@settings(deadline=None)
 @given(conditioned_spaces())
 def test_every_block_of_a_space_is_found_again(chosen):
     for blocks in held(chosen):
         assert chosen.decode(encode(chosen, blocks)) == blocks
 
 
-@settings(deadline=None)
 @given(conditioned_spaces(), spaces_and_points())
 def test_brute_force_agrees_on_what_is_in_a_space(chosen, other):
     blocks = other[0].decode(other[1])
@@ -62,7 +59,6 @@ def test_brute_force_agrees_on_what_is_in_a_space(chosen, other):
     assert format_blocks(blocks) in str(caught.value)
 
 
-@settings(deadline=None)
 @given(spaces(), st.data())
 def test_a_level_taken_away_takes_its_blocks_with_it(chosen, data):
     path = data.draw(st.sampled_from(sorted(chosen.decisions)))
@@ -112,7 +108,7 @@ def test_blocks_of_free_stages_are_found_and_tied_ones_are_not_free():
 
 
 @pytest.mark.parametrize("name", ["sk-paper", "sk-cifar", "sk-wide"])
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_the_shipped_spaces_find_their_own_points(name, data):
     chosen = Space.load(name)
@@ -121,7 +117,7 @@ def test_the_shipped_spaces_find_their_own_points(name, data):
     assert chosen.decode(encode(chosen, blocks)) == blocks
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(conditioned_spaces(), st.integers(0, 2**32))
 def test_what_is_drawn_is_in_the_space_and_the_generator_decides(chosen, seed):
     draws = UniformDraws(chosen)

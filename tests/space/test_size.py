@@ -88,7 +88,7 @@ def test_the_cheapest_block_is_the_minimum_of_the_whole_space(counted):
     assert (own.macs, own.params) == min((c.macs, c.params) for c in counted.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(spaces())
 def test_the_cheapest_block_is_the_minimum_of_any_space(given_space):
     own = cost(cheapest(given_space))

@@ -263,7 +263,7 @@ def test_stages_that_agree_are_tied_again():
     assert free.decode(dict.fromkeys(free.decisions, "k5")) == parse_blocks("k5")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(spaces(), st.integers(0, 100))
 def test_decoded_blocks_are_canonical_and_round_trip(given_space, seed):
     blocks = given_space.decode(given_space.sample(random.Random(seed)))

@@ -8,6 +8,9 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
+import pytest
+
+from skexplore.analysis.priors import PRIORS, Prior
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import format_blocks
 from skexplore.space.space import Space
@@ -102,6 +105,14 @@ ANCHORS = tuple(
         [("k3", 0, 0.4402), ("k3", 1, 0.4460), ("k3+k3d2", 0, 0.4189), ("k3+k3d2", 1, 0.4131)]
     )
 )
+
+
+NOISE_KEY = (SPEC.recipe.id, SPEC.split.id, SPEC.backbone)
+
+
+def know_noise(patch: pytest.MonkeyPatch) -> None:
+    """Make the noise of the synthetic study known from before: 28 degrees of freedom."""
+    patch.setitem(PRIORS, NOISE_KEY, Prior(sd=0.004, df=28, source="synthetic"))
 
 
 def synthetic(

@@ -38,7 +38,7 @@ def test_full_split_is_stratified_and_whole():
     assert sorted([*train, *val]) == list(range(50_000))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(train_images=st.integers(1, 45_000), val_images=st.integers(1, 5_000))
 def test_smaller_splits_are_balanced_prefixes(train_images, val_images):
     whole = data.split_indices(CIFAR_LABELS, train_images=45_000, val_images=5_000)
@@ -102,7 +102,7 @@ def test_val_count_out_of_range(train, val):
         data.split_indices(CIFAR_LABELS, train_images=train, val_images=val)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(train_images=st.integers(1, 45_000), share=st.floats(0, 1))
 def test_more_is_held_out_where_less_is_trained_on(train_images, share):
     """The 5,000 of old come first, then what is not trained on, from its far end, still balanced."""
@@ -180,7 +180,7 @@ def test_global_random_state_neither_matters_nor_changes():
     assert torch.equal(first[0], _all(images, labels)[0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(1, 70), batch_size=st.integers(1, 40), augment=st.booleans())
 def test_every_image_comes_once_except_a_lone_last_one(count, batch_size, augment):
     images, labels = _synthetic(count)

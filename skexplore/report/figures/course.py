@@ -12,8 +12,8 @@ from skexplore.report.figures.style import (
     BLUE,
     GREY,
     VERMILION,
-    Band,
-    add_band,
+    Bar,
+    add_bar,
     empty,
     error_span,
     overlay,
@@ -31,7 +31,7 @@ def incumbent_figure(
     anchors: pd.DataFrame,
     *,
     x: Literal["images", "trained"],
-    band: Band | None,
+    bar: Bar | None,
     own: str = "",
     beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> go.Figure:
@@ -43,9 +43,8 @@ def incumbent_figure(
     figure = empty(OVER[x], "Validation error, %")
     others = beside or {}
     errors = pd.concat([incumbent["val_error"], *(other["best_val_error"] for other in others.values())])
-    figure.update_yaxes(range=error_span(errors.dropna(), anchors))
+    figure.update_yaxes(range=error_span(errors.dropna(), anchors, bar))
     figure.update_xaxes(rangemode="tozero")
-    add_band(figure, band)
     end = max([0, *incumbent[x], *(last for other in others.values() for last in other[x][-1:])])
     for number, row in enumerate(anchors.to_dict("records")):
         name = f"{text_of(row['name'])}, mean of {row['n']}: {100 * row['mean']:.2f} %"
@@ -62,6 +61,8 @@ def incumbent_figure(
         _add_best(figure, other, x, f"best of {text_of(title)}", {"width": 2, **overlay(number)})
     title = f"best of {text_of(own)}" if others else "best feasible so far"
     _add_best(figure, incumbent, x, title, {"color": BLUE, "width": 2.6})
+    if bar:
+        add_bar(figure, bar, end)
     shown, name = thinned(incumbent, "trials")
     figure.add_scatter(
         x=[*shown[x]],
@@ -87,13 +88,12 @@ def _add_best(figure: go.Figure, incumbent: pd.DataFrame, x: str, name: str, lin
     )
 
 
-def curves_figure(curves: pd.DataFrame, front: Sequence[int], *, band: Band | None) -> go.Figure:
+def curves_figure(curves: pd.DataFrame, front: Sequence[int], *, bar: Bar | None) -> go.Figure:
     """Return validation error per epoch, one line per trained record, the front emphasised.
 
     curves: ``analysis.curves_table``; front: positions of the front in the table of trials.
     """
     figure = empty("Epoch", "Validation error, %")
-    add_band(figure, band)
     anchor = curves["origin"] == "anchor"
     chosen = ~anchor & curves["position"].isin(front)
     complete = curves["status"] == "complete"
@@ -106,6 +106,8 @@ def curves_figure(curves: pd.DataFrame, front: Sequence[int], *, band: Band | No
     ):
         if not rows.empty:
             figure.add_trace(_lines(rows, name, line, symbol))
+    if bar:
+        add_bar(figure, bar, curves["epoch"].max())
     figure.update_xaxes(dtick=1 if curves["epoch"].max() <= 12 else None)
     return figure
 

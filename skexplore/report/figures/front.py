@@ -19,8 +19,8 @@ from skexplore.report.figures.style import (
     GREY,
     PURPLE,
     VERMILION,
-    Band,
-    add_band,
+    Bar,
+    add_bar,
     empty,
     error_span,
     overlay,
@@ -81,14 +81,14 @@ def pareto_figure(
     *,
     x: Size,
     budget: float | None,
-    band: Band | None,
+    bar: Bar | None,
     own: str = "",
     beside: Sequence[Overlay] = (),
 ) -> go.Figure:
     """Return validation error against a reference cost.
 
     trials: the columns of ``trials.csv``; anchors: ``analysis.anchors_table``. budget in the unit of ``x``
-    (multiply-adds or parameters), None if there is none; band: None if noise or best are not known. own: the name of
+    (multiply-adds or parameters), None if there is none; bar: None if noise or best are not known. own: the name of
     the study. beside: fronts of other studies.
     """
     axis = _AXES[x]
@@ -100,8 +100,7 @@ def pareto_figure(
     more = [size for other in beside for size in axis.of(other.front)]
     ends = span([*axis.of(seen), *axis.of(anchors), *more, *limit] or axis.of(search))
     errors = pd.concat([measured["val_error"], *(other.front["val_error"] for other in beside)])
-    figure.update_yaxes(range=error_span(errors, anchors, low=0.14))
-    add_band(figure, band)
+    figure.update_yaxes(range=error_span(errors, anchors, bar, low=0.14))
     _add_groups(figure, axis, trials, front)
     for number, other in enumerate(beside):
         _add_overlay(figure, axis, other, number, limit[0] if limit else ends[1])
@@ -114,6 +113,8 @@ def pareto_figure(
         _add_trials(figure, axis, others[others["status"] == status], name, marker)
     title = f"front of {text_of(own)}, n = 1" if beside else "Pareto front, single trainings"
     _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE})
+    if bar:
+        add_bar(figure, bar, axis.of(best.nsmallest(1, "val_error"))[0])
     _add_knee(figure, axis, trials, front)
     _add_anchors(figure, axis, anchors, trials, ends)
     _add_ticks(figure, axis, search, ends)

@@ -18,17 +18,16 @@ GREEN, ORANGE = "#009E73", "#E69F00"
 _OVERLAYS = ((ORANGE, PURPLE, GREEN), ("dot", "dash", "dashdot"))
 GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
-BAND = "rgba(0,158,115,0.15)"
 MOST = 1500  # points of one trace: a browser is slow with more
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
-    """The noise band: ``width`` below and above the ``best`` error, fractions 0..1."""
+class Bar:
+    """The errors, from the ``best`` to ``reach`` above it, whose distance to it seed noise explains; fractions 0..1."""
 
     best: float
-    width: float
+    reach: float
 
 
 def overlay(number: int) -> dict[str, str]:
@@ -69,19 +68,26 @@ def span(values: Sequence[float], *, least: float = 0.1, low: float = 0.08) -> l
     return [start - slack - low * width, end + slack + 0.08 * width]
 
 
-def error_span(errors: pd.Series, anchors: pd.DataFrame, *, low: float = 0.08) -> list[float]:
-    """Return the range in % of an axis that holds ``errors`` (fractions) and the anchors' spread."""
-    both = [*errors, *anchors["min"], *anchors["max"]]
+def error_span(
+    errors: pd.Series, anchors: pd.DataFrame, bar: Bar | None, *, low: float = 0.08
+) -> list[float]:
+    """Return the range in % of an axis that holds ``errors`` (fractions), the anchors' spread and the noise."""
+    both = [*errors, *anchors["min"], *anchors["max"], *([bar.best + bar.reach] if bar else [])]
     return span([100 * error for error in both], least=1.0, low=low) if both else [0.0, 100.0]
 
 
-def add_band(figure: go.Figure, band: Band | None) -> None:
-    """Draw the noise band across the figure, if it is known."""
-    if band is None:
-        return
-    low, high = 100 * (band.best - band.width), 100 * (band.best + band.width)
-    name = "within seed noise of the best"  # in the legend: in the plot the lines of the best would strike it through
-    figure.add_hrect(y0=low, y1=high, fillcolor=BAND, line_width=0, layer="below", name=name, showlegend=True)
+def add_bar(figure: go.Figure, bar: Bar, x: float) -> None:
+    """Draw the noise above the best at ``x`` as a bar with caps."""
+    ends = [100 * bar.best, 100 * (bar.best + bar.reach)]
+    figure.add_scatter(
+        x=[x, x],
+        y=ends,
+        mode="lines+markers",
+        line={"color": GREEN, "width": 2},
+        marker={"symbol": "line-ew", "size": 12, "line": {"width": 2, "color": GREEN}},
+        name="within seed noise of the best",
+        hovertemplate=f"within seed noise of the best: {ends[0]:.2f} to {ends[1]:.2f} %<extra></extra>",
+    )
 
 
 def thinned(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, str]:

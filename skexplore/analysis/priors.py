@@ -1,0 +1,28 @@
+"""What is known of seed noise before a study begins: measured once for a recipe, a split and a proxy, and shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skexplore.study import StudySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """The standard deviation of one training over seeds, a fraction 0..1, and its degrees of freedom.
+
+    source: the archive of the trainings that it was measured on; ``skexplore signal`` prints it.
+    """
+
+    sd: float
+    df: int
+    source: str
+
+
+# by identity of the recipe, of the split, and name of the proxy
+PRIORS: dict[tuple[str, str, str], Prior] = {}
+
+
+def prior_of(spec: StudySpec) -> Prior | None:
+    """Return what is known of the noise of trainings as in ``spec``, None if nothing is."""
+    return PRIORS.get((spec.recipe.id, spec.split.id, spec.backbone))
