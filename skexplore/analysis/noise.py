@@ -28,9 +28,9 @@ class Noise:
     """Seed noise of one training, as fractions 0..1.
 
     sd: standard deviation over seeds, pooled over groups and ``prior``. df: its degrees of freedom; prior_df: those
-    that were known before; n: the study's own trainings that it rests on. Differences between single trainings that noise
-    exceeds in 5 % of studies: least_difference between two named beforehand; from_best from the lowest of ``compared``
-    to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom: not known.
+    that were known before; n: the study's own trainings that it rests on. Differences between single trainings that
+    noise exceeds in 5 % of studies: least_difference between two named beforehand; from_best from the lowest of
+    ``compared`` to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom.
     """
 
     sd: float
