@@ -59,7 +59,9 @@ class Noise:
         )
 
 
-def noise(groups: Sequence[Sequence[float]], *, prior: Prior | None = None, compared: int = 2) -> Noise | None:
+def noise(
+    groups: Sequence[Sequence[float]], *, prior: Prior | None = None, compared: int = 2
+) -> Noise | None:
     """Return the seed noise pooled over ``groups``, each the errors of one network under several seeds.
 
     Errors are fractions 0..1. A group of one seed tells nothing about noise and does not count. compared: how many

@@ -27,7 +27,9 @@ def placed(*points: tuple[int, float]):
 def study_of(records, spread: float | None):
     """Return a study of ``records`` with noise of sd ``spread`` at 6 degrees of freedom (None: one seed only)."""
     first = ANCHORS[0]
-    seeds = [replace(first, seed=seed, key=f"{first.key}{seed}") for seed in range(1 if spread is None else 7)]
+    seeds = [
+        replace(first, seed=seed, key=f"{first.key}{seed}") for seed in range(1 if spread is None else 7)
+    ]
     if spread:  # six alike and one away by d have a variance of d^2 / 7
         seeds[6] = replace(seeds[6], val_error=first.val_error + spread * 7**0.5)
     return synthetic(records=(*seeds, *records))
