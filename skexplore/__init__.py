@@ -17,7 +17,7 @@ import lazy_loader
 
 from skexplore.errors import NO_MEMORY, lacks_memory
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

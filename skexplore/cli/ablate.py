@@ -13,6 +13,7 @@ from skexplore.cli.common import (
     DataOption,
     DatasetOption,
     JsonOption,
+    RecipeOption,
     StorageOption,
     TimeOption,
     WorkersOption,
@@ -53,6 +54,7 @@ def ablate(
     seeds: SeedsOption = None,
     seed: Annotated[int, typer.Option(help="First seed.")] = 0,
     profile: Annotated[str | None, typer.Option(help=f"{listed(PROFILES)}.  [default: the file's]")] = None,
+    recipe: RecipeOption = None,
     backbone: Annotated[
         str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the file's]")
     ] = None,
@@ -85,6 +87,7 @@ def ablate(
             seeds=seeds,
             seed=seed,
             profile=profile,
+            recipe=recipe,
             backbone=backbone,
             dataset=dataset,
             study=study,

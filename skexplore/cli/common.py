@@ -28,6 +28,10 @@ KEPT = "interrupted; everything finished is kept. Repeat the same command to go 
 
 
 DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(help="sgd: plain SGD with crops and flips on as many images.  [default: the profile's]"),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes.  [default: one per GPU, else one single-threaded per core]")
 ]

@@ -11,6 +11,7 @@ import typer
 from skexplore.cli.common import (
     DataOption,
     JsonOption,
+    RecipeOption,
     StorageOption,
     TimeOption,
     WorkersOption,
@@ -36,6 +37,7 @@ def signal(
     profile: Annotated[
         str | None, typer.Option(help=f"{listed(PROFILES)}.  [default: the file's, quick]")
     ] = None,
+    recipe: RecipeOption = None,
     backbone: Annotated[
         str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the profile's]")
     ] = None,
@@ -70,7 +72,9 @@ def signal(
     from skexplore.study import load_study
 
     long = None if against is None else load_study(against)
-    asked = AblationRequest(source=source, seeds=seeds, profile=profile, backbone=backbone, study=study)
+    asked = AblationRequest(
+        source=source, seeds=seeds, profile=profile, recipe=recipe, backbone=backbone, study=study
+    )
     planned = plan_ablation(asked)
     check_panel(planned.spec, long)
     settings = run_settings(workers, time_limit, storage, data_dir)

@@ -91,6 +91,7 @@ def train(request: TrainRequest, run: Run) -> Study:
         ("profile", spec.profile),
         ("dataset", spec.split.dataset),
         ("backbone", spec.backbone),
+        ("recipe", "sgd" if get_profile(spec.profile).sgd == spec.recipe else "another recipe"),
     ):
         given = getattr(request, option)
         if given is not None and given != own:

@@ -16,7 +16,7 @@ from skexplore.export.card import card
 from skexplore.export.code import code
 from skexplore.paper import place_svg
 from skexplore.plan import TrainRequest, plan_training
-from skexplore.study import PROFILES
+from skexplore.study import PROFILES, RECIPES
 from skexplore.words import counted
 
 DOCUMENTS = ("timm.json", "block.svg", "place.svg", "README.md")  # beside block.py
@@ -69,12 +69,13 @@ def weights_note(block: BlockFile) -> str:
 def _training_command(block: BlockFile) -> tuple[str, str] | None:
     """Return the command that repeats the training and the study it begins, None if no profile is that recipe."""
     blocks, own = parse_blocks(block.block), (block.proxy.backbone, block.recipe, block.split)
-    for backbone, profile in product((None, block.proxy.backbone), PROFILES):
+    for backbone, recipe, profile in product((None, block.proxy.backbone), (None, *RECIPES), PROFILES):
         try:
             spec = plan_training(
                 TrainRequest(
                     blocks=blocks,
                     profile=profile,
+                    recipe=recipe,
                     dataset=block.split.dataset,
                     backbone=backbone,
                     seed=block.seed,
@@ -84,6 +85,7 @@ def _training_command(block: BlockFile) -> tuple[str, str] | None:
             continue
         if (spec.backbone, spec.recipe, spec.split) == own:
             words = ["skexplore", "train", block.block, "--profile", profile]
+            words += ["--recipe", recipe] if recipe else []
             words += ["--dataset", block.split.dataset, *(["--backbone", backbone] if backbone else [])]
             return shlex.join([*words, "--seed", str(block.seed)]), spec.name
     return None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from skexplore.arch import Setting
 from skexplore.errors import UserError
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
-from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, profile_of
+from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, other_recipe, profile_of
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
@@ -40,6 +40,7 @@ class AblationRequest:
     seeds: int | None = None
     seed: int = 0
     profile: str | None = None
+    recipe: str | None = None
     backbone: str | None = None
     dataset: str | None = None
     study: str | None = None
@@ -65,6 +66,7 @@ def _name(definition: Definition, request: AblationRequest) -> str:
         (request.dataset, definition.split.dataset or own.split.dataset),
         (request.profile, own.name),
         (request.backbone, definition.backbone or own.backbone),
+        (other_recipe(get_profile(request.profile or own.name), request.recipe), None),
         (f"s{request.seed}", "s0"),
     )
     return "-".join([definition.name, *(given for given, usual in pairs if given not in (None, usual))])
@@ -169,14 +171,14 @@ def _check_backbone(definition: Definition, request: AblationRequest) -> None:
 def _scale(definition: Definition, request: AblationRequest) -> Profile:
     """Return the definition's profile with its own changes; those belong to that profile, and go with it."""
     own = definition.profile or DEFAULT_PROFILE
-    changes = given(definition.split)
-    dataset = changes.pop("dataset", None)
+    recipe, split = given(definition.recipe), given(definition.split)
+    base, dataset = recipe.pop("of", None), split.pop("dataset", None)
     name = request.profile or own
-    profile = profile_of(name, request.dataset or dataset, request.backbone or definition.backbone or None)
-    if name != own:
-        return profile
-    recipe, split = replace(profile.recipe, **given(definition.recipe)), replace(profile.split, **changes)
-    return replace(profile, recipe=recipe, split=split)
+    backbone = request.backbone or definition.backbone or None
+    if name != own or request.recipe is not None:
+        return profile_of(name, request.dataset or dataset, backbone, request.recipe)
+    profile = profile_of(name, request.dataset or dataset, backbone, base)
+    return replace(profile, recipe=replace(profile.recipe, **recipe), split=replace(profile.split, **split))
 
 
 def _on_data_set(definition: Definition, profile: Profile) -> Definition:

@@ -17,7 +17,7 @@ from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.plan.search import MAX_SEEDS
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
-from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, SCHEDULES
+from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, RECIPES, SCHEDULES
 
 BEST = "best:"
 DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
@@ -52,8 +52,9 @@ _DECAY = Must("a number from 0 to 1,000", ge=0, le=1_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeChanges:
-    """What differs from the recipe of a profile; None is as there."""
+    """What differs from the recipe of a profile, or from the one that it has ``of`` a name; None is as there."""
 
+    of: Annotated[str | None, among(RECIPES)] = None
     epochs: Annotated[int | None, _whole(1, 10_000)] = None
     batch_size: Annotated[int | None, _whole(2, 10_000)] = None  # batch normalisation needs two
     lr: Annotated[float | None, _RATE] = None

@@ -21,6 +21,7 @@ from skexplore.space import Level, Space, check_budget, encode
 from skexplore.study import (
     KEEP_WEIGHTS,
     MODES,
+    RECIPES,
     SAMPLERS,
     Profile,
     Record,
@@ -63,7 +64,7 @@ class Request:
     published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds``
     seeds. enqueue: blocks to try first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the
     machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the
-    trainings. dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
+    trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -79,6 +80,7 @@ class Request:
     anchor_seeds: int | None = None
     enqueue: tuple[str | SKBlock | Blocks, ...] = ()
     profile: str | None = None
+    recipe: str | None = None
     backbone: str | None = None
     keep_weights: str = "front"
     seed: int = 0
@@ -88,12 +90,13 @@ class Request:
 class TrainRequest:
     """Trainings of a user's own ``blocks`` as they are asked for, with ``seeds`` seeds from ``seed`` on.
 
-    blocks: as ``cost`` takes them. profile, dataset, backbone: as in ``Request``. study: a study whose recipe is used
-    and which keeps the records; None for one of own trainings.
+    blocks: as ``cost`` takes them. profile, recipe, dataset, backbone: as in ``Request``. study: one whose recipe is
+    used and which keeps the records; None for one of own trainings.
     """
 
     blocks: str | SKBlock | Blocks
     profile: str | None = None
+    recipe: str | None = None
     dataset: str | None = None
     backbone: str | None = None
     seeds: int = 1
@@ -129,7 +132,9 @@ class Plan:
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     space = request.space if isinstance(request.space, Space) else Space.load(request.space)
-    profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
+    profile = profile_of(
+        request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe
+    )
     profile = _with_anchor_seeds(profile, request.anchor_seeds)
     for option, value, allowed in (
         ("--sampler", request.sampler, SAMPLERS),
@@ -176,9 +181,11 @@ def plan_search(request: Request) -> Plan:
 
 def plan_training(request: TrainRequest) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
-    profile = profile_of(request.profile or DEFAULT_PROFILE, request.dataset, request.backbone)
+    profile = profile_of(
+        request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe
+    )
     get_backbone(profile.backbone).place(request.form)
-    suffix = f"-{request.backbone}" if request.backbone else ""
+    suffix = "".join(f"-{each}" for each in (request.backbone, other_recipe(profile, request.recipe)) if each)
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
     spec = StudySpec.without_search(name=check_name(name), profile=profile, seed=request.seed)
@@ -212,13 +219,22 @@ def seconds_of(text: str) -> float:
     return float(total)
 
 
-def profile_of(name: str, dataset: str | None, backbone: str | None) -> Profile:
-    """Return the profile called ``name`` on another data set or backbone, if they are given; raises ``UserError``."""
+def profile_of(name: str, dataset: str | None, backbone: str | None, recipe: str | None = None) -> Profile:
+    """Return the profile called ``name`` with another ``recipe``, data set or backbone; raises ``UserError``."""
+    if recipe is not None:
+        check_one_of("--recipe", recipe, RECIPES)
     profile = get_profile(name)
+    if recipe == "sgd" and profile.sgd:
+        profile = replace(profile, recipe=profile.sgd)
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
         return profile
     return replace(profile, backbone=cifar_backbone(backbone).name)
+
+
+def other_recipe(profile: Profile, recipe: str | None) -> str | None:
+    """Return the name of ``recipe`` unless it is what the profile has of itself."""
+    return recipe if profile.sgd else None
 
 
 def _with_anchor_seeds(profile: Profile, seeds: int | None) -> Profile:
@@ -263,5 +279,6 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler != "tpe" else []
     parts += [request.backbone] if request.backbone else []
+    parts += filter(None, [other_recipe(profile, request.recipe)])
     parts += [_PRUNED[bool(rungs)]] if bool(rungs) != bool(profile.rungs) else []
     return check_name("-".join(parts))

@@ -50,6 +50,7 @@ from .reading import (
 from .recipe import (
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,
+    RECIPES as RECIPES,
     SCHEDULES as SCHEDULES,
     Profile as Profile,
     Recipe as Recipe,

@@ -19,6 +19,7 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "space": _typed_space(study.command) or spec.space,
         "profile": spec.profile,
         "dataset": None if profile and profile.split.dataset == spec.split.dataset else spec.split.dataset,
+        "recipe": "sgd" if profile and profile.sgd == spec.recipe else None,
         "backbone": None if profile and profile.backbone == spec.backbone else spec.backbone,
         "pruner": None if profile and bool(profile.rungs) == bool(spec.rungs) else spec.pruner,
         "mode": None if spec.mode == "constrained" else spec.mode,

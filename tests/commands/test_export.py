@@ -25,7 +25,8 @@ from skexplore.study.store import load_study
 def quick_study(record):
     study = a_study(record)
     profile = PROFILES["quick"]
-    return replace(study, spec=replace(study.spec, recipe=profile.recipe, split=profile.split))
+    spec = replace(study.spec, backbone=profile.backbone, recipe=profile.recipe, split=profile.split)
+    return replace(study, spec=spec)
 
 
 def test_command_for_weights_repeats_the_training(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from skexplore.arch.backbones import get_backbone
 from skexplore.space.space import Space, shipped_spaces
+from skexplore.study.recipe import PROFILES
 
 SHIPPED = tuple(
     sorted(path.stem for path in Path(__file__).parents[2].joinpath("search_spaces").glob("*.yaml"))
@@ -111,7 +113,10 @@ def test_show_prints_conditions_constraints_and_what_is_ruled_out(command, bande
         assert line in out.splitlines(), line
 
 
-def test_show_warns_of_taps_that_a_proxy_does_not_measure(command):
+def test_show_warns_of_taps_that_a_proxy_does_not_measure(command, monkeypatch):
+    assert "does not measure" not in "".join(command("space", "show", "sk-paper")[1:])
+    for name in ("smoke", "quick"):
+        monkeypatch.setitem(PROFILES, name, replace(PROFILES[name], backbone="8x4d-1111-s2"))
     said = "8x4d-1111-s2 (profiles smoke and quick) does not measure 5 of the 9 taps of k3d3 in stage 4"
     assert said in command("space", "show", "sk-paper")[1]
     _, out, err = command("space", "show", "sk-paper", "--json")

@@ -38,6 +38,6 @@ def test_a_plan_counts_trials_anchors_and_the_images_of_validation(monkeypatch, 
     ]
     found = estimate(plans, 2)
     assert (found.trials, found.anchors) == (12, 2 * beside)
-    epochs = 3 * (12 + 2 * beside)
-    assert found.images == epochs * 10_000
-    assert found.seconds == pytest.approx(epochs * (10_000 + 0.28 * 5_000) / 500)
+    epochs = 12 + 2 * beside
+    assert found.images == epochs * 20_000
+    assert found.seconds == pytest.approx(epochs * (20_000 + 0.28 * 10_000) / 500)

@@ -79,9 +79,10 @@ CODE_BEFORE_SCHEMA_3 = {
     PER_STAGE: "c1b39e5ac6c05df7de9a95d21d1c353a2f0c13e1d0e8adb300d445cb54eb27d2",
     "k3+k3d2/sum": "42d2df77ca7bee399bea4bf9aee51dbf795e09a951c5f6158793d46ab2593437",
 }
-TEXTS = {
-    ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8"
-}  # by version and schema
+TEXTS = {  # by version and schema
+    ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
+    ("0.2.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",  # other profiles, other commands
+}
 
 
 @pytest.mark.parametrize("block", CODE_BEFORE_SCHEMA_3)

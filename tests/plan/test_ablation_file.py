@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_definition
 from skexplore.plan.variants import base_of, expand
 from skexplore.shipped import shipped
-from skexplore.study.recipe import Recipe, Split
+from skexplore.study.recipe import PROFILES, Recipe, Split
 
 
 def test_what_a_file_says_becomes_variants():
@@ -96,7 +96,7 @@ def test_every_shipped_study_is_in_the_wheel():
 
 def test_a_file_may_change_everything_of_a_recipe_and_all_of_a_split_but_its_classes():
     names = [[each.name for each in fields(kind)] for kind in (Recipe, RecipeChanges, Split, SplitChanges)]
-    assert names[0] == names[1]
+    assert ["of", *names[0]] == names[1]
     assert [name for name in names[2] if name != "classes"] == names[3]
 
 
@@ -105,6 +105,17 @@ def test_whole_numbers_where_fractions_may_stand_are_the_same_recipe(tiny):
         plan_ablation(AblationRequest(source=write(ROWS + f"recipe: {{lr: {lr}}}\n"))) for lr in ("1", "1.0")
     )
     assert one.spec.recipe.id == other.spec.recipe.id
+
+
+def test_a_file_may_begin_with_the_plain_optimizer_of_its_profile():
+    """``of: sgd`` is what ``--recipe sgd`` takes; what else the file says goes on top of it."""
+    text = ROWS.replace("profile: tiny", "profile: quick").replace(
+        "wider, system: resnext50-wider, backbone: 9x4d-1111-c16-s2", "deeper, block: k3+k3"
+    )
+    asked = AblationRequest(source=write(text + "recipe: {of: sgd, epochs: 5}\n"))
+    found, plain = plan_ablation(asked).spec, PROFILES["quick"].sgd
+    assert found.recipe == replace(plain, epochs=5)
+    assert plan_ablation(replace(asked, recipe="sgd", study="plain")).spec.recipe == plain
 
 
 # -- wrong input
