@@ -81,7 +81,10 @@ CODE_BEFORE_SCHEMA_3 = {
 }
 TEXTS = {  # by version and schema
     ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
-    ("0.2.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",  # other profiles, other commands
+    (
+        "0.2.0",
+        3,
+    ): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",  # other profiles, other commands
 }
 
 
