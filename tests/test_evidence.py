@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import statistics
 from pathlib import Path
 
 import pytest
 
+from skexplore.analysis.noise import noise
+from skexplore.analysis.priors import PRIORS
+from skexplore.analysis.reliability import signal
 from skexplore.analysis.repeats import compare
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import parse_block
@@ -24,7 +29,12 @@ UNFINISHED = [path for path in ALL if load_study(str(path)).state == "interrupte
 FOLDERS = [path for path in ALL if path not in UNFINISHED]
 ABLATIONS = [path for path in FOLDERS if load_study(str(path)).spec.ablation is not None]
 ARCHIVES = [path for path in FOLDERS if path not in ABLATIONS]
-REPEATS = sorted(path.parent for path in ROOT.glob("studies/*/*/records.jsonl"))  # searches compared in a set
+SIGNALS = sorted(
+    path.parent for path in ROOT.glob("studies/signal/*/records.jsonl")
+)  # panels of what was tried
+REPEATS = sorted(
+    path.parent for path in ROOT.glob("studies/*/*/records.jsonl") if path.parent not in SIGNALS
+)  # searches compared in a set
 SETS = sorted({path.parent for path in REPEATS})
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 DATA = ("trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md")
@@ -108,7 +118,7 @@ def test_every_percentage_of_the_readme_is_in_a_report():
     assert not [number for number in numbers if not stands_in(reports, number)]
 
 
-@pytest.mark.parametrize("folder", ABLATIONS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", ABLATIONS + SIGNALS, ids=lambda path: path.name)
 def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
     study = load_study(str(folder))
     design, found = study.spec.ablation, cells(study.spec, study.records)
@@ -127,11 +137,12 @@ def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
 
 
 def test_what_was_taken_over_is_in_the_study_that_is_named():
-    taken = [r for folder in ABLATIONS for r in load_study(str(folder)).records if r.replay_of]
+    taken = [r for folder in ABLATIONS + SIGNALS for r in load_study(str(folder)).records if r.replay_of]
     assert taken
+    folders = {path.name: path for path in ABLATIONS + SIGNALS}
     for record in taken:
         number, name = re.fullmatch(r"measured as training (\d+) of (\S+)", record.reason).groups()
-        source = load_study(str(ROOT / "studies" / name)).anchors[int(number)]
+        source = load_study(str(folders[name])).anchors[int(number)]
         assert (source.key, source.val_error, source.curve) == (record.key, record.val_error, record.curve)
 
 
@@ -159,6 +170,35 @@ def test_what_a_studys_readme_quotes_is_in_its_report(folder):
     numbers = re.findall(r"\d+\.\d\d(?= (?:%|points))", readme.replace("\n", " "))
     assert numbers
     assert not [number for number in numbers if not stands_in(written.read_text(), number)]
+
+
+@pytest.mark.parametrize(("key", "prior"), PRIORS.items(), ids=str)
+def test_what_is_known_of_noise_is_what_its_archive_says(key, prior):
+    study = load_study(str(ROOT / prior.source))
+    assert key == (study.spec.recipe.id, study.spec.split.id, study.spec.backbone)
+    errors = itertools.groupby(sorted(study.records, key=lambda r: r.net_id), key=lambda r: r.net_id)
+    found = noise([[record.val_error for record in group] for _, group in errors])
+    assert (prior.df, prior.sd) == (found.df, pytest.approx(found.sd, abs=5e-6))
+
+
+def test_what_docs_say_of_recipes_is_in_their_archives():
+    """Each row of the table of what was tried is recomputed: mean, sd between blocks, seed sd, reliability."""
+    text = (ROOT / "docs/proxy-and-recipe.md").read_text()
+    rows = dict(re.findall(r"^\| \[`(\S+)`\]\S* \| (.*) \|$", text, re.MULTILINE))
+    assert sorted(rows) == [path.name for path in SIGNALS]
+    for folder in SIGNALS:
+        study = load_study(str(folder))
+        own = signal(study).reliability
+        plain = [record.val_error for record in study.records if record.block == "k3"]
+        low, high = own.icc.low, own.icc.high
+        said = [
+            f"{100 * own.mean:.2f}",
+            f"{100 * own.between_sd:.2f}",
+            f"{100 * own.sd.value:.2f}",
+            f"{own.icc.value:.2f} [{low:.2f}, {high:.2f}]",
+            f"{100 * statistics.mean(plain):.2f}" if plain else "-",
+        ]
+        assert [cell.strip() for cell in rows[folder.name].split("|")][2:] == said, folder.name
 
 
 def test_nothing_is_reported_or_quoted_of_an_unfinished_study():

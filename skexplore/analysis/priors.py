@@ -20,7 +20,11 @@ class Prior:
 
 
 # by identity of the recipe, of the split, and name of the proxy
-PRIORS: dict[tuple[str, str, str], Prior] = {}
+PRIORS: dict[tuple[str, str, str], Prior] = {
+    ("19b9ae82", "cifar10-10000-5000", "8x4d-1111-s2"): Prior(  # the profile quick of version 0.1
+        sd=0.00807, df=24, source="studies/signal/panel"
+    ),
+}
 
 
 def prior_of(spec: StudySpec) -> Prior | None:

@@ -12,7 +12,7 @@ from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.sampler import Proposer, constraints
 from skexplore.plan import Training
 from skexplore.space import Level, Space
-from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, trained
+from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, rung_tells, trained
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
@@ -264,7 +264,7 @@ class State:
         ]
         own = RungValue(error=record.curve[-1].val_error, macs=record.ref_macs)
         eta = self.spec.segments[1] // self.spec.segments[0]
-        if goes_on(own, rivals, eta):
+        if not rung_tells(self.searched, epochs) or goes_on(own, rivals, eta):
             return replace(record, status="running", val_error=None)
         reason = f"at rung {record.rung} ({epochs} epochs), neither in its best 1/{eta} nor on its front"
         return replace(record, status="stopped", reason=reason)

@@ -82,6 +82,11 @@ from .record import (
     stored_space as stored_space,
     trained as trained,
 )
+from .rungs import (
+    agreement as agreement,
+    rung_pairs as rung_pairs,
+    rung_tells as rung_tells,
+)
 from .samplers import (
     SAMPLERS as SAMPLERS,
 )

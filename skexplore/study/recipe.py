@@ -12,6 +12,7 @@ from skexplore.arch import PLAIN, Architecture, Backbone, Setting, get_backbone
 from skexplore.errors import UserError, lookup
 from skexplore.files import among
 from skexplore.study.datasets import DATASETS, get_dataset
+from skexplore.words import listed
 
 SCHEDULES = ("one_cycle", "steps")
 Schedule = Annotated[str, among(SCHEDULES)]
@@ -28,7 +29,9 @@ class Recipe:
     then a linear fall to 0) or ``steps`` (divided by 10 at 50 % and at 75 % of the steps). augment: random crop
     with 4 pixels of reflect padding, and horizontal flip; without ``crop`` the flip alone. optimizer: ``sgd``, or
     ``muon`` for convolutions and SGD of highest rate ``sgd_lr`` for the rest. whiten: the first convolution begins
-    with the principal components of image patches instead of random weights; it is trained all the same.
+    with the principal components of image patches instead of random weights; it is trained all the same. cycles:
+    epochs after which the schedule has come to its end and begins anew (warm restarts, Loshchilov and Hutter 2017), so
+    that an error there is one of annealed weights.
     """
 
     epochs: int
@@ -45,6 +48,7 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     sgd_lr: float = 0.1
     whiten: bool = False
+    cycles: tuple[int, ...] = ()
 
     @property
     def stored(self) -> dict[str, object]:
@@ -68,6 +72,8 @@ class Recipe:
             said.append("flips without crops")
         if self.whiten:
             said.append("first convolution begun with whitened patches of the proxy's images")
+        if self.cycles:
+            said.append(f"schedule begun anew after {listed(map(str, self.cycles), 'and')} epochs")
         return "".join(f", {words}" for words in said)
 
     @property
@@ -76,7 +82,13 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.stored, sort_keys=True).encode()).hexdigest()[:8]
 
 
-_LATER = ("crop", "optimizer", "sgd_lr", "whiten")  # fields that recipes of earlier studies do not have
+_LATER = (
+    "crop",
+    "optimizer",
+    "sgd_lr",
+    "whiten",
+    "cycles",
+)  # fields that recipes of earlier studies do not have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +233,7 @@ PROFILES: dict[str, Profile] = {
     "standard": Profile(
         name="standard",
         backbone="16x4d-1111",
-        recipe=Recipe(epochs=27, batch_size=256, lr=0.2),
+        recipe=Recipe(epochs=27, batch_size=256, lr=0.2, cycles=(3, 9)),
         rungs=rung_epochs(3, 3, 27),
         trials=60,
         anchor_seeds=3,

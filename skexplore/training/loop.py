@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ def _nothing(_part: str) -> None:
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Return the rate of update ``step`` (from 0) of all ``steps`` of a training, by ``recipe.schedule``."""
+    ends = [epoch * steps // recipe.epochs for epoch in (0, *recipe.cycles, recipe.epochs)]
+    begin, end = next(pair for pair in pairwise(ends) if step < pair[1])
+    step, steps = step - begin, end - begin
     if recipe.schedule == "steps":  # supplement D
         return recipe.lr / (100 if 4 * step >= 3 * steps else 10 if 2 * step >= steps else 1)
     assert recipe.schedule == "one_cycle", recipe.schedule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import given, strategies as st
@@ -11,7 +12,8 @@ from skexplore.arch.notation import parse_blocks
 from skexplore.engine.halving import RungValue, goes_on
 from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES, rung_epochs
-from skexplore.study.record import trained
+from skexplore.study.record import Epoch, trained
+from skexplore.study.rungs import LEAST, agreement, rung_pairs, rung_tells
 from skexplore.training.messages import Outcome
 
 values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
@@ -24,6 +26,12 @@ def test_rungs_are_powers_of_eta_and_end_with_the_recipe():
         rung_epochs(3, 3, 30)
     for profile in PROFILES.values():
         assert not profile.rungs or profile.rungs[-1] == profile.recipe.epochs
+
+
+@pytest.fixture
+def trusting(monkeypatch):
+    """Let every rung stop trials, as one does that is known to say what the end will be."""
+    monkeypatch.setattr("skexplore.engine.state.rung_tells", lambda *_: True)
 
 
 @given(values, st.lists(values, max_size=12), st.sampled_from([2, 3]))
@@ -44,7 +52,7 @@ def test_the_order_of_rivals_does_not_matter(own, rivals, random):
     assert goes_on(own, rivals, 3) is before
 
 
-def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run):
+def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run, trusting):
     study = run(rugged, profile="rungs", study="r")
     stopped = [r for r in study.searched if r.status == "stopped"]
     complete = [r for r in study.searched if r.status == "complete"]
@@ -65,7 +73,7 @@ def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run):
     assert asked == [1, 3, 9]
 
 
-def test_every_stop_is_what_the_rule_says_of_what_was_known_then(run):
+def test_every_stop_is_what_the_rule_says_of_what_was_known_then(run, trusting):
     study = run(rugged, profile="rungs", study="r")
     order = [r for r in study.searched if r.curve]
     for index, record in enumerate(order):  # one worker: trials end in the order of their numbers
@@ -81,7 +89,7 @@ def test_every_stop_is_what_the_rule_says_of_what_was_known_then(run):
             assert goes_on(own, rivals, 3) is (record.rung > rung), record.number
 
 
-def test_the_sampler_and_plain_optuna_see_the_values_at_rungs(run):
+def test_the_sampler_and_plain_optuna_see_the_values_at_rungs(run, trusting):
     study = run(rugged, profile="rungs", study="r")
     stored = optuna.load_study(study_name="r", storage="sqlite:///studies/r/study.db")
     for trial, record in zip(stored.trials, study.searched, strict=True):
@@ -92,7 +100,51 @@ def test_the_sampler_and_plain_optuna_see_the_values_at_rungs(run):
             assert trial.state is optuna.trial.TrialState.PRUNED
 
 
-def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run):
+def test_nothing_is_stopped_before_ten_trials_say_that_the_rung_tells(run):
+    study = run(rugged, profile="rungs", study="r", trials=24, anchors="none")
+    order = [r for r in study.searched if r.curve]
+    assert {r.status for r in order[:10]} == {"complete"}
+    assert "stopped" in {r.status for r in order[10:]}
+    assert all(rung_tells(study.searched, epochs) for epochs in (1, 3))
+
+
+def test_a_rung_that_says_nothing_of_the_end_stops_nothing(run):
+    def answer(job):
+        """The last epoch's error has nothing to do with those before."""
+        early = int(job.spec.net_id, 16) // 1000 % 1000 / 2500
+        errors = [0.3 + early] * min(job.until, 8) + [rugged(job)] * (job.until == 9)
+        curve = tuple(
+            Epoch(epoch=n, train_loss=1.0, val_loss=1.0, val_error=error, seconds=0.0)
+            for n, error in enumerate(errors, start=1)
+        )
+        return Outcome(key=job.spec.key, status="complete", curve=curve)
+
+    study = run(answer, profile="rungs", study="r", trials=24, anchors="none")
+    assert agreement(rung_pairs(study.searched, 3)) < LEAST
+    assert {r.status for r in study.searched if r.curve} == {"complete"}
+
+
+@pytest.mark.parametrize(("truth", "least", "most"), [(0.2, 0.05, 0.20), (0.6, 0.4, 0.7), (0.95, 0.98, 1.0)])
+def test_how_often_a_rung_of_a_known_correlation_is_used(truth, least, most):
+    """Known truth, 1,000 searches each: what the threshold was chosen by."""
+    generator = np.random.default_rng(0)
+    used = 0
+    for _ in range(1_000):
+        last = generator.standard_normal(10)
+        early = truth * last + (1 - truth**2) ** 0.5 * generator.standard_normal(10)
+        used += agreement(list(zip(early, last, strict=True))) >= LEAST
+    assert least <= used / 1_000 <= most
+
+
+def test_errors_that_do_not_vary_say_nothing():
+    assert agreement([(0.5, 0.4)] * 10) == 0.0
+    assert agreement([]) is None
+
+
+@pytest.mark.parametrize("doubt", [False, True])
+def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run, monkeypatch, doubt):
+    if not doubt:
+        monkeypatch.setattr("skexplore.engine.state.rung_tells", lambda *_: True)
     whole = run(rugged, study="whole", profile="rungs", trials=6)
     for cut in (3, 6, 9, 12):
         count = 0
@@ -111,7 +163,7 @@ def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run):
         assert [r.row() for r in again.records] == [r.row() for r in whole.records]
 
 
-def test_what_diverged_later_competes_no_more(run):
+def test_what_diverged_later_competes_no_more(run, trusting):
     def answer(job):
         if job.until == 9 and job.spec.block == "k1":
             return Outcome(key=job.spec.key, status="diverged", reason="loss is nan")
@@ -121,7 +173,7 @@ def test_what_diverged_later_competes_no_more(run):
     assert {r.status for r in study.searched if r.curve} <= {"complete", "stopped", "diverged"}
 
 
-def test_a_stopped_network_is_neither_trained_again_nor_told_as_a_value(run, tmp_path):
+def test_a_stopped_network_is_neither_trained_again_nor_told_as_a_value(run, tmp_path, trusting):
     space = tmp_path / "small.yaml"
     space.write_text(
         "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64, k3]\n  branches.2: [none, k1, k3]\n"
@@ -140,7 +192,7 @@ def test_a_stopped_network_is_neither_trained_again_nor_told_as_a_value(run, tmp
     assert len(keys(study)) == len(set(keys(study)))
 
 
-def test_rivals_of_a_rung_are_within_the_budget_of_now(run):
+def test_rivals_of_a_rung_are_within_the_budget_of_now(run, trusting):
     high, low = 4.8, 4.3
     before = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=high, trials=8)
     study = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=low, trials=20)
@@ -164,11 +216,11 @@ def test_rivals_of_a_rung_are_within_the_budget_of_now(run):
 
 def test_no_rungs_on_request_and_rungs_where_the_profile_has_none(run, command):
     none = run(profile="rungs", pruner="none", study="none", trials=2)
-    assert none.spec.rungs == ()
+    assert (none.spec.rungs, none.spec.recipe.cycles) == ((), ())
     assert all(r.epochs == 9 for r in none.searched if r.curve)
     own = run(pruner="rungs", study="own", trials=2)
-    assert own.spec.rungs == (1, 2)
-    with pytest.raises(UserError, match="another rungs"):
+    assert (own.spec.rungs, own.spec.recipe.cycles) == ((1, 2), (1,))
+    with pytest.raises(UserError, match="another r"):
         run(study="own", trials=2)
     code, _, err = command("search", "--budget-gflops", "4.5", "--profile", "smoke", "--pruner", "rungs")
     assert code == 2

@@ -32,7 +32,7 @@ def test_every_field_is_part_of_a_recipe_s_name():
     other = {
         "epochs": 4, "batch_size": 64, "lr": 0.2, "schedule": "steps", "momentum": 0.8, "nesterov": False,
         "weight_decay": 0.0, "warmup": 0.1, "label_smoothing": 0.1, "augment": False, "crop": False,
-        "optimizer": "muon", "sgd_lr": 0.2, "whiten": True,
+        "optimizer": "muon", "sgd_lr": 0.2, "whiten": True, "cycles": (1,),
     }  # fmt: skip
     assert set(other) == {each.name for each in fields(Recipe)}
     other.pop("sgd_lr")  # acts with Muon alone

@@ -81,6 +81,20 @@ def test_steps_are_a_tenth_from_half_of_the_training_and_a_hundredth_from_three_
     ]
 
 
+@pytest.mark.parametrize("schedule", ["one_cycle", "steps"])
+def test_each_cycle_is_a_whole_schedule(schedule):
+    """Warm restarts: three trainings of 3, 6 and 18 epochs, one after the other, each annealed at its end."""
+    recipe = Recipe(epochs=27, schedule=schedule, cycles=(3, 9))
+    rates = [learning_rate(recipe, step, 270) for step in range(270)]
+    apart = [
+        learning_rate(Recipe(epochs=epochs, schedule=schedule), step, 10 * epochs)
+        for epochs in (3, 6, 18)
+        for step in range(10 * epochs)
+    ]
+    assert rates == apart
+    assert max(rates[27:30] + rates[87:90]) < 0.02 < rates[35]
+
+
 def test_an_unknown_schedule_is_not_taken_for_another():
     with pytest.raises(AssertionError, match="cosine"):
         learning_rate(Recipe(epochs=1, schedule="cosine"), 0, 10)
