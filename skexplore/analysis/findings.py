@@ -9,7 +9,7 @@ from typing import Any
 
 from skexplore.analysis.noise import study_noise, within_noise
 from skexplore.analysis.tables import anchors_table, nearest_in_table_7
-from skexplore.study import STATUSES, Study, trained
+from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained
 from skexplore.words import counted
 
 
@@ -104,9 +104,30 @@ def notes(study: Study) -> list[str]:
     if count["failed"] or count["diverged"]:
         lost = count["failed"] + count["diverged"]
         said.append(f"{counted(lost, 'trial')} failed or diverged and stay in the table with the reason.")
+    said += _rungs(study)
     if count["stopped"]:
         said.append(
             f"{counted(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
+        )
+    return said
+
+
+def _rungs(study: Study) -> list[str]:
+    """Say of each rung whether its errors were found to tell, and so whether trials are stopped there."""
+    said = []
+    for epochs in study.spec.rungs[:-1]:
+        where, found = f"after {counted(epochs, 'epoch')}", agreement(rung_pairs(study.searched, epochs))
+        if found is None:
+            said.append(f"Rung {where}: nothing is stopped before {TRIED} trials have come to the end.")
+            continue
+        what = (
+            "trials are stopped there"
+            if found >= LEAST_AGREEMENT
+            else f"below {LEAST_AGREEMENT}, so that none is stopped there"
+        )
+        said.append(
+            f"Rung {where}: in the first {TRIED} whole trials its errors have a correlation of {found:.2f} with the "
+            f"final ones; {what}."
         )
     return said
 

@@ -80,15 +80,29 @@ class Validity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """What the errors after so many ``epochs``, where a search may stop a trial, say of the final ones.
+
+    icc: their own reliability, as in ``Reliability``. correlation: Pearson's, with the final errors of the same
+    trainings, the mean over seeds, with Fisher's interval over blocks.
+    """
+
+    epochs: int
+    icc: Estimate
+    correlation: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """What a profile's training tells. seconds, images: of one training, seconds as the median.
 
-    against: the study of long trainings; whole: over all its blocks, good: over the half of them with the lowest long
-    errors. All three are empty without one.
+    rungs: where its schedule begins anew. against: the study of long trainings; whole: over all its blocks, good: over
+    the half of them with the lowest long errors. All three are empty without one.
     """
 
     study: str
     reliability: Reliability
+    rungs: tuple[Rung, ...]
     seconds: float
     images: int
     against: str = ""
@@ -128,9 +142,20 @@ def _alone(study: Study, own: Mapping[_Network, Sequence[float]]) -> Signal:
     return Signal(
         study=study.spec.name,
         reliability=reliability(_matrix(own)),
+        rungs=tuple(_rung(study, epochs, _matrix(own)) for epochs in study.spec.recipe.cycles),
         # by their curves: a training taken over from another study has no seconds and images of its own
         seconds=statistics.median(sum(epoch.seconds for epoch in record.curve) for record in done),
         images=study.spec.recipe.epochs * study.spec.split.train_images,
+    )
+
+
+def _rung(study: Study, epochs: int, last: Errors) -> Rung:
+    early = study.with_records([replace(record, val_error=record.at(epochs)) for record in study.records])
+    errors = _matrix(_table(early))
+    return Rung(
+        epochs=epochs,
+        icc=reliability(errors).icc,
+        correlation=_fisher(_mean_correlation([*zip(errors.T, last.T, strict=True)]), len(errors)),
     )
 
 
@@ -320,6 +345,9 @@ def signal_words(found: Signal) -> list[tuple[str, str]]:
             f"{_share(own.icc)} of one training; {_share(own.paired_icc)} where blocks share a seed, as in a search",
         ),
     ]
+    for rung in found.rungs:
+        words = f"{_share(rung.icc)} reliable, {_share(rung.correlation)} with the final errors"
+        rows.append(("rung", f"after {counted(rung.epochs, 'epoch')}: {words}"))
     for which, valid in (("blocks", found.whole), ("blocks, those with the lowest long errors", found.good)):
         if valid is not None:
             rows.append(("validity", f"{_valid(valid)}; {valid.blocks} {which}"))

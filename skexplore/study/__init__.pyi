@@ -83,6 +83,8 @@ from .record import (
     trained as trained,
 )
 from .rungs import (
+    LEAST_AGREEMENT as LEAST_AGREEMENT,
+    TRIED as TRIED,
     agreement as agreement,
     rung_pairs as rung_pairs,
     rung_tells as rung_tells,

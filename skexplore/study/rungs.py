@@ -10,7 +10,7 @@ from skexplore.study.record import Record
 TRIED = 10  # trials that are trained to the end, whatever they have at their rungs
 # Correlation from which on a rung may stop trials. In simulated searches of 60 trials of which it stops two thirds, one
 # of 0.9 is used in 99 % and loses nothing; one of 0.4 would cost 0.09 sd between blocks and is used in 26 %.
-LEAST = 0.6
+LEAST_AGREEMENT = 0.6
 
 
 def rung_pairs(searched: Iterable[Record], epochs: int) -> list[tuple[float, float]]:
@@ -37,4 +37,4 @@ def agreement(pairs: list[tuple[float, float]]) -> float | None:
 def rung_tells(searched: Iterable[Record], epochs: int) -> bool:
     """Return whether trials may be stopped after ``epochs``: a pure function of stored records."""
     found = agreement(rung_pairs(searched, epochs))
-    return found is not None and found >= LEAST
+    return found is not None and found >= LEAST_AGREEMENT

@@ -45,6 +45,23 @@ def test_correlation_and_tau_are_scipys_over_all_pairs_of_seeds():
     assert validity(one, other[:, :1]).long is None
 
 
+def test_what_a_rung_tells_is_its_own_reliability_and_its_correlation_with_the_end():
+    """The curve of a panel whose schedule begins anew after epoch 1, against numpy."""
+    study = ablation(*TABLE_7, seeds=2)
+    kept = study.records
+    study = replace(study, spec=replace(study.spec, recipe=replace(study.spec.recipe, cycles=(1,))))
+    (rung,) = signal(study).rungs
+    assert rung.epochs == 1
+    blocks = {}
+    for record in kept:
+        blocks.setdefault(record.net_id, {})[record.seed] = (record.at(1), record.val_error)
+    values = np.array([[blocks[block][seed] for seed in (0, 1)] for block in blocks])
+    expected = np.mean([np.corrcoef(values[:, seed].T)[0, 1] for seed in (0, 1)])
+    assert rung.correlation.value == pytest.approx(expected)
+    assert rung.icc == reliability(values[:, :, 0]).icc
+    assert signal(replace(study, records=kept)).reliability == reliability(values[:, :, 1])
+
+
 def test_a_training_that_orders_nothing_has_no_validity():
     flat, other = np.full((5, 2), 0.9), np.random.default_rng(1).normal(size=(5, 2))
     assert (validity(flat, other).correlation.value, validity(flat, other).tau) == (0, 0)

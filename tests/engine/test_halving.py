@@ -13,7 +13,7 @@ from skexplore.engine.halving import RungValue, goes_on
 from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES, rung_epochs
 from skexplore.study.record import Epoch, trained
-from skexplore.study.rungs import LEAST, agreement, rung_pairs, rung_tells
+from skexplore.study.rungs import LEAST_AGREEMENT, agreement, rung_pairs, rung_tells
 from skexplore.training.messages import Outcome
 
 values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
@@ -120,7 +120,7 @@ def test_a_rung_that_says_nothing_of_the_end_stops_nothing(run):
         return Outcome(key=job.spec.key, status="complete", curve=curve)
 
     study = run(answer, profile="rungs", study="r", trials=24, anchors="none")
-    assert agreement(rung_pairs(study.searched, 3)) < LEAST
+    assert agreement(rung_pairs(study.searched, 3)) < LEAST_AGREEMENT
     assert {r.status for r in study.searched if r.curve} == {"complete"}
 
 
@@ -132,7 +132,7 @@ def test_how_often_a_rung_of_a_known_correlation_is_used(truth, least, most):
     for _ in range(1_000):
         last = generator.standard_normal(10)
         early = truth * last + (1 - truth**2) ** 0.5 * generator.standard_normal(10)
-        used += agreement(list(zip(early, last, strict=True))) >= LEAST
+        used += agreement(list(zip(early, last, strict=True))) >= LEAST_AGREEMENT
     assert least <= used / 1_000 <= most
 
 
