@@ -16,6 +16,7 @@ from skexplore.analysis.reliability import signal
 from skexplore.analysis.repeats import compare
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import parse_block
+from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
@@ -179,6 +180,15 @@ def test_what_is_known_of_noise_is_what_its_archive_says(key, prior):
     errors = itertools.groupby(sorted(study.records, key=lambda r: r.net_id), key=lambda r: r.net_id)
     found = noise([[record.val_error for record in group] for _, group in errors])
     assert (prior.df, prior.sd) == (found.df, pytest.approx(found.sd, abs=5e-6))
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("studies/signal/*.yaml")), ids=lambda path: path.stem)
+def test_a_panel_is_trained_again_by_its_file(file):
+    archive = load_study(str(file.with_suffix("")))
+    found = plan_ablation(AblationRequest(source=str(file))).spec
+    for name in ("name", "profile", "backbone", "split", "ablation"):
+        assert getattr(found, name) == getattr(archive.spec, name), name
+    assert found.recipe.id == archive.spec.recipe.id
 
 
 def test_what_docs_say_of_recipes_is_in_their_archives():

@@ -24,6 +24,9 @@ PRIORS: dict[tuple[str, str, str], Prior] = {
     ("19b9ae82", "cifar10-10000-5000", "8x4d-1111-s2"): Prior(  # the profile quick of version 0.1
         sd=0.00807, df=24, source="studies/signal/panel"
     ),
+    ("b438c8a8", "cifar10-20000-10000", "4x4d-1111-c32"): Prior(
+        sd=0.00385, df=24, source="studies/signal/panel-quick"
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +33,10 @@ app = typer.Typer(rich_markup_mode=None)
 def signal(
     source: Annotated[
         str,
-        typer.Argument(metavar="[STUDY|FILE]", help="Another panel of blocks: an ablation's name or file."),
+        typer.Argument(
+            metavar="[STUDY|FILE]",
+            help="Another panel of blocks: an ablation's name or file; the folder of a study is read, not trained.",
+        ),
     ] = "panel",
     profile: Annotated[
         str | None, typer.Option(help=f"{listed(PROFILES)}.  [default: the file's, quick]")
@@ -66,12 +70,16 @@ def signal(
     Reliability: how much of the spread of single trainings is between blocks. Validity (--against): how alike one
     training and one long training order the blocks.
     """
-    from skexplore.analysis import check_panel, signal as what_it_tells, signal_findings
+    from skexplore.analysis import check_panel, signal as what_it_tells
     from skexplore.engine import run_plan
     from skexplore.plan import AblationRequest, plan_ablation
     from skexplore.study import load_study
 
     long = None if against is None else load_study(against)
+    if Path(source).is_dir():
+        done = load_study(source)
+        _show(what_it_tells(done, long), done, names=[source, against], as_json=as_json)
+        return
     asked = AblationRequest(
         source=source, seeds=seeds, profile=profile, recipe=recipe, backbone=backbone, study=study
     )
@@ -79,16 +87,15 @@ def signal(
     check_panel(planned.spec, long)
     settings = run_settings(workers, time_limit, storage, data_dir)
     done = watched(lambda run: run_plan(planned, run), settings)
-    found = what_it_tells(done, long)
+    _show(what_it_tells(done, long), done, names=[done.spec.name, against], as_json=as_json)
+
+
+def _show(found: Signal, study: Study, *, names: list[str | None], as_json: bool) -> None:
+    from skexplore.analysis import signal_findings, signal_words
+
     if as_json:
         print(json.dumps(signal_findings(found)))
         return
-    _print(found, done)
-
-
-def _print(found: Signal, study: Study) -> None:
-    from skexplore.analysis import signal_words
-
     own = found.reliability
     print(
         f"Study {found.study}: {own.blocks} blocks x {counted(own.seeds, 'seed')}, {found.images:,} images each "
@@ -98,4 +105,4 @@ def _print(found: Signal, study: Study) -> None:
         print(f"{label:<13} {words}")
     if found.whole is None:
         print("Validity needs long trainings of the same blocks: --against STUDY")
-    print(f"\nNext:\n  {shlex.join(['skexplore', 'report', found.study, *filter(None, [found.against])])}")
+    print(f"\nNext:\n  {shlex.join(['skexplore', 'report', *filter(None, names)])}")

@@ -68,6 +68,20 @@ def test_a_panel_is_trained_and_judged_in_words_and_as_json(command, instant):
     assert found["validity_per_minute"] is not None
 
 
+def test_an_archive_is_read_by_its_folder(command):
+    """The committed panels, at their place: nothing is trained or written."""
+    own, other = (
+        str(Path(__file__).parents[2] / "studies" / "signal" / name) for name in ("panel-quick", "panel")
+    )
+    code, out, _ = command("signal", own, "--against", other)
+    assert code == 0
+    assert "12 blocks x 3 seeds, 20,000 images each in 4x4d-1111-c32" in out
+    assert "tau" in out
+    assert f"skexplore report {own} {other}" in out
+    assert json.loads(command("signal", own, "--json")[1])["study"] == "panel-quick"
+    assert not Path("studies").exists()
+
+
 def test_what_it_cannot_be_compared_with_is_refused_before_training(command, instant):
     code, out, err = command("signal", "six.yaml", "--against", "nothing-there")
     assert (code, out) == (2, "")
