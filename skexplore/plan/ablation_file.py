@@ -18,6 +18,7 @@ from skexplore.plan.search import MAX_SEEDS
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
 from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, RECIPES, SCHEDULES
+from skexplore.words import counted
 
 BEST = "best:"
 DEFAULT_PROFILE = "quick"  # of a file that names none: ablations are defined for two cores
@@ -48,6 +49,7 @@ _SHARE = Must("a number of at least 0 and below 1", ge=0, lt=1)
 # up to far beyond what trains
 _RATE = Must("a number above 0 and up to 1,000", gt=0, le=1_000)
 _DECAY = Must("a number from 0 to 1,000", ge=0, le=1_000)
+_RISING = Must("a list of rising epochs such as [1, 3]", lambda given: [*given] == sorted({*given}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class RecipeChanges:
     optimizer: Annotated[str | None, among(OPTIMIZERS)] = None
     sgd_lr: Annotated[float | None, _RATE] = None
     whiten: Annotated[bool | None, _FLAG] = None
+    cycles: Annotated[tuple[Annotated[int, _whole(1, 10_000)], ...] | None, _RISING] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,10 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     recipe, profile = file.get("recipe") or {}, PROFILES[file.get("profile") or DEFAULT_PROFILE]
     if recipe.get("momentum") == 0 and recipe.get("nesterov", profile.recipe.nesterov):
         yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
+    epochs = recipe.get("epochs") or profile.recipe.epochs
+    cycles = recipe.get("cycles") or profile.recipe.cycles
+    if cycles and None not in (*cycles, epochs) and cycles[-1] >= epochs:
+        yield "recipe.cycles", f"{[*cycles]}: must end before the last of {counted(epochs, 'epoch')}"
     yield from _row_problems(file.get("rows") or ())
     yield from _baseline_problems(file)
     yield from _factor_problems(file.get("one_at_a_time") or {}, "one_at_a_time")

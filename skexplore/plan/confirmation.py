@@ -80,7 +80,7 @@ def _scale(search: Study, profile: str | None) -> Profile:
     spec = search.spec
     if profile is not None:
         return profile_of(profile, spec.split.dataset, None)
-    recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs)
+    recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs, cycles=())  # nothing is stopped here
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
 
 

@@ -14,6 +14,7 @@ from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES, rung_epochs
 from skexplore.study.record import Epoch, trained
 from skexplore.study.rungs import LEAST_AGREEMENT, agreement, rung_pairs, rung_tells
+from skexplore.study.store import load_study
 from skexplore.training.messages import Outcome
 
 values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
@@ -220,6 +221,7 @@ def test_no_rungs_on_request_and_rungs_where_the_profile_has_none(run, command):
     assert all(r.epochs == 9 for r in none.searched if r.curve)
     own = run(pruner="rungs", study="own", trials=2)
     assert (own.spec.rungs, own.spec.recipe.cycles) == ((1, 2), (1,))
+    assert load_study("own").spec == own.spec
     with pytest.raises(UserError, match="another r"):
         run(study="own", trials=2)
     code, _, err = command("search", "--budget-gflops", "4.5", "--profile", "smoke", "--pruner", "rungs")

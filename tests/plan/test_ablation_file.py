@@ -107,6 +107,11 @@ def test_whole_numbers_where_fractions_may_stand_are_the_same_recipe(tiny):
     assert one.spec.recipe.id == other.spec.recipe.id
 
 
+def test_a_file_may_begin_its_schedule_anew(tiny):
+    asked = AblationRequest(source=write(ROWS + "recipe: {epochs: 9, cycles: [1, 3]}\n"))
+    assert plan_ablation(asked).spec.recipe.cycles == (1, 3)
+
+
 def test_a_file_may_begin_with_the_plain_optimizer_of_its_profile():
     """``of: sgd`` is what ``--recipe sgd`` takes; what else the file says goes on top of it."""
     text = ROWS.replace("profile: tiny", "profile: quick").replace(
@@ -148,6 +153,19 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         (ROWS.replace("baseline: K3", "baseline: K5"), "baseline: K5: must be a row (K3, SK, wider)"),
         (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
         (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be a whole number from 1 to 10,000"),
+        (
+            ROWS + "recipe: {epochs: 9, cycles: [3, 1]}\n",
+            "recipe.cycles: [3, 1]: must be a list of rising epochs such as [1, 3]",
+        ),
+        (ROWS + "recipe: {epochs: 9, cycles: [0]}\n", "recipe.cycles.1: 0: must be a whole number from 1"),
+        (
+            ROWS + "recipe: {epochs: 9, cycles: [3, 9]}\n",
+            "recipe.cycles: [3, 9]: must end before the last of 9 epochs",
+        ),
+        (
+            ROWS.replace("tiny", "standard") + "recipe: {epochs: 8}\n",
+            "recipe.cycles: [3, 9]: must end before the last of 8 epochs",
+        ),
         (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
         (ROWS + f"recipe: {{lr: 1{'0' * 400}}}\n", "must be a number above 0 and up to 1,000"),
         (ROWS + "recipe: {weight_decay: -1}\n", "recipe.weight_decay: -1: must be a number from 0 to 1,000"),
