@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from skexplore.analysis.confirmation import is_confirmation
 from skexplore.analysis.findings import spending
-from skexplore.analysis.noise import study_noise
+from skexplore.analysis.noise import LEAST_DF, study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import (
     DATASETS,
+    PAPER,
     THEN,
     Record,
     Study,
@@ -102,10 +103,13 @@ def _published(study: Study, _: Sequence[Study]) -> Answer:
 def _noise(study: Study, _: Sequence[Study]) -> Answer:
     found = study_noise(study)
     if found is None:
-        return False, f"No block beside the search has two seeds. To do it: {train_command(study, 'k3+k3d2')}"
-    if found.least_difference is None:
-        return False, f"{found.words} To add some: {train_command(study, 'k3+k3d2+k3d3')}"
-    return True, found.words
+        said, missing = "No block beside the search has two seeds.", LEAST_DF
+    elif found.least_difference is None:
+        said, missing = found.words, LEAST_DF - found.df
+    else:
+        return True, found.words
+    there = len({record.seed for record in study.anchors if record.block == PAPER})
+    return False, f"{said} To do it: {train_command(study, PAPER, seeds=max(1, there) + missing)}"
 
 
 def _confounders(study: Study, beside: Sequence[Study]) -> Answer:

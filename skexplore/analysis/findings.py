@@ -118,7 +118,13 @@ def _rungs(study: Study) -> list[str]:
     for epochs in study.spec.rungs[:-1]:
         where, found = f"after {counted(epochs, 'epoch')}", agreement(rung_pairs(study.searched, epochs))
         if found is None:
-            said.append(f"Rung {where}: nothing is stopped before {TRIED} trials have come to the end.")
+            earlier = any(each.status == "stopped" and each.epochs == epochs for each in study.searched)
+            what = (
+                "trials were stopped by a version that asked no more"
+                if earlier
+                else "nothing is stopped there yet"
+            )
+            said.append(f"Rung {where}: fewer than {TRIED} trials have come to the end; {what}.")
             continue
         what = (
             "trials are stopped there"

@@ -30,7 +30,8 @@ class Noise:
     sd: standard deviation over seeds, pooled over groups and ``prior``. df: its degrees of freedom; prior_df: those
     that were known before; n: the study's own trainings that it rests on. Differences between single trainings that
     noise exceeds in 5 % of studies: least_difference between two named beforehand; from_best from the lowest of
-    ``compared`` to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom.
+    ``compared`` to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom, the
+    last two also where there are no two to compare.
     """
 
     sd: float
@@ -45,17 +46,22 @@ class Noise:
     @property
     def words(self) -> str:
         """What it is, in a sentence, in points of error (percent)."""
-        if self.least_difference is None or self.from_best is None:
+        if self.least_difference is None:
             return (
                 f"Seed noise is not known: its {counted(self.df, 'degree')} of freedom are fewer than {LEAST_DF}, so "
                 "no difference is claimed."
             )
         before = f", {self.prior_df} of them from earlier studies" if self.prior_df else ""
+        said = (
+            f"Seed noise of one training is {100 * self.sd:.2f} points ({self.df} degrees of freedom{before}): one "
+            f"training is not distinguishable from another named beforehand less than "
+            f"{100 * self.least_difference:.2f} points away"
+        )
+        if self.from_best is None:
+            return f"{said}."
         return (
-            f"Seed noise of one training is {100 * self.sd:.2f} points ({self.df} degrees of freedom{before}): the "
-            f"lowest of {self.compared} errors is not distinguishable from those less than {100 * self.from_best:.2f} "
-            "points above it (Hsu's comparison with the best), nor one training from another named beforehand that is "
-            f"less than {100 * self.least_difference:.2f} points away."
+            f"{said}, nor the lowest of {self.compared} errors from those less than {100 * self.from_best:.2f} points "
+            "above it (Hsu's comparison with the best)."
         )
 
 
@@ -74,16 +80,17 @@ def noise(
         return None
     squares = math.fsum((value - math.fsum(g) / len(g)) ** 2 for g in repeated for value in g)
     sd = math.sqrt((squares + (prior_df * prior.sd**2 if prior else 0.0)) / df)
-    known, most, of_two = df >= LEAST_DF, max(compared, 2), math.sqrt(2) * sd
+    known, of_two = df >= LEAST_DF, math.sqrt(2) * sd
+    several = known and compared > 1
     return Noise(
         sd=sd,
         df=df,
         n=sum(map(len, repeated)),
         prior_df=prior_df,
-        compared=most,
+        compared=compared,
         least_difference=critical_value(1, df) * of_two if known else None,
-        from_best=critical_value(most - 1, df, sides=1) * of_two if known else None,
-        among=_largest_range(most, df) * sd if known else None,
+        from_best=critical_value(compared - 1, df, sides=1) * of_two if several else None,
+        among=_largest_range(compared, df) * sd if several else None,
     )
 
 
@@ -116,8 +123,8 @@ def within_noise(study: Study) -> dict[int, bool | None]:
     lowest = None if best is None else best.val_error
     return {
         record.number: None
-        if found is None or found.from_best is None or lowest is None or record.val_error is None
-        else record.val_error == lowest or record.val_error - lowest < found.from_best
+        if found is None or found.least_difference is None or lowest is None or record.val_error is None
+        else record.val_error == lowest or record.val_error - lowest < (found.from_best or 0.0)
         for record in study.front()
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from skexplore.arch import Backbone, get_backbone
 from skexplore.study import StudySpec
 
 
@@ -32,4 +33,12 @@ PRIORS: dict[tuple[str, str, str], Prior] = {
 
 def prior_of(spec: StudySpec) -> Prior | None:
     """Return what is known of the noise of trainings as in ``spec``, None if nothing is."""
-    return PRIORS.get((spec.recipe.id, spec.split.id, spec.backbone))
+    for (recipe, split, backbone), prior in PRIORS.items():
+        if (recipe, split) == (spec.recipe.id, spec.split.id) and _body(backbone) == _body(spec.backbone):
+            return prior
+    return None
+
+
+def _body(backbone: str) -> Backbone:
+    """Return the network, which may be written in more than one way: ``4x4d`` is ``4x4d-1111``."""
+    return replace(get_backbone(backbone), name="")

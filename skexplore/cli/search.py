@@ -85,7 +85,8 @@ def search(
     pruner: Annotated[
         str | None,
         typer.Option(
-            help="rungs (stop trials that are neither among the best nor on the front of their rung) or none. "
+            help="rungs (after ten whole trials, stop those that are neither among the best nor on the front of a "
+            "rung that was found to tell) or none. "
             " [default: the profile's]"
         ),
     ] = None,

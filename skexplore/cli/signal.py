@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +18,8 @@ from skexplore.cli.common import (
     run_settings,
     watched,
 )
+from skexplore.errors import UserError
+from skexplore.shipped import shipped
 from skexplore.study import PROFILES
 from skexplore.words import counted, listed
 
@@ -35,7 +36,7 @@ def signal(
         str,
         typer.Argument(
             metavar="[STUDY|FILE]",
-            help="Another panel of blocks: an ablation's name or file; the folder of a study is read, not trained.",
+            help="Another panel of blocks: an ablation's name or file; any other study, or its folder, is read.",
         ),
     ] = "panel",
     profile: Annotated[
@@ -71,17 +72,32 @@ def signal(
     training and one long training order the blocks.
     """
     from skexplore.analysis import check_panel, signal as what_it_tells
-    from skexplore.engine import run_plan
+    from skexplore.engine import is_study, run_plan
     from skexplore.plan import AblationRequest, plan_ablation
     from skexplore.study import load_study
 
     long = None if against is None else load_study(against)
-    if Path(source).is_dir():
+    given = {
+        "--seeds": seeds,
+        "--profile": profile,
+        "--recipe": recipe,
+        "--backbone": backbone,
+        "--study": study,
+    }
+    if source not in shipped("studies") and is_study(source):
+        if more := [option for option, value in given.items() if value is not None]:
+            raise UserError(f"{listed(more, 'and')}: study {source} is read, not trained; leave that out")
         done = load_study(source)
         _show(what_it_tells(done, long), done, names=[source, against], as_json=as_json)
         return
     asked = AblationRequest(
-        source=source, seeds=seeds, profile=profile, recipe=recipe, backbone=backbone, study=study
+        source=source,
+        seeds=seeds,
+        profile=profile,
+        recipe=recipe,
+        backbone=backbone,
+        study=study,
+        rungs=True,
     )
     planned = plan_ablation(asked)
     check_panel(planned.spec, long)

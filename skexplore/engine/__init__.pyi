@@ -19,6 +19,7 @@ from .run import (
     ablate as ablate,
     confirm as confirm,
     default_profile as default_profile,
+    is_study as is_study,
     run_plan as run_plan,
     run_plans as run_plans,
     search as search,

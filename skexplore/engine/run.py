@@ -31,6 +31,7 @@ from skexplore.space import idle_budgets
 from skexplore.study import (
     DATABASE_ERRORS,
     STUDIES,
+    TRIED,
     Store,
     Study,
     StudySpec,
@@ -91,7 +92,7 @@ def train(request: TrainRequest, run: Run) -> Study:
         ("profile", spec.profile),
         ("dataset", spec.split.dataset),
         ("backbone", spec.backbone),
-        ("recipe", "sgd" if get_profile(spec.profile).sgd == spec.recipe else "another recipe"),
+        ("recipe", _recipe_name(spec)),
     ):
         given = getattr(request, option)
         if given is not None and given != own:
@@ -100,6 +101,12 @@ def train(request: TrainRequest, run: Run) -> Study:
             )
     spec.body.place(request.form)
     return run_plan(own_trainings(spec, request, old.target), run, search=False)
+
+
+def _recipe_name(spec: StudySpec) -> str:
+    """Return by what name ``--recipe`` gives the recipe of ``spec``."""
+    profile = get_profile(spec.profile)
+    return "sgd" if (profile.sgd or profile.recipe) == replace(spec.recipe, cycles=()) else "another"
 
 
 @by_keyword(AblationRequest)
@@ -234,7 +241,10 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
         text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
     if spec.rungs:
         before_last = ", ".join(map(str, spec.rungs[:-1]))
-        text += f"\nrungs: trials may be stopped after {before_last} of {spec.rungs[-1]} epochs"
+        text += (
+            f"\nrungs: once {TRIED} trials have come to the end, others may be stopped after {before_last} of "
+            f"{spec.rungs[-1]} epochs, where these were found to tell"
+        )
     budgets = ("budget_gflops", "budget_params_m")
     if before and any(getattr(before, name) != getattr(spec, name) for name in budgets):
         text += "\nthe budget has changed: what is within it is computed again for every trial"

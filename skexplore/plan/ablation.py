@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from skexplore.arch import Setting
 from skexplore.errors import UserError
@@ -12,10 +13,12 @@ from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, other_r
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
+    DATASETS,
     Design,
     NotBegunError,
     Profile,
     Record,
+    Split,
     Study,
     StudySpec,
     Variant,
@@ -33,7 +36,8 @@ from skexplore.study import (
 class AblationRequest:
     """An ablation as it is asked for: a definition's name or file; None is what the definition says.
 
-    reuse: studies whose measurements of the same (network, recipe, split, seed) are taken over.
+    reuse: studies whose measurements of the same (network, recipe, split, seed) are taken over. rungs: train as a
+    search does that may stop at the profile's rungs.
     """
 
     source: str
@@ -45,6 +49,7 @@ class AblationRequest:
     dataset: str | None = None
     study: str | None = None
     reuse: tuple[str, ...] = ()
+    rungs: bool = False
 
 
 def plan_ablation(request: AblationRequest) -> Plan:
@@ -68,6 +73,7 @@ def _name(definition: Definition, request: AblationRequest) -> str:
         (request.backbone, definition.backbone or own.backbone),
         (other_recipe(get_profile(request.profile or own.name), request.recipe), None),
         (f"s{request.seed}", "s0"),
+        ("rungs" if request.rungs and get_profile(request.profile or own.name).rungs else None, None),
     )
     return "-".join([definition.name, *(given for given, usual in pairs if given not in (None, usual))])
 
@@ -169,16 +175,41 @@ def _check_backbone(definition: Definition, request: AblationRequest) -> None:
 
 
 def _scale(definition: Definition, request: AblationRequest) -> Profile:
-    """Return the definition's profile with its own changes; those belong to that profile, and go with it."""
+    """Return the definition's profile with its own changes; those belong to that profile and recipe, and go with them.
+
+    With another recipe of that profile as many images are trained on. Raises ``UserError``.
+    """
     own = definition.profile or DEFAULT_PROFILE
     recipe, split = given(definition.recipe), given(definition.split)
     base, dataset = recipe.pop("of", None), split.pop("dataset", None)
     name = request.profile or own
     backbone = request.backbone or definition.backbone or None
-    if name != own or request.recipe is not None:
-        return profile_of(name, request.dataset or dataset, backbone, request.recipe)
-    profile = profile_of(name, request.dataset or dataset, backbone, base)
-    return replace(profile, recipe=replace(profile.recipe, **recipe), split=replace(profile.split, **split))
+    profile = profile_of(name, request.dataset or dataset, backbone, request.recipe or base)
+    if name == own:
+        if request.recipe not in (None, base):
+            recipe = {key: value for key, value in recipe.items() if key == "epochs"}
+        profile = replace(
+            profile, recipe=replace(profile.recipe, **recipe), split=_split(profile.split, split)
+        )
+    if request.rungs:
+        profile = replace(profile, recipe=replace(profile.recipe, cycles=profile.rungs[:-1]))
+    return profile
+
+
+def _split(split: Split, changes: Mapping[str, Any]) -> Split:
+    """Return ``split`` with ``changes``; what is judged on gives way to what is trained on, unless it is asked for."""
+    found, known = replace(split, **changes), DATASETS.get(split.dataset)
+    if known is None:
+        return found
+    images = known.images
+    if "val_images" not in changes:
+        return replace(found, val_images=min(found.val_images, images - found.train_images))
+    if found.train_images + found.val_images > images:
+        raise UserError(
+            f"split: {found.train_images:,} train_images and {found.val_images:,} val_images are more than the "
+            f"{images:,} of {found.title}; they must not overlap"
+        )
+    return found
 
 
 def _on_data_set(definition: Definition, profile: Profile) -> Definition:

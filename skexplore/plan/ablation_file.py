@@ -144,7 +144,7 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     if recipe.get("momentum") == 0 and recipe.get("nesterov", profile.recipe.nesterov):
         yield "recipe.momentum", "0: Nesterov's needs a momentum; set nesterov: false"
     epochs = recipe.get("epochs") or profile.recipe.epochs
-    cycles = recipe.get("cycles") or profile.recipe.cycles
+    cycles = recipe.get("cycles")
     if cycles and None not in (*cycles, epochs) and cycles[-1] >= epochs:
         yield "recipe.cycles", f"{[*cycles]}: must end before the last of {counted(epochs, 'epoch')}"
     yield from _row_problems(file.get("rows") or ())

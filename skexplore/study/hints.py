@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from skexplore.study.recipe import PROFILES
 from skexplore.study.record import Study
@@ -19,7 +20,7 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "space": _typed_space(study.command) or spec.space,
         "profile": spec.profile,
         "dataset": None if profile and profile.split.dataset == spec.split.dataset else spec.split.dataset,
-        "recipe": "sgd" if profile and profile.sgd == spec.recipe else None,
+        "recipe": "sgd" if profile and profile.sgd == replace(spec.recipe, cycles=()) else None,
         "backbone": None if profile and profile.backbone == spec.backbone else spec.backbone,
         "pruner": None if profile and bool(profile.rungs) == bool(spec.rungs) else spec.pruner,
         "mode": None if spec.mode == "constrained" else spec.mode,
@@ -49,9 +50,11 @@ def _typed_space(command: str) -> str | None:
     return None
 
 
-def train_command(study: Study, block: str, seed: int | None = None, name: str | None = None) -> str:
-    """Return the command that trains ``block`` by the study's recipe, with seeds from ``seed`` (the study's) on."""
-    words = ["skexplore", "train", block, "--study", name or study.spec.name, "--seeds", str(REPEATS)]
+def train_command(
+    study: Study, block: str, seed: int | None = None, name: str | None = None, seeds: int = REPEATS
+) -> str:
+    """Return the command that trains ``block`` by the study's recipe, with ``seeds`` from ``seed`` (the study's) on."""
+    words = ["skexplore", "train", block, "--study", name or study.spec.name, "--seeds", str(seeds)]
     first = study.spec.seed if seed is None else seed
     return shlex.join([*words, "--seed", str(first)] if first else words)
 

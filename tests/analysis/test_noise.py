@@ -1,12 +1,14 @@
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from support.studies import SPEC
 
 from skexplore.analysis.noise import LEAST_DF, noise
-from skexplore.analysis.priors import Prior
+from skexplore.analysis.priors import PRIORS, Prior, prior_of
 
 PRIOR = Prior(sd=0.02, df=24, source="synthetic")
 # of twelve blocks: squares of what single trainings of them spread by, unequal as measured ones are
@@ -97,3 +99,20 @@ def test_equal_errors_leave_no_noise():
     found = noise([[0.4] * 7])
     assert found is not None
     assert found.least_difference == found.from_best == found.among == 0
+
+
+@pytest.mark.parametrize("compared", [0, 1])
+def test_without_two_to_compare_nothing_is_said_of_the_best(compared):
+    found = noise([], prior=PRIOR, compared=compared)
+    assert found is not None
+    assert found.least_difference is not None
+    assert found.from_best is found.among is None
+    assert "lowest" not in found.words
+
+
+def test_a_prior_holds_for_a_proxy_however_it_is_written(monkeypatch):
+    monkeypatch.setitem(PRIORS, (SPEC.recipe.id, SPEC.split.id, "4x4d-1111-c8"), PRIOR)
+    assert (
+        prior_of(replace(SPEC, backbone="4x4d")) == PRIOR
+    )  # one unit a stage and 2C stem channels are its defaults
+    assert prior_of(replace(SPEC, backbone="4x4d-c16")) is None

@@ -219,7 +219,8 @@ def test_notes_say_what_is_missing():
 
 def test_notes_say_how_far_noise_reaches(study, noise_is_known):
     said = " ".join(findings.notes(study))
-    assert "(30 degrees of freedom, 28 of them from earlier studies): the lowest of 11 errors" in said
+    assert "(30 degrees of freedom, 28 of them from earlier studies): one training is not" in said
+    assert "nor the lowest of 11 errors from those less than" in said
 
 
 def test_notes_say_what_each_rung_tells(study):
@@ -232,7 +233,17 @@ def test_notes_say_what_each_rung_tells(study):
     )
     assert "final ones; trials are stopped there." in said
     few = replace(cut, records=cut.records[:8])
-    assert "Rung after 2 epochs: nothing is stopped before 10 trials have come" in " ".join(
-        findings.notes(few)
+    said = " ".join(findings.notes(few))
+    assert (
+        "Rung after 2 epochs: fewer than 10 trials have come to the end; nothing is stopped there yet."
+        in said
     )
+    early = [
+        replace(each, status="stopped", epochs=2)
+        if each.status == "complete" and each.origin == "search"
+        else each
+        for each in cut.records
+    ]
+    said = " ".join(findings.notes(replace(cut, records=early)))
+    assert "come to the end; trials were stopped by a version that asked no more." in said
     assert "Rung" not in " ".join(findings.notes(study))

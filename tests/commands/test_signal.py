@@ -79,6 +79,9 @@ def test_an_archive_is_read_by_its_folder(command):
     assert "tau" in out
     assert f"skexplore report {own} {other}" in out
     assert json.loads(command("signal", own, "--json")[1])["study"] == "panel-quick"
+    code, _, err = command("signal", own, "--seeds", "9", "--profile", "smoke")
+    assert code == 2
+    assert f"--seeds and --profile: study {own} is read, not trained; leave that out" in err
     assert not Path("studies").exists()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.study_files import ROWS, SMALL, write
 
+from skexplore.errors import UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_definition
 from skexplore.plan.variants import base_of, expand
@@ -120,7 +121,42 @@ def test_a_file_may_begin_with_the_plain_optimizer_of_its_profile():
     asked = AblationRequest(source=write(text + "recipe: {of: sgd, epochs: 5}\n"))
     found, plain = plan_ablation(asked).spec, PROFILES["quick"].sgd
     assert found.recipe == replace(plain, epochs=5)
-    assert plan_ablation(replace(asked, recipe="sgd", study="plain")).spec.recipe == plain
+    same = plan_ablation(replace(asked, recipe="sgd", study="plain")).spec
+    assert (same.recipe, same.split) == (found.recipe, found.split)
+
+
+def test_another_recipe_sees_as_many_images_as_the_file_says():
+    """What the file changes of its own recipe belongs to that, but not how long it trains and on what."""
+    long = plan_ablation(AblationRequest(source="panel-long")).spec
+    assert plan_ablation(AblationRequest(source="panel-long", recipe="sgd")).spec == replace(
+        long, name="panel-long-sgd"
+    )
+    text = "name: own\nprofile: quick\nbaseline: k3\nrows: [{block: k3}, {block: k1}]\n"
+    text += "recipe: {epochs: 2, lr: 0.01}\nsplit: {train_images: 6000}\n"
+    found = plan_ablation(AblationRequest(source=write(text), recipe="sgd")).spec
+    assert found.recipe == replace(PROFILES["quick"].sgd, epochs=2)
+    assert found.split.train_images == 6_000
+
+
+def test_images_to_judge_on_give_way_to_those_that_are_trained_on():
+    text = "name: own\nprofile: quick\nbaseline: k3\nrows: [{block: k3}, {block: k1}]\n"
+    for split, val in (("{train_images: 45000}", 5_000), ("{train_images: 30000}", 10_000)):
+        found = plan_ablation(AblationRequest(source=write(text + f"split: {split}\n"))).spec
+        assert found.split.val_images == val
+    with pytest.raises(UserError, match="45,000 train_images and 6,000 val_images are more than the 50,000"):
+        plan_ablation(
+            AblationRequest(source=write(text + "split: {train_images: 45000, val_images: 6000}\n"))
+        )
+
+
+@pytest.mark.parametrize(
+    ("profile", "cycles", "name"), [("standard", (3, 9), "panel-standard-rungs"), ("quick", (), "panel")]
+)
+def test_a_signal_is_trained_as_a_search_that_may_stop_is(profile, cycles, name):
+    asked = AblationRequest(source="panel", profile=profile, rungs=True)
+    found = plan_ablation(asked).spec
+    assert (found.recipe.cycles, found.name) == (cycles, name)
+    assert plan_ablation(replace(asked, rungs=False)).spec.recipe.cycles == ()
 
 
 # -- wrong input
@@ -161,10 +197,6 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         (
             ROWS + "recipe: {epochs: 9, cycles: [3, 9]}\n",
             "recipe.cycles: [3, 9]: must end before the last of 9 epochs",
-        ),
-        (
-            ROWS.replace("tiny", "standard") + "recipe: {epochs: 8}\n",
-            "recipe.cycles: [3, 9]: must end before the last of 8 epochs",
         ),
         (ROWS + "recipe: {lr: .nan}\n", "recipe.lr: nan: must be a number above 0"),
         (ROWS + f"recipe: {{lr: 1{'0' * 400}}}\n", "must be a number above 0 and up to 1,000"),
