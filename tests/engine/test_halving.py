@@ -29,12 +29,6 @@ def test_rungs_are_powers_of_eta_and_end_with_the_recipe():
         assert not profile.rungs or profile.rungs[-1] == profile.recipe.epochs
 
 
-@pytest.fixture
-def trusting(monkeypatch):
-    """Let every rung stop trials, as one does that is known to say what the end will be."""
-    monkeypatch.setattr("skexplore.engine.state.rung_tells", lambda *_: True)
-
-
 @given(values, st.lists(values, max_size=12), st.sampled_from([2, 3]))
 def test_the_best_and_the_front_of_a_rung_go_on(own, rivals, eta):
     better = [rival for rival in rivals if rival.error < own.error]
@@ -143,9 +137,9 @@ def test_errors_that_do_not_vary_say_nothing():
 
 
 @pytest.mark.parametrize("doubt", [False, True])
-def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run, monkeypatch, doubt):
+def test_a_search_with_rungs_cut_anywhere_ends_as_the_uncut_one(run, request, doubt):
     if not doubt:
-        monkeypatch.setattr("skexplore.engine.state.rung_tells", lambda *_: True)
+        request.getfixturevalue("trusting")
     trials = 14 if doubt else 6  # ten come to the end before one may be stopped
     whole = run(rugged, study="whole", profile="rungs", trials=trials)
     assert "stopped" in {record.status for record in whole.searched}

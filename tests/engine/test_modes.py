@@ -44,7 +44,7 @@ def test_pareto_mode_needs_no_budget_and_the_other_does(run):
         run(budget_gflops=None)
 
 
-def test_pareto_mode_stops_at_rungs_too_and_resumes_to_the_trial(run):
+def test_pareto_mode_stops_at_rungs_too_and_resumes_to_the_trial(run, trusting):
     whole = run(rugged, mode="pareto", profile="rungs", study="whole")
     assert {"complete", "stopped"} <= {r.status for r in whole.searched}
     count = 0
@@ -276,7 +276,7 @@ def test_an_interrupted_trial_and_an_own_training_of_the_same_network_stay_apart
     assert again.state == "finished"
 
 
-def test_an_own_training_of_a_stopped_block_is_trained_to_the_end(run, synthetic_data):
+def test_an_own_training_of_a_stopped_block_is_trained_to_the_end(run, synthetic_data, trusting):
     study = run(rugged, profile="rungs", anchors="none", study="s", trials=6)
     stopped = next(r for r in study.searched if r.status == "stopped")
     options = Run(workers=1, data_folder=synthetic_data)
