@@ -10,6 +10,7 @@ from skexplore.paper import Placement, place, table_rows
 from skexplore.study import Recipe
 from skexplore.templates import Markup, environment, markdown_code, markdown_text
 from skexplore.training import MEAN, STD
+from skexplore.words import counted
 
 
 def card(block: BlockFile) -> str:
@@ -98,7 +99,7 @@ def _recipe(recipe: Recipe) -> str:
     )  # flips alone are an extra
     return (
         f"{by} with {'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}, "
-        f"{schedule[recipe.schedule]} over {recipe.epochs} epochs, batches of {recipe.batch_size}, "
+        f"{schedule[recipe.schedule]} over {counted(recipe.epochs, 'epoch')}, batches of {recipe.batch_size}, "
         f"weight decay {recipe.weight_decay:g}, label smoothing {recipe.label_smoothing:g}{images}{recipe.extras}"
     )
 
