@@ -8,10 +8,12 @@ import re
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from skexplore.analysis.noise import noise
-from skexplore.analysis.priors import PRIORS
+from skexplore.analysis.priors import PRIORS, Prior
 from skexplore.analysis.reliability import signal
 from skexplore.analysis.repeats import compare
 from skexplore.arch.costs import arch_id, cost, net_id
@@ -189,6 +191,23 @@ def test_a_panel_is_trained_again_by_its_file(file):
     for name in ("name", "profile", "backbone", "split", "ablation"):
         assert getattr(found, name) == getattr(archive.spec, name), name
     assert found.recipe.id == archive.spec.recipe.id
+
+
+def test_what_docs_say_of_unequal_noise():
+    """The levels of the verdicts, were the blocks of the panel as unequal as three seeds happen to show them."""
+    records = sorted(load_study(str(ROOT / "studies/signal/panel-quick")).records, key=lambda r: r.net_id)
+    groups = [[r.val_error for r in group] for _, group in itertools.groupby(records, key=lambda r: r.net_id)]
+    assert stats.bartlett(*groups).pvalue > 0.05
+    variances, draw, studies = np.var(groups, axis=1, ddof=1), np.random.default_rng(0), 10_000
+    errors = np.sqrt(variances) * draw.standard_normal((studies, 12))
+    sd = np.sqrt((variances * draw.chisquare(2, (studies, 12))).sum(1) / 24)
+    found = noise([], prior=Prior(sd=1.0, df=24, source="synthetic"), compared=12)
+    pairs = itertools.combinations(errors.T, 2)
+    two = np.mean([np.mean(abs(a - b) >= found.least_difference * sd) for a, b in pairs])
+    best = np.mean(errors - errors.min(1, keepdims=True) >= (found.from_best * sd)[:, None])
+    said = " ".join((ROOT / "docs/proxy-and-recipe.md").read_text().split())
+    assert f"told apart wrongly in {100 * two:.0f} % of studies" in said
+    assert f"be called worse in {100 * best:.0f} %" in said
 
 
 def test_what_docs_say_of_recipes_is_in_their_archives():
