@@ -183,9 +183,8 @@ def dunnett_p(t: float, k: int, df: int, *, sides: int = 2) -> float:
 @cache
 def critical_value(k: int, df: int, *, sides: int = 2) -> float:
     """Return the |t| (t for one side) that the largest of ``k`` exceeds in 5 % of cases if nothing differs."""
-    ends = (
-        scipy_stats.t.isf(LEVEL / sides / m, df) + wide for m, wide in ((1, -1e-3), (k, 1e-3))
-    )  # Bonferroni
+    # from one comparison to Bonferroni's of all
+    ends = (scipy_stats.t.isf(LEVEL / sides / m, df) + wide for m, wide in ((1, -1e-3), (k, 1e-3)))
     return float(optimize.brentq(lambda t: dunnett_p(t, k, df, sides=sides) - LEVEL, *ends, xtol=1e-9))
 
 

@@ -184,6 +184,7 @@ def _scale(definition: Definition, request: AblationRequest) -> Profile:
     base, dataset = recipe.pop("of", None), split.pop("dataset", None)
     name = request.profile or own
     backbone = request.backbone or definition.backbone or None
+    base = base if name == own else None
     profile = profile_of(name, request.dataset or dataset, backbone, request.recipe or base)
     if name == own:
         if request.recipe not in (None, base):
@@ -191,7 +192,7 @@ def _scale(definition: Definition, request: AblationRequest) -> Profile:
         profile = replace(
             profile, recipe=replace(profile.recipe, **recipe), split=_split(profile.split, split)
         )
-    if request.rungs:
+    if request.rungs and not profile.recipe.cycles and profile.recipe.epochs in profile.rungs[-1:]:
         profile = replace(profile, recipe=replace(profile.recipe, cycles=profile.rungs[:-1]))
     return profile
 

@@ -154,9 +154,8 @@ def plan_search(request: Request) -> Plan:
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
     rungs = _rungs(request.pruner, profile)
-    profile = replace(
-        profile, recipe=replace(profile.recipe, cycles=rungs[:-1])
-    )  # an error at a rung is annealed
+    # so that an error at a rung is one of annealed weights
+    profile = replace(profile, recipe=replace(profile.recipe, cycles=rungs[:-1]))
     name = (
         _default_name(request, space, profile, rungs) if request.study is None else check_name(request.study)
     )

@@ -82,13 +82,8 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.stored, sort_keys=True).encode()).hexdigest()[:8]
 
 
-_LATER = (
-    "crop",
-    "optimizer",
-    "sgd_lr",
-    "whiten",
-    "cycles",
-)  # fields that recipes of earlier studies do not have
+# fields that recipes of earlier studies do not have
+_LATER = ("crop", "optimizer", "sgd_lr", "whiten", "cycles")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +199,7 @@ _FAST = Recipe(
     whiten=True,
 )
 _SGD = Recipe(epochs=1, batch_size=64)
-# full resolution: as many of each kernel's taps lie inside its maps as inside the reference's
+# full resolution: the share of each kernel's taps inside its maps is near the reference's
 _FAITHFUL = "4x4d-1111-c32"
 
 PROFILES: dict[str, Profile] = {

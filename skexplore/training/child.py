@@ -18,7 +18,7 @@ from typing import IO, Any
 PATIENCE = 5.0  # seconds for a process whose connection has ended to end itself
 GONE = (EOFError, OSError)  # what receiving raises when the other side has ended
 # glibc gives a large tensor back to the system when it is freed, and the next one of its size costs page faults again:
-# up to a quarter of a training's time. 32 MiB is the most that every version takes. Other systems do not read these.
+# part of every step. 32 MiB is the most that every version takes. Other systems do not read these.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 

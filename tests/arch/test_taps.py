@@ -10,6 +10,7 @@ from skexplore.arch.backbones import get_backbone
 from skexplore.arch.notation import parse_branch
 from skexplore.arch.taps import tap_shares, unseen_taps
 from skexplore.space.space import Space
+from skexplore.study.recipe import PROFILES
 
 # share in stage 4 of k3, k3d2, k3d3, k7, as counted by hand
 STAGE_4 = {
@@ -70,3 +71,18 @@ def test_taps_that_never_meet_a_pixel_are_found_in_a_space():
     assert [(str(at.branch), at.stage) for at in unseen_taps(last, get_backbone("8x4d-1111-s2"))] == [
         ("k7", 4)
     ]
+
+
+def test_the_default_proxy_sees_its_kernels():
+    """Of every kernel of sk-paper, in every stage: a share of taps inside the map within 6 % of the reference's."""
+    quick = get_backbone(PROFILES["quick"].backbone)
+    kernels = {branch for stage in Space.load("sk-paper").kernels for branch in stage}
+    assert len(kernels) == 6
+    gaps = [
+        (abs(own.share / there.share - 1), branch, own)
+        for branch in kernels
+        for own, there in zip(tap_shares(branch, quick), tap_shares(branch), strict=True)
+    ]
+    assert max(gap for gap, *_ in gaps) <= 0.06
+    blind = [own for branch in kernels for own in tap_shares(branch, get_backbone("8x4d-1111-s2"))]
+    assert min(each.share for each in blind) < 0.3  # what the earlier one saw

@@ -159,6 +159,16 @@ def test_a_signal_is_trained_as_a_search_that_may_stop_is(profile, cycles, name)
     assert plan_ablation(replace(asked, rungs=False)).spec.recipe.cycles == ()
 
 
+def test_a_signal_keeps_the_cycles_of_its_file_and_another_profile_its_own_recipe():
+    text = "name: own\nprofile: quick\nbaseline: k3\nrows: [{block: k3}, {block: k1}]\n"
+    source = write(text + "recipe: {of: sgd, epochs: 9, cycles: [1, 3]}\n")
+    assert plan_ablation(AblationRequest(source=source, rungs=True)).spec.recipe.cycles == (1, 3)
+    other = plan_ablation(AblationRequest(source=source, profile="smoke")).spec
+    assert other.recipe == PROFILES["smoke"].recipe
+    short = write(text.replace("quick", "standard") + "recipe: {epochs: 6}\n", "short.yaml")
+    assert plan_ablation(AblationRequest(source=short, rungs=True)).spec.recipe.cycles == ()
+
+
 # -- wrong input
 
 
