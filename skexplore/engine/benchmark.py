@@ -226,7 +226,7 @@ def play(land: Landscape, sampler: str, seed: int, cap: int = CAP) -> Play:
     watch, trained, refused, idle = _Watch(land), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         state = State(_Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space)
-        while trained < cap and idle < PATIENCE and not watch.done:
+        while trained < cap and idle < PATIENCE and not state.exhausted and not watch.done:
             record = state.propose(set())
             if record.status != "running":
                 refused, idle = refused + 1, idle + 1

@@ -111,11 +111,10 @@ class Coordinator:
             )
         if self.state.trained >= self.target:
             return True
-        self._tell_user(
-            "note",
-            text=f"ended after {PATIENCE} proposals in a row that brought nothing new: "
-            f"{self.state.trained} of {self.target} trained",
-        )
+        why = "every architecture within the budget is tried"
+        if not self.state.exhausted:
+            why = f"the last {PATIENCE} proposals brought nothing new"
+        self._tell_user("note", text=f"{why}: {self.state.trained} of {self.target} trained")
         return False
 
     def _work(self, devices: list[str]) -> None:
@@ -131,9 +130,14 @@ class Coordinator:
 
     def _work_left(self) -> bool:
         """Whether anything is to be trained or proposed still."""
-        more = self.state.trained < self.target and self._idle_proposals < PATIENCE
+        more = self.state.trained < self.target and not self._nothing_new
         searching = self.work.search and (more or self.state.in_flight)
         return bool(searching or self._anchors_left)
+
+    @property
+    def _nothing_new(self) -> bool:
+        """Whether there is nothing left to propose, or in a large space nothing that is found."""
+        return self.state.exhausted or self._idle_proposals >= PATIENCE
 
     @property
     def _anchors_left(self) -> int:
@@ -187,7 +191,7 @@ class Coordinator:
 
     def _propose(self, pool: Pool) -> Record | None:
         """Return the next proposal that is to be trained, or None if there is none (now)."""
-        while self._idle_proposals < PATIENCE and not self._to_end():
+        while not self._nothing_new and not self._to_end():
             if self.state.trained + self.state.in_flight >= self.target:
                 return None
             wished = self._wished.popleft() if self._wished else None

@@ -11,7 +11,7 @@ import hashlib
 import math
 import pkgutil
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.space import Level, Space, TooManyError, UniformDraws
+from skexplore.space import Candidates, Forms, Level, Space, TooManyError
 from skexplore.study import SAMPLERS, Record, StudySpec, directions
 
 
@@ -34,7 +34,7 @@ def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
 class Proposal:
     """The next trial's number, its levels, one per decision, and what the sampler noted on it.
 
-    sampler: who chose the levels: one of ``SAMPLERS``, or ``enqueued``.
+    sampler: who chose the levels: one of ``SAMPLERS``, ``enqueued``, or ``untried``.
     """
 
     number: int
@@ -70,14 +70,25 @@ class Proposer:
         self._count = len(self._mirror.get_trials(deepcopy=False))
         self._asked: optuna.Trial | None = None
 
-    def ask(self, levels: Mapping[str, Level] | None = None) -> Proposal:
-        """Return the next trial; with ``levels`` it has these, as if the sampler had proposed them."""
+    def ask(
+        self, levels: Mapping[str, Level] | None = None, *, but: Collection[Forms] | None = None
+    ) -> Proposal:
+        """Return the next trial.
+
+        With ``levels`` it has these, as if the sampler had proposed them; with ``but`` it is drawn from what keeps the
+        limits and is none of these, if something is found.
+        """
         seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
+        untried = None
+        if but is not None and self.candidates is not None:
+            untried = self.candidates.untried(but, random.Random(seed))
         if levels is not None:
             chosen_by = "enqueued"
+        elif untried is not None and self.candidates is not None:
+            levels, chosen_by = self.candidates.levels(untried), "untried"
         elif self._begins:
             chosen_by = "random"
-            levels = self._uniform.draw(random.Random(seed)) if self._uniform is not None else None
+            levels = self.candidates.draw(random.Random(seed)) if self.candidates is not None else None
         if levels is not None:
             self._mirror.enqueue_trial(dict(levels))
         self._mirror.sampler = _sampler("random" if chosen_by == "random" else self._spec.sampler, seed)
@@ -101,10 +112,10 @@ class Proposer:
         return sum(bool(trial.values or trial.intermediate_values) for trial in trials) < startup
 
     @cached_property
-    def _uniform(self) -> UniformDraws | None:
-        """Draws of distinct architectures, None in a space too large for them: there levels are drawn one by one."""
+    def candidates(self) -> Candidates | None:
+        """What may be trained, None in a space too large to be taken apart: there levels are drawn one by one."""
         try:
-            return UniformDraws(self.space)
+            return Candidates(self.space, self._spec.bounds)
         except TooManyError:
             return None
 

@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks
+from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks, parse_blocks
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.sampler import Proposer, constraints
 from skexplore.plan import Training
-from skexplore.space import Level, Space
+from skexplore.space import Forms, Level, Space
 from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, rung_tells, trained
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
+IDLE = 10  # proposals in a row that bring nothing to train, after which one is drawn
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
 
@@ -34,6 +35,9 @@ class State:
         self.measured: dict[str, Record] = {}
         for record in [*self.anchors, *self.searched]:
             self._note_measurement(record)
+        self._tried: set[Forms] = set()  # what the search has a record of, what is over the budget left out
+        for record in self.searched:
+            self._note_tried(record)
         # measurements that the sampler has been told, by replay key
         self._told = {
             record.replay_of or record.key for trial, record in trials if trial.state is TrialState.COMPLETE
@@ -67,6 +71,13 @@ class State:
             record.arch_id == own and not (record.status == "over_budget" and self.spec.within(record))
             for record in self.searched
         )
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every architecture within the budget is tried, where the space can be written out."""
+        candidates = self.proposer.candidates
+        within = None if candidates is None else candidates.within
+        return within is not None and len(self._tried) >= len(within)
 
     def idle_streak(self) -> int:
         """Return how many of the last proposals in a row brought nothing to train."""
@@ -117,9 +128,10 @@ class State:
         """Ask the sampler for the next trial, decide on it, store it and return its record.
 
         Its status is ``running`` if it is to be trained. ``running`` holds the keys being trained now, ``wished``
-        levels that the user wants tried instead of the sampler's.
+        levels that the user wants tried instead of the sampler's. A sampler that proposes ``IDLE`` times in a row
+        nothing to train has no idea left: what comes then is drawn from what was not tried.
         """
-        proposal = self.proposer.ask(wished)
+        proposal = self.proposer.ask(wished, but=self._tried if self.idle_streak() >= IDLE else None)
         record = self._record(
             proposal.number,
             Architecture(blocks=self.proposer.space.decode(proposal.levels)),
@@ -140,6 +152,7 @@ class State:
             system_attrs=proposal.notes,
         )
         self.searched.append(record)
+        self._note_tried(record)
         if state is not TrialState.RUNNING:
             self.proposer.tell(record.number, state, objectives)
         return record
@@ -324,6 +337,12 @@ class State:
         done = record.status in ("complete", "stopped", "diverged")
         if done or (record.status == "failed" and record.key not in self.measured):
             self.measured[record.key] = record
+
+    def _note_tried(self, record: Record) -> None:
+        candidates = self.proposer.candidates
+        # what was refused by a lower budget was not tried under this one
+        if candidates is not None and record.status != "over_budget" and self.spec.within(record):
+            self._tried.add(candidates.forms_of(parse_blocks(record.block)))
 
     # -- files --------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from skexplore.arch import Architecture, arch_id, canonical_at_reference, format
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
 from skexplore.plan.search import Plan, profile_of
-from skexplore.space import TooManyError, UniformDraws
+from skexplore.space import Candidates, TooManyError
 from skexplore.study import (
     PAPER,
     PLAIN_BLOCK,
@@ -137,12 +137,12 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
     """Yield distinct blocks within the budget that the space's seed draws, each architecture equally likely."""
     space, generator = stored_space(search.spec), random.Random(f"confirm {search.spec.seed}")
     try:
-        draws: UniformDraws | None = UniformDraws(space)
+        candidates: Candidates | None = Candidates(space)
     except TooManyError:
-        draws = None
+        candidates = None
     left = RANDOM
     for _ in range(ATTEMPTS):
-        levels = draws.draw(generator) if draws else space.sample(generator)
+        levels = candidates.draw(generator) if candidates else space.sample(generator)
         drawn = Architecture(blocks=canonical_at_reference(space.decode(levels)))
         own, size = drawn.id, drawn.cost()
         if own in taken or not all(bound.keeps(size.macs, size.params) for bound in search.spec.bounds):

@@ -4,7 +4,7 @@ A space is read from strict YAML. Its decisions are always asked, conditions act
 choices may mean one architecture. A space is therefore counted, drawn from and enumerated as a union of boxes,
 and a block is written back as the choices that mean it.
 May import: ``arch`` and what is below. No torch, optuna, pandas or plotly.
-Begin with ``Space``, ``summarise`` and ``UniformDraws``.
+Begin with ``Space``, ``summarise`` and ``Candidates``.
 """
 
 import lazy_loader

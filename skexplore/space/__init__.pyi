@@ -1,6 +1,10 @@
 from .boxes import (
     TooManyError as TooManyError,
 )
+from .candidates import (
+    Candidates as Candidates,
+    Forms as Forms,
+)
 from .decisions import (
     NONE as NONE,
     Condition as Condition,
@@ -11,7 +15,6 @@ from .decisions import (
 )
 from .encoder import (
     Encoder as Encoder,
-    UniformDraws as UniformDraws,
     encode as encode,
 )
 from .size import (

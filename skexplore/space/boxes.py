@@ -307,15 +307,20 @@ def box_size(box: Box) -> int:
 
 def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:
     """Yield macs and params of every distinct architecture of the union of ``boxes``."""
+    return ((macs, params) for _, macs, params in enumerate_forms(boxes))
+
+
+def enumerate_forms(boxes: list[Box]) -> Iterator[tuple[tuple[Form, ...], int, int]]:
+    """Yield the forms, macs and params of every distinct architecture of the union of ``boxes``, each once."""
     frame = frame_sizes()
     seen: set[tuple[int, ...]] = set()
     numbers: list[dict[Form, int]] = [{} for _ in boxes[0]]
-    coded: dict[int, list[tuple[int, int, int]]] = {}
+    coded: dict[int, list[tuple[int, int, int, Form]]] = {}
     for box in boxes:
         for number, part in zip(numbers, box, strict=True):
             if id(part) not in coded:
                 coded[id(part)] = [
-                    (number.setdefault(form, len(number)), *part.sizes(form)) for form in part.forms()
+                    (number.setdefault(form, len(number)), *part.sizes(form), form) for form in part.forms()
                 ]
         for chosen in itertools.product(*(coded[id(part)] for part in box)):
             if len(boxes) > 1:
@@ -324,7 +329,7 @@ def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:
                     continue
                 seen.add(key)
             macs, params = frame
-            for _, more_macs, more_params in chosen:
+            for _, more_macs, more_params, _ in chosen:
                 macs += more_macs
                 params += more_params
-            yield macs, params
+            yield tuple([form[3] for form in chosen]), macs, params

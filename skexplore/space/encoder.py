@@ -1,15 +1,12 @@
-"""From a block back to the levels of a space that mean it, uniform draws of blocks as levels, and stored spaces."""
+"""From a block back to the levels of a space that mean it."""
 
 from __future__ import annotations
-
-import random
 
 from skexplore.arch import REFERENCE, Blocks, canonical_at_reference, format_blocks, per_stage
 from skexplore.errors import UserError
 from skexplore.space.boxes import Form, Layout, Levels, TooManyError
 from skexplore.space.decisions import Level
 from skexplore.space.space import Space
-from skexplore.space.union import Union
 
 
 class Encoder:
@@ -25,7 +22,7 @@ class Encoder:
         Raises ``UserError`` if the space does not hold the block.
         """
         target = canonical_at_reference(blocks)
-        found = self.settled([_form(target, group) for group in self._layout.groups])
+        found = self.settled([form_of(target, group) for group in self._layout.groups])
         if found is None:
             raise UserError(
                 f"block {format_blocks(target)} is not in the space {self._space.name}; skexplore space show lists its "
@@ -60,28 +57,7 @@ def encode(space: Space, blocks: Blocks) -> dict[str, Level]:
         raise UserError(f"space {space.name}: too large to look a block up in it") from None
 
 
-class UniformDraws:
-    """Draws from a space in which every distinct architecture is equally likely.
-
-    Levels drawn one by one are not: an architecture that can be written in many ways comes more often. Raises
-    ``TooManyError`` for a space too large to be taken apart.
-    """
-
-    def __init__(self, space: Space) -> None:
-        self._union = Union(Layout(space).boxes())
-        self._encoder = Encoder(space)
-
-    def draw(self, generator: random.Random) -> dict[str, Level]:
-        """Return levels, one per decision, of an architecture; ``generator`` alone decides which."""
-        while True:
-            forms, boxes = self._union.draw(generator)
-            if generator.random() * boxes < 1:
-                levels = self._encoder.settled(list(forms))
-                assert levels is not None, "what is drawn from a space is in it"
-                return levels
-
-
-def _form(target: Blocks, stages: tuple[int, ...]) -> Form | None:
+def form_of(target: Blocks, stages: tuple[int, ...]) -> Form | None:
     """Return what ``target`` is in tied ``stages``, None if it is not the same block in all of them."""
     own = [per_stage(target, len(REFERENCE.stages))[stage - 1] for stage in stages]
     if any((block.branches, block.selects) != (own[0].branches, own[0].selects) for block in own):

@@ -38,7 +38,7 @@ STATES = ("running", "finished", "exhausted", "interrupted")  # of a study
 
 # text fields with few values: an archive or a database with others is refused
 Sampler = Annotated[str, among(SAMPLERS, "none")]  # of a study; none searches nothing
-ChosenBy = Annotated[str, among(SAMPLERS, "enqueued", "user", "none")]  # of a trial
+ChosenBy = Annotated[str, among(SAMPLERS, "enqueued", "untried", "user", "none")]  # of a trial
 Mode = Annotated[str, among(MODES)]
 KeepWeights = Annotated[str, among(KEEP_WEIGHTS)]
 Anchors = Annotated[str, among(ANCHOR_SETS)]

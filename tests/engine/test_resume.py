@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from support.instant import SMALL, die, error_of, keys, pressed_after
+from support.instant import MIDDLE, SMALL, die, error_of, keys, pressed_after
 
 from skexplore.analysis.checklist_search import checklist
 from skexplore.arch.notation import parse_blocks
@@ -49,14 +49,20 @@ def test_a_space_used_up_stays_so_when_the_command_is_repeated(run, tmp_path):
 
 
 def test_resumed_equals_uninterrupted_inside_a_streak_of_replays(run, tmp_path):
-    space = tmp_path / "small.yaml"
-    space.write_text(SMALL)
-    whole = run(space=str(space), trials=9, study="whole")
-    with pytest.raises(KeyboardInterrupt):
-        run(space=str(space), trials=9, study="cut", interrupts=pressed_after(60))
-    assert 0 < len(load_study("cut").searched) < len(whole.searched)
-    again = run(space=str(space), trials=9, study="cut")
-    assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+    space = tmp_path / "middle.yaml"
+    space.write_text(MIDDLE)
+    whole, inside = run(space=str(space), trials=99, study="whole"), 0
+    for calls in range(60, 120, 6):
+        name = f"cut{calls}"
+        with pytest.raises(KeyboardInterrupt):
+            run(space=str(space), trials=99, study=name, interrupts=pressed_after(calls))
+        cut = load_study(name).searched
+        inside += [record.status for record in cut[-2:]] == ["replay", "replay"] and len(cut) < len(
+            whole.searched
+        )
+        again = run(space=str(space), trials=99, study=name)
+        assert [r.row() for r in again.records] == [r.row() for r in whole.records]
+    assert inside
 
 
 @pytest.mark.parametrize("moment", ["before the record", "between record and state"])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import optuna
 import pytest
-from support.instant import error_of, keys
+from support.instant import MIDDLE, error_of, keys
 
 from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.engine import sampler as sampling
 from skexplore.engine.run import search
+from skexplore.engine.state import IDLE
 from skexplore.errors import StudyError
 from skexplore.space.boxes import TooManyError
+from skexplore.space.space import Space
 from skexplore.study.recipe import PROFILES
 from skexplore.study.record import status_row, trained
 from skexplore.study.samplers import SAMPLERS
@@ -63,15 +66,39 @@ def test_nothing_is_trained_twice(run, tmp_path):
     assert status_row(study)["trained"] == 4
 
 
-def test_a_small_space_ends_by_patience_and_says_so(run, tmp_path):
+def test_a_small_space_ends_with_its_last_architecture_and_says_so(run, tmp_path):
     space = tmp_path / "small.yaml"
     space.write_text("name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k5g128]\n")
     said = []
     study = run(space=str(space), trials=50, on_progress=said.append)
     assert trained(study.records) == 2
+    assert [r.block for r in study.searched].count(study.searched[-1].block) == 1
     assert any(
-        "200 proposals in a row" in event.text for event in said if getattr(event, "kind", "") == "note"
+        "every architecture within the budget is tried: 2 of 50 trained" in event.text
+        for event in said
+        if getattr(event, "kind", "") == "note"
     )
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_sampler_runs_dry_before_the_space_does(run, tmp_path, sampler):
+    space = tmp_path / "middle.yaml"
+    space.write_text(MIDDLE)
+    study = run(space=str(space), trials=500, sampler=sampler, anchors="none")
+    blocks = {each.block for each in study.searched}
+    within = {
+        format_blocks(forms)
+        for forms in map(Space.load(space).decode, Space.load(space).points())
+        if cost(forms).macs <= 4.5e9
+    }
+    assert study.state == "exhausted"
+    assert {each.block for each in study.searched if each.images} == within
+    # never more than so many in a row are for nothing
+    streaks = [
+        len([*group]) for idle, group in itertools.groupby(study.searched, lambda r: not r.images) if idle
+    ]
+    assert max(streaks) <= IDLE
+    assert blocks >= within
 
 
 def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):
@@ -192,7 +219,7 @@ def test_a_space_too_large_to_be_taken_apart_is_drawn_level_by_level(run, monkey
     def too_many(*_):
         raise TooManyError
 
-    monkeypatch.setattr(sampling, "UniformDraws", too_many)
+    monkeypatch.setattr(sampling, "Candidates", too_many)
     searched = run(trials=9, anchors="none").searched
     begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["tpe"].startup - 1] + 1
     assert [r.sampler for r in searched] == ["random"] * begun + ["tpe"] * (len(searched) - begun)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given, settings, strategies as st
-from scipy.stats import chisquare
 from support.small_spaces import PAIR, conditioned_spaces, space, spaces
 
 from skexplore.arch.backbones import canonical_at_reference
 from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.errors import UserError
 from skexplore.space.decisions import Condition
-from skexplore.space.encoder import UniformDraws, encode
+from skexplore.space.encoder import encode
 from skexplore.space.space import Space
 
 
@@ -115,33 +112,3 @@ def test_the_shipped_spaces_find_their_own_points(name, data):
     point = {path: data.draw(st.sampled_from(levels)) for path, levels in chosen.decisions.items()}
     blocks = chosen.decode(point)
     assert chosen.decode(encode(chosen, blocks)) == blocks
-
-
-@settings(max_examples=30)
-@given(conditioned_spaces(), st.integers(0, 2**32))
-def test_what_is_drawn_is_in_the_space_and_the_generator_decides(chosen, seed):
-    draws = UniformDraws(chosen)
-    levels = draws.draw(random.Random(seed))
-    assert chosen.decode(levels) in held(chosen)
-    assert draws.draw(random.Random(seed)) == levels
-
-
-@pytest.mark.parametrize(
-    "decisions",
-    [
-        # k3+k5 can be written in two ways, k3 in many, since r acts only where branches meet
-        {"branches.1": ("k3", "k5"), "branches.2": ("none", "k3", "k5"), "reduction": (8, 16, 32)},
-        # several boxes, some of them alike: r ties the stages and does not always act
-        {"branches.2": ("none", "k3"), "stages.1.branches.2": ("none", "k5"), "reduction": (4, 32)},
-    ],
-)
-def test_every_distinct_architecture_is_drawn_equally_often(decisions):
-    chosen = space(decisions)
-    draws, generator = UniformDraws(chosen), random.Random(0)
-    blocks = held(chosen)
-    times = 200 * len(blocks)
-    counts = Counter(chosen.decode(draws.draw(generator)) for _ in range(times))
-    assert set(counts) == blocks
-    assert chisquare([counts[each] for each in blocks]).pvalue > 0.001
-    naive = Counter(chosen.decode(chosen.sample(generator)) for _ in range(times))
-    assert chisquare([naive[each] for each in blocks]).pvalue < 1e-6

@@ -21,6 +21,11 @@ TINY = Profile(
 
 RUNGS = replace(TINY, name="rungs", recipe=Recipe(epochs=9, batch_size=64), rungs=(1, 3, 9), trials=12)
 
+# 21 architectures within 4.5 GFLOPs, most of which a sampler that has seen good ones would not propose
+MIDDLE = (
+    "name: middle\nbase: k3\ndecisions:\n  branches.1: [k1, k3, k3g64]\n  branches.2: [none, k1, k3]\n"
+    "  branches.2.groups: [32, 64]\n  fuse: [select, sum]\n"
+)
 SMALL = "name: small\nbase: k3\ndecisions:\n  branches.1: [k1, k1g64]\n"
 
 
