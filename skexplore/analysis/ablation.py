@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from skexplore.analysis.contrasts import Contrasted, contrast_words, contrasted
 from skexplore.analysis.dunnett import (
     Difference,
     Layout,
@@ -35,10 +36,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """The statistics of an ablation. order: between our means and the paper's errors, None without a table."""
+    """The statistics of an ablation.
+
+    order: between our means and the paper's errors, None without a table; orders: within the groups of the design.
+    """
 
     summary: Summary
     order: Order | None
+    contrasts: tuple[Contrasted, ...] = ()
+    orders: Mapping[str, Order | None] = field(default_factory=dict)
 
 
 def design_of(study: Study) -> Design:
@@ -93,8 +99,17 @@ def effects(study: Study) -> Effects:
     printed: dict[str, float] = {}  # by the first of equal networks, whichever of them the paper prints
     for variant in design_of(study).variants:
         if variant.printed is not None and variant.printed.error_pct is not None:
-            printed.setdefault(same[variant.name] or variant.name, variant.printed.error_pct)
-    return Effects(summary=summarise(own), order=order(own, printed))
+            printed.setdefault(same[variant.name] or variant.name, variant.printed.error_pct / 100)
+    orders = {}
+    for group in design_of(study).groups:
+        inside = {same[name] or name for name in group.variants}
+        orders[group.name] = order(own, {name: error for name, error in printed.items() if name in inside})
+    return Effects(
+        summary=summarise(own),
+        order=order(own, printed),
+        contrasts=contrasted(design_of(study), own, same),
+        orders=orders,
+    )
 
 
 def effects_table(study: Study, found: Effects) -> pd.DataFrame:
@@ -246,8 +261,14 @@ def statements(study: Study, found: Effects) -> list[str]:
         )
     if summary.pairing is not None:
         said.append(_pairing_words(summary))
+    said += [contrast_words(each, summary.n) for each in found.contrasts]
     if found.order is not None:
-        said.append(_order_words(found.order, design))
+        said.append(_order_words(found.order, f"that of Table {design.table}"))
+    said += [
+        _order_words(each, f"the paper's, within {name}")
+        for name, each in found.orders.items()
+        if each is not None
+    ]
     part = "test" if design.test else "validation"
     said.append(
         f"Intervals are over seeds, given these training and {part} images: other images are not in them."
@@ -296,15 +317,20 @@ def _pairing_words(summary: Summary) -> str:
     )
 
 
-def _order_words(found: Order, design: Design) -> str:
+def _order_words(found: Order, other: str) -> str:
     tau = f"{found.tau:.2f}"
     if found.low is not None:
         tau += f" (95 % credible {found.low:.2f} to {found.high:.2f}, the printed errors taken as exact)"
     ties = f"; {found.ties_published} tied in print" if found.ties_published else ""
     undecided = f"; the order of {found.undecided} is not decided here" if found.undecided else ""
+    expected = ""
+    if found.expected is not None:
+        expected = (
+            f"; were the true errors as far apart as in print, it would be {found.expected:.2f} on average"
+        )
     return (
-        f"Kendall's tau between our order and that of Table {design.table}: {tau.replace('-', '−')}, over "
-        f"{found.pairs} pairs{ties}{undecided}."
+        f"Kendall's tau between our order and {other}: {tau.replace('-', '−')}, over {found.pairs} "
+        f"pairs{ties}{undecided}{expected}."
     )
 
 
@@ -329,6 +355,8 @@ def ablation_findings(study: Study) -> dict[str, Any]:
             if name not in ("variants", "differences")
         },
         "order": asdict(found.order) if found.order else None,
+        "orders": {name: asdict(each) if each else None for name, each in found.orders.items()},
+        "contrasts": [asdict(each) for each in found.contrasts],
         "course": records_of(course),
         "statements": statements(study, found),
         "images": sum(record.images for record in study.records),

@@ -119,6 +119,8 @@ class Order:
 
     tau: Kendall's tau-b of our means and the published numbers; low, high: see `order`. pairs of variants not tied in
     print; ties_published: those tied. undecided: of ``pairs``, those with less than 95 % of the draws on one side.
+    expected: the mean tau of such an ablation were the true errors as far apart as the published ones; None where no
+    noise is known.
     """
 
     tau: float
@@ -127,6 +129,7 @@ class Order:
     pairs: int
     ties_published: int
     undecided: int
+    expected: float | None = None
 
 
 def mean_squares(table: Any) -> tuple[float, float]:
@@ -208,7 +211,7 @@ def _difference(name: str, gap: float, variance: float, n: int, k: int) -> Diffe
     return Difference(name=name, difference=gap, low=low, high=high, p=p, distinguishable=told, n_needed=need)
 
 
-def _complete(layout: Layout) -> tuple[dict[str, tuple[float | None, ...]], list[int], list[str]]:
+def complete_blocks(layout: Layout) -> tuple[dict[str, tuple[float | None, ...]], list[int], list[str]]:
     """Return the rows with a result, the places of the complete seeds, and what is left out and why."""
     rows = dict(zip(layout.names, layout.errors, strict=True))
     kept = {name: row for name, row in rows.items() if any(error is not None for error in row)}
@@ -235,7 +238,7 @@ def summarise(layout: Layout) -> Summary:
 
     A variant without any result is left out, then every seed under which one has none. One seed gives no claim.
     """
-    kept, places, left_out = _complete(layout)
+    kept, places, left_out = complete_blocks(layout)
     v, n = len(kept), len(places)
     table = np.array([[row[i] for i in places or range(len(row))] for row in kept.values()], dtype=float)
     means = {name: float(np.nanmean(values)) for name, values in zip(kept, table, strict=True)}
@@ -267,7 +270,7 @@ def summarise(layout: Layout) -> Summary:
 
 
 def order(layout: Layout, published: Mapping[str, float]) -> Order | None:
-    """Return how well our order agrees with ``published`` (errors too: lower is better), or None.
+    """Return how well our order agrees with ``published`` (errors too, as fractions: lower is better), or None.
 
     None if fewer than three variants have both, or if all of either are tied. From two seeds on, low and high are a
     95 % credible interval of tau-b of the true means and the published numbers, given the layout and a flat prior:
@@ -283,17 +286,28 @@ def order(layout: Layout, published: Mapping[str, float]) -> Order | None:
     tau = float(scipy_stats.kendalltau(means, printed).statistic)
     first, second = np.triu_indices(len(ours), 1)
     signs = np.sign(printed[first] - printed[second])
-    low, high, pairs = None, None, int(np.count_nonzero(signs))
+    low, high, expected, pairs = None, None, None, int(np.count_nonzero(signs))
     ties, undecided = len(signs) - pairs, pairs
     if summary.residual_sd:
         generator = np.random.default_rng(0)
         scale = summary.residual_sd * math.sqrt(summary.df / summary.n)
         sd = scale / np.sqrt(generator.chisquare(summary.df, (DRAWS, 1)))
-        draws = means + sd * generator.standard_normal((DRAWS, len(ours)))
-        drawn = np.sign(draws[:, first] - draws[:, second])
-        low, high = np.percentile(drawn @ signs / math.sqrt(len(first) * pairs), [2.5, 97.5]).tolist()
+        noise, most = sd * generator.standard_normal((DRAWS, len(ours))), math.sqrt(len(first) * pairs)
+        drawn, as_published = (
+            np.sign(each[:, first] - each[:, second]) for each in (means + noise, printed + noise)
+        )
+        low, high = np.percentile(drawn @ signs / most, [2.5, 97.5]).tolist()
+        expected = float(as_published.mean(0) @ signs / most)
         undecided = int(np.count_nonzero(np.abs(drawn.mean(axis=0))[signs != 0] < 2 * (1 - LEVEL) - 1))
-    return Order(tau=tau, low=low, high=high, pairs=pairs, ties_published=ties, undecided=undecided)
+    return Order(
+        tau=tau,
+        low=low,
+        high=high,
+        pairs=pairs,
+        ties_published=ties,
+        undecided=undecided,
+        expected=expected,
+    )
 
 
 def describe(difference: Difference, n: int, baseline: str) -> str:

@@ -102,9 +102,22 @@ class Row:
     fuse_norm: Annotated[bool, _FLAG] = True
 
 
+_NAMES = Must("a list of names of variants", min_length=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContrastOf:
+    """A contrast as a file gives it: variants ``of`` one kind ``against`` those of another, by their names."""
+
+    of: Annotated[list[str], _NAMES]
+    against: Annotated[list[str], _NAMES]
+
+
 _ROW = Must("a mapping such as {name: K3, block: k3} or {system: resnext50}")
 _CHANGE = Must("a mapping such as {fuse: sum}", min_length=1)
 _GROUP = Must("a list of two components or more", min_length=2)
+_ORDERED = Must("a list of three variants or more", min_length=3)
+_CONTRAST = Must("a mapping such as {of: [SK], against: [K3]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +138,8 @@ class Definition:
     one_at_a_time: Mapping[Any, Any] = field(default_factory=dict)
     leave_one_out: Mapping[str, Annotated[Mapping[Any, Any], _CHANGE]] = field(default_factory=dict)
     together: Mapping[str, Annotated[list[Any], _GROUP]] = field(default_factory=dict)
+    contrasts: Mapping[str, Annotated[ContrastOf, _CONTRAST]] = field(default_factory=dict)
+    groups: Mapping[str, Annotated[list[str], _ORDERED]] = field(default_factory=dict)
 
 
 def load_definition(source: str) -> Definition:

@@ -10,7 +10,7 @@ from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS, get_system, printed_rows
 from skexplore.plan.ablation_file import Change, Definition, Row
 from skexplore.space import NONE, Space, is_path
-from skexplore.study import Design, Printed, Variant
+from skexplore.study import Contrast, Design, Group, Printed, Variant
 
 
 def base_of(text: str) -> Variant:
@@ -49,6 +49,12 @@ def expand(definition: Definition, base: Variant | None) -> Design:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"ablation {definition.name}: two variants are called {name!r}; rename one")
+    contrasts = tuple(
+        Contrast(name=name, of=tuple(each.of), against=tuple(each.against))
+        for name, each in definition.contrasts.items()
+    )
+    groups = tuple(Group(name=name, variants=tuple(each)) for name, each in definition.groups.items())
+    _check_named(definition.name, contrasts, groups, names)
     return Design(
         description=definition.description,
         kinds=tuple(kinds),
@@ -57,7 +63,31 @@ def expand(definition: Definition, base: Variant | None) -> Design:
         seeds=definition.seeds,
         table=definition.table,
         column=definition.column,
+        contrasts=contrasts,
+        groups=groups,
     )
+
+
+def _check_named(
+    name: str, contrasts: Sequence[Contrast], groups: Sequence[Group], variants: Sequence[str]
+) -> None:
+    """Raise ``UserError`` that lists every name in a contrast or a group that no variant has, or has twice."""
+    places = [(f"contrasts.{each.name}", (*each.of, *each.against)) for each in contrasts]
+    places += [(f"groups.{each.name}", each.variants) for each in groups]
+    problems = [
+        f"ablation {name}: {place}: {text}"
+        for place, names in places
+        for text in (
+            *(
+                f"no variant {each!r}; variants: {', '.join(variants)}"
+                for each in names
+                if each not in variants
+            ),
+            *(f"{each!r} is named twice" for each in dict.fromkeys(names) if names.count(each) > 1),
+        )
+    ]
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 def _printed_once(variants: Sequence[Variant], table: str, column: str) -> Iterator[Variant]:

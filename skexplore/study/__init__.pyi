@@ -21,7 +21,9 @@ from .design import (
     COLUMNS_OF_ERRORS as COLUMNS_OF_ERRORS,
     PAPER as PAPER,
     PLAIN_BLOCK as PLAIN_BLOCK,
+    Contrast as Contrast,
     Design as Design,
+    Group as Group,
     Printed as Printed,
     Variant as Variant,
 )

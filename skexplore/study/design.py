@@ -56,12 +56,30 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """A question planned before training: the mean error of the variants ``of``, by name, less that of ``against``."""
+
+    name: str
+    of: tuple[str, ...]
+    against: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Variants, by name, whose order is looked at by itself."""
+
+    name: str
+    variants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
     """Variants times seeds: ``seeds`` seeds from the study's own on, each a block in the sense of the statistics.
 
     kinds: ``rows``, ``one_at_a_time``, ``leave_one_out`` or ``confirm``. baseline: the name of the variant that all
     others are compared with. table, column: the paper's table beside, and its column of errors; empty for none.
-    of: the search whose finalists are confirmed. test: whether each training is measured on the test set.
+    of: the search whose finalists are confirmed. test: whether each training is measured on the test set. contrasts,
+    groups: what is asked beside the differences to the baseline.
     """
 
     description: str
@@ -73,6 +91,8 @@ class Design:
     column: str = COLUMNS_OF_ERRORS[0]
     of: str = ""
     test: bool = False
+    contrasts: tuple[Contrast, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     @property
     def trainings(self) -> int:
