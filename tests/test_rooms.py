@@ -40,13 +40,13 @@ DOORS = {
     "jaxtyping": {"nn", "training/batches.py"},
     "lazy_loader": {"__init__.py"},  # of the rooms
     "markupsafe": {"templates"},
-    "numpy": {"analysis/dunnett.py", "analysis/reliability.py", "training"},
+    "numpy": {"analysis/contrasts.py", "analysis/dunnett.py", "analysis/reliability.py", "training"},
     "pandas": {"analysis", "report", "study/record.py"},
     "platformdirs": {"training/cache.py"},
     "safetensors": {"training/weights.py", "export/verification.py"},
     "scipy": {"analysis"},
     "sqlalchemy": {"study/database.py", "study/live.py", "study/reading.py"},
-    "statsmodels": {"analysis/dunnett.py"},
+    "statsmodels": {"analysis/contrasts.py", "analysis/dunnett.py"},
 }
 
 
