@@ -13,7 +13,6 @@ import pytest
 from scipy import stats
 
 from skexplore.analysis.noise import noise
-from skexplore.analysis.priors import PRIORS, Prior
 from skexplore.analysis.reliability import signal
 from skexplore.analysis.repeats import compare
 from skexplore.arch.costs import arch_id, cost, net_id
@@ -24,6 +23,7 @@ from skexplore.report.search import write_report
 from skexplore.space.space import Space
 from skexplore.study.record import cells, trained
 from skexplore.study.store import load_study
+from skexplore.surrogate.priors import PRIORS, Prior
 
 ROOT = Path(__file__).parent.parent
 ALL = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))

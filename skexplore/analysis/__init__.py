@@ -2,7 +2,7 @@
 
 Fronts and noise of a search, effects of an ablation (Dunnett's test, order, power), what a confirmation says,
 groups of repeated searches, importances of decisions, and the checklist of honest reporting.
-May import: ``study``, ``space``, ``paper``, ``arch`` and what is below. No torch.
+May import: ``surrogate``, ``study``, ``space``, ``paper``, ``arch`` and what is below. No torch.
 Begin with ``pareto_table``, ``effects`` and ``checklist``.
 """
 

@@ -1,8 +1,8 @@
 """Seed noise: how large a difference between trainings must be before it can be more than chance.
 
 The variance of one training is that of the study's own repeats, pooled with what is known of the same recipe, split and
-proxy (``priors``): s^2 = (v0 s0^2 + v s^2) / (v0 + v). A verdict on it says what was compared: two trainings named
-beforehand (Student), each with the best of all (Hsu 1984), or any two of all (Tukey 1953).
+proxy (``surrogate.priors``): s^2 = (v0 s0^2 + v s^2) / (v0 + v). A verdict on it says what was compared: two trainings
+named beforehand (Student), each with the best of all (Hsu 1984), or any two of all (Tukey 1953).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from functools import cache
 from scipy import stats as scipy_stats
 
 from skexplore.analysis.dunnett import LEVEL, critical_value
-from skexplore.analysis.priors import Prior, prior_of
 from skexplore.study import Record, Size, Study, reference_macs
+from skexplore.surrogate import Prior, prior_of
 from skexplore.words import counted
 
 # below, an sd is known so badly that no verdict rests on it: the ends of its 95 % interval are 12-fold at 2

@@ -11,7 +11,7 @@ import hashlib
 import math
 import pkgutil
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,8 +21,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from skexplore.arch import PLAIN, parse_blocks
+from skexplore.engine.model_sampler import Model, ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space, TooManyError
 from skexplore.study import SAMPLERS, Record, StudySpec, directions
+from skexplore.surrogate import KnownNoise, prior_of
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -46,7 +49,7 @@ class Proposal:
 class Proposer:
     """Draws proposals for ``space`` and remembers what became of them."""
 
-    def __init__(self, space: Space, spec: StudySpec, history: Iterable[tuple[FrozenTrial, Record]]) -> None:
+    def __init__(self, space: Space, spec: StudySpec, history: Sequence[tuple[FrozenTrial, Record]]) -> None:
         self.space, self._spec = space, spec
         self.distributions: dict[str, BaseDistribution] = {
             path: CategoricalDistribution(levels) for path, levels in space.decisions.items()
@@ -69,19 +72,20 @@ class Proposer:
             )
         self._count = len(self._mirror.get_trials(deepcopy=False))
         self._asked: optuna.Trial | None = None
+        self.tried: set[Forms] = set()  # what the search has a record of, what is over the budget left out
+        for _, record in history:
+            self.note(record)
 
-    def ask(
-        self, levels: Mapping[str, Level] | None = None, *, but: Collection[Forms] | None = None
-    ) -> Proposal:
+    def ask(self, levels: Mapping[str, Level] | None = None, *, untried_one: bool = False) -> Proposal:
         """Return the next trial.
 
-        With ``levels`` it has these, as if the sampler had proposed them; with ``but`` it is drawn from what keeps the
-        limits and is none of these, if something is found.
+        With ``levels`` it has these, as if the sampler had proposed them; with ``untried_one`` it is drawn from what
+        keeps the limits and is not tried, if something is found.
         """
         seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
         untried = None
-        if but is not None and self.candidates is not None:
-            untried = self.candidates.untried(but, random.Random(seed))
+        if untried_one and self.candidates is not None:
+            untried = self.candidates.untried(self.tried, random.Random(seed))
         if levels is not None:
             chosen_by = "enqueued"
         elif untried is not None and self.candidates is not None:
@@ -91,7 +95,7 @@ class Proposer:
             levels = self.candidates.draw(random.Random(seed)) if self.candidates is not None else None
         if levels is not None:
             self._mirror.enqueue_trial(dict(levels))
-        self._mirror.sampler = _sampler("random" if chosen_by == "random" else self._spec.sampler, seed)
+        self._mirror.sampler = self._sampler("random" if chosen_by == "random" else self._spec.sampler, seed)
         self._asked = self._mirror.ask(self.distributions)
         self._count += 1
         frozen = self._mirror.get_trials(deepcopy=False)[self._asked.number]
@@ -118,6 +122,33 @@ class Proposer:
             return Candidates(self.space, self._spec.bounds)
         except TooManyError:
             return None
+
+    @cached_property
+    def model(self) -> Model | None:
+        """What is believed of the candidates, None where the sampler asks for no model."""
+        known = SAMPLERS.get(self._spec.sampler)  # a study without a search has none
+        if known is None or not known.models:
+            return None
+        assert self.candidates is not None, "a plan refuses the sampler in such a space"
+        prior = prior_of(self._spec)
+        return Model(self.candidates, KnownNoise(sd=prior.sd, df=prior.df) if prior else KnownNoise())
+
+    def note(self, record: Record) -> None:
+        """Take note that the search has a record of a block."""
+        # what was refused by a lower budget was not tried under this one
+        if self.candidates is not None and record.status != "over_budget" and self._spec.within(record):
+            self.tried.add(self.candidates.forms_of(parse_blocks(record.block)))
+
+    def learn(self, record: Record) -> None:
+        """Tell the model, if there is one, of a measurement that was not told yet, of a trial or beside the search."""
+        if self.model is not None and record.status == "complete" and record.setting == PLAIN:
+            assert record.val_error is not None
+            self.model.learn(parse_blocks(record.block), record.val_error)
+
+    def _sampler(self, name: str, seed: int) -> BaseSampler:
+        if self.model is None or name == "random":
+            return _sampler(name, seed)
+        return ModelSampler(self.model, self.tried, self.distributions, seed)
 
     def constrain(self, values: Mapping[str, float]) -> None:
         """Tell the sampler how far the trial just asked for is from the budget."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks, parse_blocks
+from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.sampler import Proposer, constraints
 from skexplore.plan import Training
-from skexplore.space import Forms, Level, Space
+from skexplore.space import Level, Space
 from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, rung_tells, trained
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
@@ -35,9 +35,6 @@ class State:
         self.measured: dict[str, Record] = {}
         for record in [*self.anchors, *self.searched]:
             self._note_measurement(record)
-        self._tried: set[Forms] = set()  # what the search has a record of, what is over the budget left out
-        for record in self.searched:
-            self._note_tried(record)
         # measurements that the sampler has been told, by replay key
         self._told = {
             record.replay_of or record.key for trial, record in trials if trial.state is TrialState.COMPLETE
@@ -77,7 +74,7 @@ class State:
         """Whether every architecture within the budget is tried, where the space can be written out."""
         candidates = self.proposer.candidates
         within = None if candidates is None else candidates.within
-        return within is not None and len(self._tried) >= len(within)
+        return within is not None and len(self.proposer.tried) >= len(within)
 
     def idle_streak(self) -> int:
         """Return how many of the last proposals in a row brought nothing to train."""
@@ -131,7 +128,7 @@ class State:
         levels that the user wants tried instead of the sampler's. A sampler that proposes ``IDLE`` times in a row
         nothing to train has no idea left: what comes then is drawn from what was not tried.
         """
-        proposal = self.proposer.ask(wished, but=self._tried if self.idle_streak() >= IDLE else None)
+        proposal = self.proposer.ask(wished, untried_one=self.idle_streak() >= IDLE)
         record = self._record(
             proposal.number,
             Architecture(blocks=self.proposer.space.decode(proposal.levels)),
@@ -152,7 +149,7 @@ class State:
             system_attrs=proposal.notes,
         )
         self.searched.append(record)
-        self._note_tried(record)
+        self.proposer.note(record)
         if state is not TrialState.RUNNING:
             self.proposer.tell(record.number, state, objectives)
         return record
@@ -335,14 +332,10 @@ class State:
 
     def _note_measurement(self, record: Record) -> None:
         done = record.status in ("complete", "stopped", "diverged")
+        if done and record.key not in self.measured:
+            self.proposer.learn(record)
         if done or (record.status == "failed" and record.key not in self.measured):
             self.measured[record.key] = record
-
-    def _note_tried(self, record: Record) -> None:
-        candidates = self.proposer.candidates
-        # what was refused by a lower budget was not tried under this one
-        if candidates is not None and record.status != "over_budget" and self.spec.within(record):
-            self._tried.add(candidates.forms_of(parse_blocks(record.block)))
 
     # -- files --------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from skexplore.arch import (
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
-from skexplore.space import Level, Space, check_budget, encode
+from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode
 from skexplore.study import (
     KEEP_WEIGHTS,
     MODES,
@@ -153,6 +153,8 @@ def plan_search(request: Request) -> Plan:
     anchors = [Training(architecture=a, seed=s) for a, s in _anchors(request.anchors, profile, request.seed)]
     space.check_buildable(get_backbone(profile.backbone))
     check_budget(space, request.budget_gflops, request.budget_params_m)
+    if SAMPLERS[request.sampler].models:
+        _check_modelled(space)
     rungs = _rungs(request.pruner, profile)
     # so that an error at a rung is one of annealed weights
     profile = replace(profile, recipe=replace(profile.recipe, cycles=rungs[:-1]))
@@ -237,6 +239,15 @@ def profile_of(name: str, dataset: str | None, backbone: str | None, recipe: str
 def other_recipe(profile: Profile, recipe: str | None) -> str | None:
     """Return the name of ``recipe`` unless it is what the profile has of itself."""
     return recipe if profile.sgd else None
+
+
+def _check_modelled(space: Space) -> None:
+    try:
+        Candidates(space)
+    except TooManyError:
+        raise UserError(
+            f"--sampler model: space {space.name} is too large to be taken apart; take another, such as tpe"
+        ) from None
 
 
 def _with_anchor_seeds(profile: Profile, seeds: int | None) -> Profile:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 
-from skexplore.arch import Blocks, Bound
-from skexplore.space.boxes import Form, Layout, box_size, enumerate_forms
+from skexplore.arch import Blocks, Bound, Branch
+from skexplore.space.boxes import Form, Layout, Sizes, box_size, enumerate_forms
 from skexplore.space.decisions import Level
 from skexplore.space.encoder import Encoder, form_of
 from skexplore.space.space import Space
@@ -44,11 +44,22 @@ class Candidates:
         assert None not in found, "a block of the space is the same in stages that its decisions tie"
         return tuple(form for form in found if form is not None)
 
+    def sizes(self, forms: Forms) -> Sizes:
+        """Return macs and params of ``forms`` at the reference."""
+        return self._union.sizes(forms)
+
     def levels(self, forms: Forms) -> dict[str, Level]:
         """Return levels, one per decision, that mean ``forms``."""
         levels = self._encoder.settled(list(forms))
         assert levels is not None, "the forms are of this space"
         return levels
+
+    def stages(self, forms: Forms) -> tuple[tuple[tuple[Branch, ...], int | None], ...]:
+        """Return for each stage of the reference the branches of ``forms``, and d where attention acts."""
+        found: dict[int, tuple[tuple[Branch, ...], int | None]] = {}
+        for group, (branches, dims) in zip(self._layout.groups, forms, strict=True):
+            found |= {stage: (branches, dims[at] if dims else None) for at, stage in enumerate(group)}
+        return tuple(found[stage] for stage in sorted(found))
 
     def draw(self, generator: random.Random) -> dict[str, Level]:
         """Return levels of an architecture, whatever it costs, each architecture equally likely.

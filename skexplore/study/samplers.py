@@ -13,13 +13,15 @@ class Sampler:
 
     make: where its class is (``module:class``); it is called with ``seed`` and ``options``. startup: architectures
     drawn uniformly until so many trials have results, and only then proposals (0: it begins by itself).
-    learns_budget: whether a proposal that is over the budget teaches it anything.
+    learns_budget: whether a proposal that is over the budget teaches it anything. models: whether it is made of a
+    model of the candidates, and proposes nothing that is over the budget or tried.
     """
 
     make: str
     options: Mapping[str, object] = field(default_factory=dict)
     startup: float = 0
     learns_budget: bool = True
+    models: bool = False
 
 
 STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
@@ -30,6 +32,7 @@ SAMPLERS: dict[str, Sampler] = {
         options={"n_startup_trials": STARTUP, "multivariate": True, "constant_liar": True},
         startup=STARTUP,
     ),
+    "model": Sampler(make="skexplore.engine.model_sampler:ModelSampler", models=True),
     "random": Sampler(make="optuna.samplers:RandomSampler", startup=math.inf),
     "nsga2": Sampler(
         make="optuna.samplers:NSGAIISampler",

@@ -11,13 +11,13 @@ from support.studies import ANCHORS, EDGE_CASES, NOISE_KEY, SPEC, know_noise, on
 
 from skexplore.analysis.checklist_search import SEARCH, Item, _variants, checklist
 from skexplore.analysis.checklist_training import TRAININGS
-from skexplore.analysis.priors import PRIORS
 from skexplore.arch.costs import arch_id
 from skexplore.arch.notation import parse_blocks
 from skexplore.cli.search import app
 from skexplore.engine.run import environment
 from skexplore.study.record import THEN, Study
 from skexplore.study.store import load_study
+from skexplore.surrogate.priors import PRIORS
 
 ENVIRONMENT = {
     "skexplore": "0.1.0", "python": "3.13", "torch": "2.15", "system": "Linux", "cores": "2", "cpu": "A CPU, AVX2",

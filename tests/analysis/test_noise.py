@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 from support.studies import SPEC
 
 from skexplore.analysis.noise import LEAST_DF, noise
-from skexplore.analysis.priors import PRIORS, Prior, prior_of
+from skexplore.surrogate.priors import PRIORS, Prior, prior_of
 
 PRIOR = Prior(sd=0.02, df=24, source="synthetic")
 # of twelve blocks: squares of what single trainings of them spread by, unequal as measured ones are

@@ -97,7 +97,7 @@ def test_no_sampler_runs_dry_before_the_space_does(run, tmp_path, sampler):
     streaks = [
         len([*group]) for idle, group in itertools.groupby(study.searched, lambda r: not r.images) if idle
     ]
-    assert max(streaks) <= IDLE
+    assert max(streaks, default=0) <= (0 if SAMPLERS[sampler].models else IDLE)
     assert blocks >= within
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.analysis.priors import PRIORS, Prior
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import format_blocks
 from skexplore.space.space import Space
 from skexplore.study.recipe import Recipe, Split
 from skexplore.study.record import Epoch, Record, Study, StudySpec
 from skexplore.study.store import HASH, _sha256
+from skexplore.surrogate.priors import PRIORS, Prior
 
 BACKBONE = "8x4d-1111-s2"
 SPEC = StudySpec(

@@ -1,0 +1,9 @@
+"""What is believed of blocks that were hardly trained, or not at all: seed noise known before, and a model of errors.
+
+May import: ``study``, ``space``, ``arch`` and what is below. No torch.
+Begin with ``Scale`` (blocks as numbers) and ``Posterior`` (what some errors say of all blocks).
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

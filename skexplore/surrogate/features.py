@@ -1,0 +1,82 @@
+"""Blocks as numbers: what of a block may explain its error, one row for each block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skexplore.arch import REFERENCE, Blocks, Branch, per_stage
+
+Matrix = NDArray[np.float64]  # blocks x features
+Stage = tuple[tuple[Branch, ...], int | None]  # the branches of a stage, and d of Eq. 4 where attention acts
+Stages = tuple[Stage, ...]  # of the four stages of the reference
+
+WIDTHS = REFERENCE.widths
+
+
+def stages_of(blocks: Blocks) -> Stages:
+    """Return what ``blocks`` are in each stage of the reference."""
+    own = zip(per_stage(blocks, len(WIDTHS)), WIDTHS, strict=True)
+    return tuple((block.branches, block.dim(width) if block.selects else None) for block, width in own)
+
+
+def describe(stages: Stages) -> dict[str, float]:
+    """Return the features of a block by their names, the mean over its stages.
+
+    Branches by kernel and dilation, and how much they are grouped; how many there are, and how different; the widest
+    and the least receptive field; the weights of all together; whether attention acts, and d. What is 0 is left out.
+    """
+    found: dict[str, float] = {}
+    for (branches, dim), width in zip(stages, WIDTHS, strict=True):
+        for name, value in _of_branches(branches).items():
+            found[name] = found.get(name, 0.0) + value / len(stages)
+        if dim is not None:
+            found["attention"] = found.get("attention", 0.0) + 1 / len(stages)
+            # d of the paper's block is a sixteenth of the width
+            found["log2 d"] = found.get("log2 d", 0.0) + math.log2(16 * dim / width) / len(stages)
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _of_branches(branches: tuple[Branch, ...]) -> Mapping[str, float]:
+    found = {"branches": float(len(branches))}
+    for branch in branches:
+        kind = f"k{branch.kernel}" + (f"d{branch.dilation}" if branch.dilation > 1 else "")
+        thinner = math.log2(branch.groups / 32)
+        for name, value in ((kind, 1.0), (f"log2 groups of {kind}", thinner), ("log2 groups", thinner)):
+            found[name] = found.get(name, 0.0) + value
+    fields = [branch.receptive_field for branch in branches]
+    found["kinds"] = float(len({(branch.kernel, branch.dilation) for branch in branches}))
+    found["widest field"], found["least field"] = float(max(fields)), float(min(fields))
+    found["log2 weights"] = math.log2(sum(branch.kernel**2 / branch.groups for branch in branches))
+    return found
+
+
+class Scale:
+    """Features of a population, each with mean 0 and standard deviation 1 over it.
+
+    names: those that vary; of the others nothing can be said.
+    """
+
+    def __init__(self, population: Iterable[Stages]) -> None:
+        described = [describe(stages) for stages in population]
+        names = sorted({name for each in described for name in each})
+        raw = _matrix(described, names)
+        spread = raw.std(0)
+        varies = spread > 1e-9
+        self.names = [name for name, kept in zip(names, varies, strict=True) if kept]
+        self._mean, self._spread = raw.mean(0)[varies], spread[varies]
+
+    def rows(self, blocks: Iterable[Stages]) -> Matrix:
+        """Return the features of ``blocks``, one row each."""
+        found: Matrix = (_matrix([describe(each) for each in blocks], self.names) - self._mean) / self._spread
+        return found
+
+
+def _matrix(described: Sequence[Mapping[str, float]], names: Sequence[str]) -> Matrix:
+    rows = [[each.get(name, 0.0) for name in names] for each in described]
+    return np.array(rows, dtype=np.float64).reshape(len(described), len(names))
