@@ -35,8 +35,10 @@ ARCHIVES = [path for path in FOLDERS if path not in ABLATIONS]
 SIGNALS = sorted(
     path.parent for path in ROOT.glob("studies/signal/*/records.jsonl")
 )  # panels of what was tried
+# ablations as version 0.1 made them, where docs compare with them
+EARLIER = sorted(path.parent for path in ROOT.glob("studies/earlier/*/records.jsonl"))
 REPEATS = sorted(
-    path.parent for path in ROOT.glob("studies/*/*/records.jsonl") if path.parent not in SIGNALS
+    path.parent for path in ROOT.glob("studies/*/*/records.jsonl") if path.parent not in SIGNALS + EARLIER
 )  # searches compared in a set
 SETS = sorted({path.parent for path in REPEATS})
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -121,7 +123,9 @@ def test_every_percentage_of_the_readme_is_in_a_report():
     assert not [number for number in numbers if not stands_in(reports, number)]
 
 
-@pytest.mark.parametrize("folder", ABLATIONS + SIGNALS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "folder", ABLATIONS + SIGNALS + EARLIER, ids=lambda path: f"{path.parent.name}-{path.name}"
+)
 def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
     study = load_study(str(folder))
     design, found = study.spec.ablation, cells(study.spec, study.records)
@@ -173,6 +177,15 @@ def test_what_a_studys_readme_quotes_is_in_its_report(folder):
     numbers = re.findall(r"\d+\.\d\d(?= (?:%|points))", readme.replace("\n", " "))
     assert numbers
     assert not [number for number in numbers if not stands_in(written.read_text(), number)]
+
+
+@pytest.mark.parametrize("folder", EARLIER, ids=lambda path: path.name)
+def test_what_is_quoted_of_an_earlier_study_is_in_the_report_of_its_records(folder, tmp_path):
+    write_report(load_study(str(folder)), tmp_path)
+    text = (folder / "README.md").read_text().replace("\n", " ")
+    numbers = re.findall(r"\d+\.\d\d(?= (?:%|points))", text)
+    assert numbers
+    assert not [number for number in numbers if not stands_in((tmp_path / "report.md").read_text(), number)]
 
 
 @pytest.mark.parametrize(("key", "prior"), PRIORS.items(), ids=str)
