@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from skexplore.analysis.answer import answer_findings
 from skexplore.analysis.noise import study_noise, within_noise
 from skexplore.analysis.tables import anchors_table, nearest_in_table_7
 from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained
@@ -64,6 +65,7 @@ def search_findings(study: Study) -> dict[str, Any]:
         "noise": asdict(found) if found else None,
         "ledger": spending(study),
         "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
+        "answer": answer_findings(study) if study.spec.searches else None,
         "environment": dict(sorted(study.environment.items())),
         "notes": notes(study),
     }

@@ -21,11 +21,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.arch import PLAIN, parse_blocks
-from skexplore.engine.model_sampler import Model, ModelSampler
+from skexplore.arch import parse_blocks
+from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space, TooManyError
 from skexplore.study import SAMPLERS, Record, StudySpec, directions
-from skexplore.surrogate import KnownNoise, prior_of
+from skexplore.surrogate import Model
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -130,8 +130,7 @@ class Proposer:
         if known is None or not known.models:
             return None
         assert self.candidates is not None, "a plan refuses the sampler in such a space"
-        prior = prior_of(self._spec)
-        return Model(self.candidates, KnownNoise(sd=prior.sd, df=prior.df) if prior else KnownNoise())
+        return Model.of(self._spec, self.candidates)
 
     def note(self, record: Record) -> None:
         """Take note that the search has a record of a block."""
@@ -141,9 +140,8 @@ class Proposer:
 
     def learn(self, record: Record) -> None:
         """Tell the model, if there is one, of a measurement that was not told yet, of a trial or beside the search."""
-        if self.model is not None and record.status == "complete" and record.setting == PLAIN:
-            assert record.val_error is not None
-            self.model.learn(parse_blocks(record.block), record.val_error)
+        if self.model is not None:
+            self.model.learn(record)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":

@@ -1,7 +1,7 @@
 """What is believed of blocks that were hardly trained, or not at all: seed noise known before, and a model of errors.
 
 May import: ``study``, ``space``, ``arch`` and what is below. No torch.
-Begin with ``Scale`` (blocks as numbers) and ``Posterior`` (what some errors say of all blocks).
+Begin with ``Model``.
 """
 
 import lazy_loader

@@ -1,11 +1,5 @@
-from .features import (
-    Matrix as Matrix,
-    Scale as Scale,
-    stages_of as stages_of,
-)
-from .posterior import (
-    KnownNoise as KnownNoise,
-    Posterior as Posterior,
+from .model import (
+    Model as Model,
 )
 from .priors import (
     Prior as Prior,
