@@ -60,7 +60,7 @@ def test_a_known_name_is_looked_up_and_an_unknown_one_says_what_is_near():
         ),
         (
             lambda: plan_search(Request(budget_gflops=4.5, sampler="ngsa2")),
-            r"--sampler ngsa2: must be one of tpe, random, nsga2, gp \(did you mean nsga2\?\)",
+            r"--sampler ngsa2: must be one of tpe, model, random, nsga2, gp \(did you mean nsga2\?\)",
         ),
     ],
 )

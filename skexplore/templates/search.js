@@ -95,7 +95,12 @@ const say = ({ trials: [trial, ...more], words: others }) => {
   );
 };
 const tracked = (plot) => {
-  const at = ({ points: [point] }) => under(plot, place(plot, point.x, point.y, point));
+  // what lies under the pointer: plotly gives the smaller of two marks that overlap, whichever is nearer
+  const at = ({ event, points: [point] }) => {
+    const { left, top } = plot.getBoundingClientRect(), { xaxis, yaxis } = point;
+    const found = under(plot, [event.clientX - left - xaxis._offset, event.clientY - top - yaxis._offset]);
+    return found.trials.length ? found : under(plot, place(plot, point.x, point.y, point));
+  };
   plot.on("plotly_hover", (event) => {
     const found = at(event), ownText = event.points[0].fullData.hoverinfo !== "none";
     if (!found.trials.length || (ownText && found.trials.length + found.words.length < 2)) return;

@@ -113,7 +113,7 @@ def test_command_writes_onnx_and_says_how_it_agrees(command, tmp_path):
     assert code == 0
     assert str(out / "block.onnx") in stdout.splitlines()
     assert "onnxruntime differs from torch by at most" in err
-    assert "with --keep-weights all" in err  # the archive has no weights
+    assert "skexplore train" in err  # the archive has no weights: how to train the block again
     code, stdout, _ = command("cost", str(out), "--json")  # a BLOCK everywhere
     assert code == 0
     assert f'"{block}"' in stdout

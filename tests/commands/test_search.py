@@ -248,7 +248,7 @@ def test_training_an_own_block(command, instant):
     [
         (["search"], "give a budget"),
         ([*SEARCH, "--mode", "both"], "must be one of constrained, pareto"),
-        ([*SEARCH, "--sampler", "grid"], "must be one of tpe, random, nsga2, gp"),
+        ([*SEARCH, "--sampler", "grid"], "must be one of tpe, model, random, nsga2, gp"),
         ([*SEARCH, "--pruner", "median"], "must be one of rungs, none"),
         ([*SEARCH, "--anchors", "three"], "must be one of two, table6"),
         ([*SEARCH, "--keep-weights", "some"], "must be one of front, all, none"),

@@ -17,6 +17,7 @@ from skexplore.report import page_data as page_module
 from skexplore.report.figures.style import overlay
 from skexplore.report.search import write_report
 from skexplore.study.store import load_study
+from skexplore.surrogate import model
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
@@ -224,9 +225,12 @@ def test_every_trial_of_the_committed_searches_is_reached_by_a_click(visit, monk
     page = visit(study, 1400, beside=[load_study("first-random")])
     for position, record in enumerate(study.records):
         if record.origin == "search" and record.status == "complete":
-            page.mouse.move(2, 2)
-            point_at(page, "pareto-gflops", position, click=True)
-            assert page.inner_text("#pinned-name").startswith(f"trial {record.number}: complete")
+            shown = []
+            for _ in range(3):  # where several lie at one point, each click shows the next
+                page.mouse.move(2, 2)
+                point_at(page, "pareto-gflops", position, click=True)
+                shown.append(page.inner_text("#pinned-name").partition(":")[0])
+            assert f"trial {record.number}" in shown
 
 
 def test_the_table_of_all_trials_opens_at_its_top_with_one_dot_a_row(visit):
@@ -318,7 +322,7 @@ def test_the_table_is_filtered_and_sorted(visit):
 
 def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
     # no such block can be parsed, so that whoever parses it is told a real one
-    for module in (page_module, checklist):
+    for module in (page_module, checklist, model):
         monkeypatch.setattr(
             module, "parse_blocks", lambda block: parse_blocks("k3" if "<" in block else block)
         )

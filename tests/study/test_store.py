@@ -225,7 +225,7 @@ def test_reading_what_is_no_study(run):
         ({"budget_gflops": float("nan")}, "positive"),
         ({"budget_gflops": 1.0}, "cheapest block of sk-paper, k1g128"),
         ({"budget_params_m": 5.0}, "cheapest block"),
-        ({"sampler": "grid"}, "must be one of tpe, random"),
+        ({"sampler": "grid"}, "must be one of tpe, model, random"),
         ({"anchors": "three"}, "two, table6, table7, all, none"),
         ({"trials": 0}, "at least 1"),
         ({"workers": 0}, "at least 1"),
