@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from skexplore.analysis.noise import LEAST_DF
 from skexplore.analysis.ranks import kendall
 from skexplore.space import Candidates, TooManyError
-from skexplore.study import PAPER, PLAIN_BLOCK, Record, Study, stored_space
-from skexplore.surrogate import Model
+from skexplore.study import PAPER, PLAIN_BLOCK, Study, stored_space
+from skexplore.surrogate import Model, prior_of
 from skexplore.words import counted
 
 LEAST_BLOCKS = 8  # fewer say nothing of what blocks are made of
@@ -92,28 +92,21 @@ def answer(study: Study) -> Answer | None:
         candidates = Candidates(stored_space(study.spec), study.spec.bounds)
     except TooManyError:
         return None
-    model = Model.of(study.spec, candidates)
-    for record in measurements(study):
+    model = Model(candidates, prior_of(study.spec))
+    for record in study.records:
         model.learn(record)
-    names = model.blocks
-    if len(names) < LEAST_BLOCKS or not eligible & {*names} or model.noise.df < LEAST_DF:
+    known = model.noise
+    if len(model.blocks) < LEAST_BLOCKS or known is None or known.df < LEAST_DF:
+        return None
+    if not eligible & {*model.blocks}:
         return None
     return answered(model, eligible)
-
-
-def measurements(study: Study) -> list[Record]:
-    """Return the complete trainings of a study in the proxy of its own, each once."""
-    found: dict[str, Record] = {}
-    for record in study.records:
-        if record.status == "complete" and record.origin != "replay":
-            found.setdefault(record.key, record)
-    return [*found.values()]
 
 
 def answered(model: Model, eligible: set[str]) -> Answer:
     """Return what ``model`` says of the blocks that it was told errors of; ``eligible``: those that may be best."""
     names, posterior = model.blocks, model.posterior()
-    draws = posterior.draw(model.rows_of([]), np.random.default_rng(0), DRAWS)
+    draws = posterior.draw(np.random.default_rng(0), DRAWS)
     mean, _ = posterior.trained()
     ours = [at for at, name in enumerate(names) if name in eligible]
     wins = np.bincount(draws[:, ours].argmin(1), minlength=len(ours)) / DRAWS
@@ -207,7 +200,7 @@ def _surest(blocks: Sequence[Believed]) -> tuple[str, ...]:
 
 def trust(model: Model) -> Trust:
     """Return how well ``model`` foretells blocks that are left out, in ten parts where there are more than ten."""
-    names, rows = model.blocks, model.rows_of(model.blocks)
+    names, rows = model.blocks, model.rows(model.blocks)
     order = random.Random(0).sample(range(len(names)), len(names))
     parts = [order[part::FOLDS] for part in range(FOLDS)] if len(names) > FOLDS else [[at] for at in order]
     foretold, spread = np.empty(len(names)), np.empty(len(names))

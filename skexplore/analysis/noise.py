@@ -1,8 +1,8 @@
 """Seed noise: how large a difference between trainings must be before it can be more than chance.
 
 The variance of one training is that of the study's own repeats, pooled with what is known of the same recipe, split and
-proxy (``surrogate.priors``): s^2 = (v0 s0^2 + v s^2) / (v0 + v). A verdict on it says what was compared: two trainings
-named beforehand (Student), each with the best of all (Hsu 1984), or any two of all (Tukey 1953).
+proxy (``surrogate.priors``). A verdict on it says what was compared: two trainings named beforehand (Student), each
+with the best of all (Hsu 1984), or any two of all (Tukey 1953).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 
 from skexplore.analysis.dunnett import LEVEL, critical_value
 from skexplore.study import Record, Size, Study, reference_macs
-from skexplore.surrogate import Prior, prior_of
+from skexplore.surrogate import Prior, pooled, prior_of
 from skexplore.words import counted
 
 # below, an sd is known so badly that no verdict rests on it: the ends of its 95 % interval are 12-fold at 2
@@ -73,24 +73,21 @@ def noise(
     Errors are fractions 0..1. A group of one seed tells nothing about noise and does not count. compared: how many
     single trainings the best is the lowest of. Returns None if no group has two seeds and there is no prior.
     """
-    repeated = [group for group in groups if len(group) > 1]
-    prior_df = prior.df if prior else 0
-    df = prior_df + sum(len(group) - 1 for group in repeated)
-    if df == 0:
+    found = pooled(groups, prior)
+    if found is None:
         return None
-    squares = math.fsum((value - math.fsum(g) / len(g)) ** 2 for g in repeated for value in g)
-    sd = math.sqrt((squares + (prior_df * prior.sd**2 if prior else 0.0)) / df)
-    known, of_two = df >= LEAST_DF, math.sqrt(2) * sd
+    df, of_two = found.df, math.sqrt(2) * found.sd
+    known = df >= LEAST_DF
     several = known and compared > 1
     return Noise(
-        sd=sd,
+        sd=found.sd,
         df=df,
-        n=sum(map(len, repeated)),
-        prior_df=prior_df,
+        n=sum(len(group) for group in groups if len(group) > 1),
+        prior_df=prior.df if prior else 0,
         compared=compared,
         least_difference=critical_value(1, df) * of_two if known else None,
         from_best=critical_value(compared - 1, df, sides=1) * of_two if several else None,
-        among=_largest_range(compared, df) * sd if several else None,
+        among=_largest_range(compared, df) * found.sd if several else None,
     )
 
 

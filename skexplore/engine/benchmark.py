@@ -223,15 +223,15 @@ class _Nowhere(Store):
 
 def play(land: Landscape, sampler: str, seed: int, cap: int = CAP) -> Play:
     """Play a search by skexplore's own rules: what is over the budget or known is not trained."""
-    watch, trained, refused, idle = _Watch(land), 0, 0, 0
+    watch, trained, refused = _Watch(land), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         state = State(_Nowhere(Path(folder), replace(land.spec, sampler=sampler, seed=seed)), land.space)
-        while trained < cap and idle < PATIENCE and not state.exhausted and not watch.done:
+        while trained < cap and not watch.done and not state.exhausted and state.idle_streak() < PATIENCE:
             record = state.propose(set())
             if record.status != "running":
-                refused, idle = refused + 1, idle + 1
+                refused += 1
                 continue
-            trained, idle = trained + 1, 0
+            trained += 1
             error = land.errors[record.block]
             epoch = Epoch(epoch=1, train_loss=0.0, val_loss=0.0, val_error=error, seconds=0.0)
             state.finish(record, Outcome(key=record.key, status="complete", curve=(epoch,)))

@@ -82,7 +82,7 @@ class Coordinator:
         self._trained_for: dict[str, Record] = {}  # what each key is trained for
         self._retried: set[str] = set()
         self._pausing = False
-        self._failed_in_row, self._idle_proposals = 0, 0 if work.wished else state.idle_streak()
+        self._failed_in_row = 0
         self._images, self._started = 0, time.monotonic()
 
     def run(self, devices: list[str]) -> bool:
@@ -137,7 +137,7 @@ class Coordinator:
     @property
     def _nothing_new(self) -> bool:
         """Whether there is nothing left to propose, or in a large space nothing that is found."""
-        return self.state.exhausted or self._idle_proposals >= PATIENCE
+        return not self._wished and (self.state.exhausted or self.state.idle_streak() >= PATIENCE)
 
     @property
     def _anchors_left(self) -> int:
@@ -197,9 +197,7 @@ class Coordinator:
             wished = self._wished.popleft() if self._wished else None
             record = self.state.propose({job.spec.key for job in pool.running}, wished)
             if record.status == "running":
-                self._idle_proposals = 0
                 return record
-            self._idle_proposals += 1
             self._tell_user("skip", record=record)
         return None
 

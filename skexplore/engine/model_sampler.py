@@ -28,6 +28,7 @@ class ModelSampler(BaseSampler):
 
     def __init__(
         self,
+        *,
         model: Model,
         tried: Collection[Forms],
         distributions: Mapping[str, BaseDistribution],
@@ -59,9 +60,11 @@ class ModelSampler(BaseSampler):
 
         pareto: under the multiply-adds of a random candidate: under caps of all sizes a whole front is looked for.
         """
-        pool = self._model.pool(self._seed)
+        pool, rows = self._model.pool(self._seed)
+        if not pool:
+            return None
         macs = self._model.candidates.sizes(random.Random(self._seed).choice(pool))[0] if pareto else math.inf
-        mean, sd = self._model.posterior().predict(self._model.rows(pool))
+        mean, sd = self._model.posterior().predict(rows)
         for at in np.argsort(mean - DOUBT * sd, kind="stable").tolist():
             forms: Forms = pool[at]
             if forms not in self._tried and self._model.candidates.sizes(forms)[0] <= macs:

@@ -25,7 +25,7 @@ from skexplore.arch import parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space, TooManyError
 from skexplore.study import SAMPLERS, Record, StudySpec, directions
-from skexplore.surrogate import Model
+from skexplore.surrogate import Model, prior_of
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -74,7 +74,7 @@ class Proposer:
         self._asked: optuna.Trial | None = None
         self.tried: set[Forms] = set()  # what the search has a record of, what is over the budget left out
         for _, record in history:
-            self.note(record)
+            self.note_tried(record)
 
     def ask(self, levels: Mapping[str, Level] | None = None, *, untried_one: bool = False) -> Proposal:
         """Return the next trial.
@@ -130,23 +130,23 @@ class Proposer:
         if known is None or not known.models:
             return None
         assert self.candidates is not None, "a plan refuses the sampler in such a space"
-        return Model.of(self._spec, self.candidates)
+        return Model(self.candidates, prior_of(self._spec))
 
-    def note(self, record: Record) -> None:
+    def note_tried(self, record: Record) -> None:
         """Take note that the search has a record of a block."""
         # what was refused by a lower budget was not tried under this one
         if self.candidates is not None and record.status != "over_budget" and self._spec.within(record):
             self.tried.add(self.candidates.forms_of(parse_blocks(record.block)))
 
     def learn(self, record: Record) -> None:
-        """Tell the model, if there is one, of a measurement that was not told yet, of a trial or beside the search."""
+        """Tell the model, if there is one, of a measurement, of a trial or beside the search."""
         if self.model is not None:
             self.model.learn(record)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":
             return _sampler(name, seed)
-        return ModelSampler(self.model, self.tried, self.distributions, seed)
+        return ModelSampler(model=self.model, tried=self.tried, distributions=self.distributions, seed=seed)
 
     def constrain(self, values: Mapping[str, float]) -> None:
         """Tell the sampler how far the trial just asked for is from the budget."""

@@ -149,7 +149,7 @@ class State:
             system_attrs=proposal.notes,
         )
         self.searched.append(record)
-        self.proposer.note(record)
+        self.proposer.note_tried(record)
         if state is not TrialState.RUNNING:
             self.proposer.tell(record.number, state, objectives)
         return record
@@ -332,8 +332,7 @@ class State:
 
     def _note_measurement(self, record: Record) -> None:
         done = record.status in ("complete", "stopped", "diverged")
-        if done and record.key not in self.measured:
-            self.proposer.learn(record)
+        self.proposer.learn(record)
         if done or (record.status == "failed" and record.key not in self.measured):
             self.measured[record.key] = record
 

@@ -166,6 +166,8 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _baseline_problems(file)
     yield from _factor_problems(file.get("one_at_a_time") or {}, "one_at_a_time")
     yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {})
+    if file.get("groups") and not file.get("table"):
+        yield "groups", "their order is compared with the paper's: give the table"
 
 
 def _row_problems(rows: Iterable[Mapping[str, Any] | None]) -> Iterator[Problem]:

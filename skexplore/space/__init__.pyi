@@ -4,6 +4,7 @@ from .boxes import (
 from .candidates import (
     Candidates as Candidates,
     Forms as Forms,
+    Stages as Stages,
 )
 from .decisions import (
     NONE as NONE,

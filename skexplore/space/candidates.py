@@ -16,6 +16,8 @@ from skexplore.space.space import Space
 from skexplore.space.union import Union
 
 Forms = tuple[Form, ...]  # an architecture: the form of each group of tied stages
+# of each stage of the reference its branches, and d of Eq. 4 where attention acts
+Stages = tuple[tuple[tuple[Branch, ...], int | None], ...]
 WRITTEN_OUT = 100_000  # architectures of a space that is
 DRAWS = 2_000  # from a larger one, of which all may be over the limits or tried
 
@@ -54,8 +56,8 @@ class Candidates:
         assert levels is not None, "the forms are of this space"
         return levels
 
-    def stages(self, forms: Forms) -> tuple[tuple[tuple[Branch, ...], int | None], ...]:
-        """Return for each stage of the reference the branches of ``forms``, and d where attention acts."""
+    def stages(self, forms: Forms) -> Stages:
+        """Return what ``forms`` are in each stage of the reference."""
         found: dict[int, tuple[tuple[Branch, ...], int | None]] = {}
         for group, (branches, dims) in zip(self._layout.groups, forms, strict=True):
             found |= {stage: (branches, dims[at] if dims else None) for at, stage in enumerate(group)}

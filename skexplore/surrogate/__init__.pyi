@@ -3,5 +3,6 @@ from .model import (
 )
 from .priors import (
     Prior as Prior,
+    pooled as pooled,
     prior_of as prior_of,
 )

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skexplore.arch import REFERENCE, Blocks, Branch, per_stage
+from skexplore.space import Stages
 
 Matrix = NDArray[np.float64]  # blocks x features
-Stage = tuple[tuple[Branch, ...], int | None]  # the branches of a stage, and d of Eq. 4 where attention acts
-Stages = tuple[Stage, ...]  # of the four stages of the reference
-
 WIDTHS = REFERENCE.widths
 
 

@@ -2,7 +2,8 @@
 
 The true error of a block is mu + x beta + delta: effects of its features, beta ~ N(0, (1 - u) s^2 / p) each, and what
 is its own, delta ~ N(0, u s^2). A training measures it with noise of standard deviation sigma. How much blocks differ
-(s) and the noise are not known exactly: both are averaged over, weighted by how well they explain the errors.
+(s), how much of that is their own (u) and the noise are not known exactly: all three are averaged over, weighted by how
+well they explain the errors.
 Everything is linear in what was measured, so that a posterior costs microseconds for a block.
 """
 
@@ -16,27 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skexplore.surrogate.features import Matrix
+from skexplore.surrogate.priors import Prior
 
 Vector = NDArray[np.float64]
 
-OWN_SHARE = 0.1  # u: of the variance between blocks, what their features do not explain
+OWN_SHARES = (0.05, 0.15, 0.45)  # u: of the variance between blocks, what their features do not explain
 SPREADS = np.geomspace(0.002, 0.15, 12)  # s: standard deviations between blocks that are thought of
 NOISES = np.geomspace(0.002, 0.015, 7)  # sigma, where nothing is known of it
+LEAST_NOISE = (
+    0.0005  # errors are counts over images: repeats that happen to agree do not prove that there is none
+)
 MEAN_SD = 0.3  # of mu about the mean of what was measured: as good as flat
 LEAST_WEIGHT = 0.01  # of a setting that is averaged over; the others together change nothing that is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNoise:
-    """The standard deviation of one training over seeds, and its degrees of freedom; 0 if nothing is known."""
-
-    sd: float = 0.0
-    df: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Setting:
-    """The posterior for one s and sigma.
+    """The posterior for one s, u and sigma.
 
     weight: the logarithm of its chance, but for a constant. own: the variance of delta. beta: its mean, mu first. root:
     a matrix R such that R'R is the covariance of beta.
@@ -64,14 +61,19 @@ class Posterior:
     """What is believed of the true errors, fractions 0..1, after ``errors`` of blocks with features ``rows``.
 
     errors: the mean over its seeds of each block. seeds: how many those are. noise: what is known of it, the repeats
-    of these blocks included.
+    of these blocks included; None if nothing is.
     """
 
-    def __init__(self, rows: Matrix, errors: Vector, seeds: NDArray[np.int64], noise: KnownNoise) -> None:
+    def __init__(self, rows: Matrix, errors: Vector, seeds: NDArray[np.int64], noise: Prior | None) -> None:
         self._rows, self._errors, self._seeds = _with_mean(rows), errors, seeds
         self._middle = float(errors.mean()) if len(errors) else 0.5
         self._sums = [self._summed(count) for count in np.unique(seeds)]
-        found = [self._setting(s, sigma, chance) for sigma, chance in _noises(noise) for s in SPREADS]
+        found = [
+            self._setting(spread, share, sigma, chance)
+            for sigma, chance in _noises(noise)
+            for spread in SPREADS
+            for share in OWN_SHARES
+        ]
         heaviest = max(each.weight for each in found)
         kept = [(each, math.exp(each.weight - heaviest)) for each in found]
         kept = [(each, weight) for each, weight in kept if weight > LEAST_WEIGHT]
@@ -90,9 +92,9 @@ class Posterior:
             squares=float(away @ away),
         )
 
-    def _setting(self, spread: float, noise: float, chance: float) -> _Setting:
-        features, own = max(1, self._rows.shape[1] - 1), OWN_SHARE * spread**2
-        precision = np.full(self._rows.shape[1], features / ((1 - OWN_SHARE) * spread**2))
+    def _setting(self, spread: float, share: float, noise: float, chance: float) -> _Setting:
+        features, own = max(1, self._rows.shape[1] - 1), share * spread**2
+        precision = np.full(self._rows.shape[1], features / ((1 - share) * spread**2))
         precision[0] = MEAN_SD**-2
         left, right, squares = np.diag(precision), np.zeros(len(precision)), 0.0
         logs = float(np.log(precision).sum())
@@ -110,6 +112,7 @@ class Posterior:
 
     def predict(self, rows: Matrix) -> tuple[Vector, Vector]:
         """Return means and standard deviations of the true errors of blocks that were not trained."""
+        rows = _with_mean(rows)
         return self._mixed([self._untrained(each, rows) for each in self._settings])
 
     def trained(self) -> tuple[Vector, Vector]:
@@ -120,23 +123,17 @@ class Posterior:
         """Return the mean of what is believed of the noise of one training."""
         return float(self._weights @ [each.noise for each in self._settings])
 
-    def draw(self, rows: Matrix, generator: np.random.Generator, draws: int = 1) -> Matrix:
-        """Return draws x blocks of the true errors: the trained blocks first, then those of ``rows``."""
-        others = _with_mean(rows)
-        found = np.empty((draws, len(self._errors) + len(others)))
-        for place, number in enumerate(generator.choice(len(self._settings), size=draws, p=self._weights)):
-            each = self._settings[number]
-            beta = each.beta + generator.standard_normal(len(each.beta)) @ each.root
-            share = _share(each, self._seeds)
-            model = self._rows @ beta
-            own = share * (self._errors - self._middle - model)
-            own += np.sqrt((1 - share) * each.own) * generator.standard_normal(len(own))
-            new = others @ beta + math.sqrt(each.own) * generator.standard_normal(len(others))
-            found[place] = self._middle + np.concatenate([model + own, new])
-        return found
+    def draw(self, generator: np.random.Generator, draws: int) -> Matrix:
+        """Return draws x blocks of the true errors of the blocks that were trained, together."""
+        found = []
+        for each, count in zip(self._settings, generator.multinomial(draws, self._weights), strict=True):
+            beta = each.beta + generator.standard_normal((count, len(each.beta))) @ each.root
+            model, share = beta @ self._rows.T, _share(each, self._seeds)
+            noise = generator.standard_normal(model.shape) * np.sqrt((1 - share) * each.own)
+            found.append(model + share * (self._errors - self._middle - model) + noise)
+        return self._middle + np.vstack(found)
 
     def _untrained(self, setting: _Setting, rows: Matrix) -> tuple[Vector, Vector]:
-        rows = _with_mean(rows)
         return rows @ setting.beta, ((rows @ setting.root.T) ** 2).sum(1) + setting.own
 
     def _own(self, setting: _Setting) -> tuple[Vector, Vector]:
@@ -159,16 +156,16 @@ def _share(setting: _Setting, seeds: NDArray[np.int64]) -> Vector:
     return share
 
 
-def _noises(known: KnownNoise) -> list[tuple[float, float]]:
+def _noises(known: Prior | None) -> list[tuple[float, float]]:
     """Return noises that are thought of, each with its chance before the errors of different blocks are seen.
 
     Of a standard deviation with ``df`` degrees of freedom: proportional to the likelihood of its sum of squares.
     """
-    if known.df == 0:
+    if known is None:
         return [(float(sigma), 1 / len(NOISES)) for sigma in NOISES]
-    half = 2.5 / math.sqrt(2 * known.df)
-    sigmas = known.sd * np.exp(np.linspace(-half, half, len(NOISES)))
-    logs = -known.df * (np.log(sigmas) + known.sd**2 / sigmas**2 / 2)
+    half, sd = 2.5 / math.sqrt(2 * known.df), max(known.sd, LEAST_NOISE)
+    sigmas = sd * np.exp(np.linspace(-half, half, len(NOISES)))
+    logs = -known.df * (np.log(sigmas) + sd**2 / sigmas**2 / 2)
     chances = np.exp(logs - logs.max())
     return [(float(s), float(c)) for s, c in zip(sigmas, chances / chances.sum(), strict=True)]
 

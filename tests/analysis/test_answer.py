@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import random
 from functools import cache
 
@@ -14,15 +16,29 @@ from skexplore.arch.limits import budget_bounds
 from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.space.candidates import Candidates
 from skexplore.space.space import Space
+from skexplore.surrogate.features import Scale, stages_of
 from skexplore.surrogate.model import Model
-from skexplore.surrogate.posterior import OWN_SHARE, KnownNoise
+from skexplore.surrogate.priors import Prior
 
-SPREAD, NOISE, SEARCHES = 0.023, 0.004, 150
+pytestmark = pytest.mark.slow  # a minute of simulated searches
+SPREAD, NOISE, SEARCHES = 0.023, 0.004, 80
 
 
 @cache
 def candidates():
     return Candidates(Space.load("sk-paper"), budget_bounds(4.5, None))
+
+
+@cache
+def untold():
+    return Model(candidates(), Prior(sd=NOISE, df=24))
+
+
+def fresh():
+    """A model without an error; what it knows of the candidates is made once."""
+    model = copy.copy(untold())
+    model._errors, model._rows, model._told = {}, {}, set()
+    return model
 
 
 @cache
@@ -32,21 +48,34 @@ def names():
     return [*dict.fromkeys(["k3", "k3+k3d2", *drawn])]
 
 
-@pytest.fixture(scope="module")
-def searches():
+def truths(generator, rows, kind):
+    """True errors; kind: as the model thinks, with features that act in pairs, or half of each block its own."""
+    pairs = np.array([a * b for a, b in itertools.combinations(rows.T, 2)]).T
+    shares = {"linear": (0.9, 0, 0.1), "pairs": (0.6, 0.3, 0.1), "own": (0.5, 0, 0.5)}[kind]
+    parts = rows, pairs / pairs.std(0), np.eye(len(rows))
+    drawn = [
+        np.sqrt(share / (1 if part is parts[2] else part.shape[1]))
+        * part
+        @ generator.standard_normal(part.shape[1])
+        for share, part in zip(shares, parts, strict=True)
+    ]
+    return 0.36 + SPREAD * sum(drawn)
+
+
+@pytest.fixture(scope="module", params=["linear", "pairs", "own"])
+def searches(request):
     """Synthetic searches: what each says, and the true errors by block."""
     generator, found = np.random.default_rng(0), []
-    model = Model(candidates(), KnownNoise(sd=NOISE, df=24))
-    rows = model.rows_of(names())
-    effects = SPREAD * np.sqrt((1 - OWN_SHARE) / rows.shape[1])
+    rows = Scale(map(candidates().stages, candidates().within)).rows(
+        [stages_of(parse_blocks(name)) for name in names()]
+    )
     for _ in range(SEARCHES):
-        true = 0.36 + effects * rows @ generator.standard_normal(rows.shape[1])
-        true += SPREAD * np.sqrt(OWN_SHARE) * generator.standard_normal(len(true))
+        true, model = truths(generator, rows, request.param), fresh()
         tried = [0, 1, *generator.choice(range(2, len(true)), 10, replace=False)]
-        model._errors = {}
         for at in tried:
-            for _ in range(3 if at < 2 else 1):
-                model.learn_error(parse_blocks(names()[at]), true[at] + NOISE * generator.standard_normal())
+            for seed in range(3 if at < 2 else 1):
+                error = true[at] + NOISE * generator.standard_normal()
+                model.learn_error(parse_blocks(names()[at]), error, f"{at}-{seed}")
         said = answered(model, {names()[at] for at in tried[2:]})
         found.append((said, dict(zip(names(), true, strict=True))))
     return found
@@ -54,9 +83,9 @@ def searches():
 
 def test_ninety_percent_intervals_of_the_best_hold_its_true_error(searches):
     held = [said.best.low <= true[said.best.block] <= said.best.high for said, true in searches]
-    assert np.mean(held) == pytest.approx(0.93, abs=0.05)  # of 500: the report says so
+    assert np.mean(held) == pytest.approx(0.9, abs=0.08)
     everyone = [each.low <= true[each.block] <= each.high for said, true in searches for each in said.blocks]
-    assert np.mean(everyone) == pytest.approx(0.91, abs=0.03)
+    assert np.mean(everyone) == pytest.approx(0.9, abs=0.03)
 
 
 def test_the_error_of_the_best_is_not_too_low_by_selection(searches):
@@ -73,7 +102,7 @@ def test_the_set_that_may_be_best_holds_the_best(searches):
 
 def test_chances_to_beat_the_papers_block_are_as_often_true(searches):
     pairs = [(e.beats_paper, true[e.block] < true["k3+k3d2"]) for said, true in searches for e in said.blocks]
-    for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01)):
+    for low, high in ((0, 0.2), (0.2, 0.8), (0.8, 1.01)):
         said, came = zip(*((p, hit) for p, hit in pairs if low <= p < high), strict=True)
         assert np.mean(came) == pytest.approx(
             np.mean(said), abs=0.12
@@ -89,15 +118,15 @@ def test_chances_to_be_best_add_up_to_one(searches):
 
 def test_what_was_left_out_is_foretold_as_well_as_it_says(searches):
     assert np.mean([said.trust.coverage for said, _ in searches]) == pytest.approx(0.9, abs=0.05)
-    assert np.mean([said.trust.correlation for said, _ in searches]) > 0.3
+    assert np.mean([said.trust.correlation for said, _ in searches]) > 0.1
 
 
 def test_noise_alone_is_not_foretold():
     generator, found = np.random.default_rng(1), []
     for _ in range(30):
-        model = Model(candidates(), KnownNoise(sd=NOISE, df=24))
+        model = fresh()
         for name in names()[:12]:
-            model.learn_error(parse_blocks(name), 0.36 + NOISE * generator.standard_normal())
+            model.learn_error(parse_blocks(name), 0.36 + NOISE * generator.standard_normal(), name)
         found.append(trust(model).correlation)
     assert np.mean(found) < 0.15
 

@@ -18,10 +18,11 @@ from skexplore.study.store import load_study
 from skexplore.training.messages import Outcome, weights_file
 
 
-def test_resumed_equals_uninterrupted(run):
+@pytest.mark.parametrize(("sampler", "chose"), [("tpe", {"random", "tpe"}), ("model", {"model"})])
+def test_resumed_equals_uninterrupted(run, sampler, chose):
     """Cut after any number of finished trainings, one worker proposes exactly what it would have."""
-    whole = run(study="whole", trials=9)
-    assert {r.sampler for r in whole.searched} == {"random", "tpe"}  # beyond the random beginnings
+    whole = run(study="whole", trials=9, sampler=sampler)
+    assert {r.sampler for r in whole.searched} == chose  # beyond the random beginnings
     for cut in (1, 5, 11):
         presses = iter([0] * 10_000)
         count = 0
@@ -35,8 +36,8 @@ def test_resumed_equals_uninterrupted(run):
 
         name = f"cut{cut}"
         with pytest.raises(KeyboardInterrupt):
-            run(answer=answer, study=name, trials=9, interrupts=lambda p=presses: next(p))
-        resumed = run(study=name, trials=9)
+            run(answer=answer, study=name, trials=9, sampler=sampler, interrupts=lambda p=presses: next(p))
+        resumed = run(study=name, trials=9, sampler=sampler)
         assert [r.row() for r in resumed.records] == [r.row() for r in whole.records]
 
 

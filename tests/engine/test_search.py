@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -14,12 +15,13 @@ from skexplore.arch.costs import cost
 from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.engine import sampler as sampling
 from skexplore.engine.run import search
-from skexplore.engine.state import IDLE
+from skexplore.engine.state import IDLE, State
 from skexplore.errors import StudyError
 from skexplore.space.boxes import TooManyError
 from skexplore.space.space import Space
+from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import status_row, trained
+from skexplore.study.record import status_row, stored_space, trained
 from skexplore.study.samplers import SAMPLERS
 from skexplore.study.store import load_study
 from skexplore.training.messages import Outcome
@@ -99,6 +101,29 @@ def test_no_sampler_runs_dry_before_the_space_does(run, tmp_path, sampler):
     ]
     assert max(streaks, default=0) <= (0 if SAMPLERS[sampler].models else IDLE)
     assert blocks >= within
+
+
+def test_the_model_is_told_each_measurement_once_and_proposes_nothing_in_vain(run):
+    study = run(trials=8, sampler="model")
+    assert all(record.images for record in study.searched)  # within the budget, and new
+    with Store(Path("studies/s"), study.spec) as store:
+        model = State(store, stored_space(study.spec)).proposer.model
+    told = Counter(record.block for record in study.records)
+    assert {block: model.seeds(block) for block in model.blocks} == told
+    assert told["k3"] == told["k3+k3d2"] == 2
+
+
+def test_an_anchor_that_failed_first_is_told_in_the_end(run):
+    def fails(job):
+        if job.spec.block == "k3":
+            return Outcome(key=job.spec.key, status="failed", reason="no memory")
+        return error_of(job)
+
+    run(fails, trials=2, sampler="model")
+    study = run(trials=2, sampler="model")
+    assert {record.status for record in study.anchors} == {"complete"}
+    with Store(Path("studies/s"), study.spec) as store:
+        assert State(store, stored_space(study.spec)).proposer.model.seeds("k3") == 2
 
 
 def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):

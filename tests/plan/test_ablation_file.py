@@ -311,3 +311,43 @@ def test_taking_away_what_is_not_there_is_refused(command, tiny):
 def test_a_wrong_command_says_what_to_do(command, arguments, says):
     code, out, err = command("ablate", *arguments)
     assert (code, says in err, out) == (2, True, ""), err
+
+
+ASKS = (
+    "name: asks\ntable: '7'\nbaseline: K3\n"
+    "rows: [{name: K3, block: k3}, {name: K5, block: k3d2}, {name: K1, block: k1}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("contrasts: {c: {of: [K7], against: [K3]}}", "contrasts.c: no variant 'K7'; variants: K3, K5, K1"),
+        ("contrasts: {c: {of: [K5], against: [K5]}}", "contrasts.c: 'K5' is named twice"),
+        (
+            "contrasts: {c: {of: [], against: [K5]}}",
+            "contrasts.c.of: []: must be a list of names of variants",
+        ),
+        ("contrasts: {c: {of: [K5]}}", "contrasts.c.against: missing"),
+        ("groups: {g: [K3, K5, K9]}", "groups.g: no variant 'K9'"),
+        ("groups: {g: [K3, K5]}", "groups.g: ['K3', 'K5']: must be a list of three variants or more"),
+    ],
+)
+def test_contrasts_and_groups_name_variants_that_are_there(more, said):
+    with pytest.raises(UserError) as caught:
+        plan_ablation(AblationRequest(source=write(ASKS + more + "\n")))
+    assert said in str(caught.value)
+
+
+def test_a_group_without_a_table_has_no_order_to_be_compared_with():
+    with pytest.raises(UserError, match="groups: their order is compared with the paper's: give the table"):
+        plan_ablation(
+            AblationRequest(source=write(ASKS.replace("table: '7'\n", "") + "groups: {g: [K3, K5, K1]}\n"))
+        )
+
+
+def test_contrasts_and_groups_are_kept_in_the_design():
+    more = "contrasts: {c: {of: [K5, K1], against: [K3]}}\ngroups: {g: [K3, K5, K1]}\n"
+    design = plan_ablation(AblationRequest(source=write(ASKS + more))).spec.ablation
+    assert [(each.name, each.of, each.against) for each in design.contrasts] == [("c", ("K5", "K1"), ("K3",))]
+    assert [(each.name, each.variants) for each in design.groups] == [("g", ("K3", "K5", "K1"))]
