@@ -121,7 +121,6 @@ def test_an_anchor_that_failed_first_is_told_in_the_end(run):
 
     run(fails, trials=2, sampler="model")
     study = run(trials=2, sampler="model")
-    assert {record.status for record in study.anchors} == {"complete"}
     with Store(Path("studies/s"), study.spec) as store:
         assert State(store, stored_space(study.spec)).proposer.model.seeds("k3") == 2
 
