@@ -243,6 +243,24 @@ def test_what_docs_say_of_recipes_is_in_their_archives():
         assert [cell.strip() for cell in rows[folder.name].split("|")][2:] == said, folder.name
 
 
+def test_what_docs_say_of_conclusions_is_in_reports_then_and_now(tmp_path):
+    """Each row's figures: those of version 0.1 in the reports of its records, those of now in the committed ones."""
+    text = (ROOT / "docs/proxy-and-recipe.md").read_text()
+    section = text[text.index("## What changed in the conclusions") : text.index("## What did not pay")]
+    then, now = (
+        "",
+        "".join((ROOT / "reports" / name / "report.md").read_text() for name in ("table6", "table7")),
+    )
+    for folder in EARLIER:
+        write_report(load_study(str(folder)), tmp_path / folder.name)
+        then += (tmp_path / folder.name / "report.md").read_text()
+    rows = [line.split("|")[1:] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 5
+    for _, before, after, *_ in rows:
+        for cell, report in ((before, then), (after, now)):
+            assert not [each for each in re.findall(r"\d+\.\d\d", cell) if not stands_in(report, each)]
+
+
 def test_nothing_is_reported_or_quoted_of_an_unfinished_study():
     readme = (ROOT / "README.md").read_text()
     for folder in UNFINISHED:
