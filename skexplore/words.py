@@ -14,3 +14,10 @@ def listed(names: Iterable[str], last: str = "or") -> str:
     """Return ``a, b or c`` of one name or more."""
     *others, end = names
     return f"{', '.join(others)} {last} {end}" if others else end
+
+
+def chance_words(value: float) -> str:
+    """Return a chance 0..1 as part of a sentence, such as ``of 80 %``."""
+    if value > 0.99:
+        return "above 99 %"
+    return "below 1 %" if value < 0.01 else f"of {100 * value:.0f} %"

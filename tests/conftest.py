@@ -27,7 +27,7 @@ settings.register_profile("untimed", deadline=None)  # how long an example takes
 settings.load_profile("untimed")
 
 if TYPE_CHECKING:
-    from skexplore.study.record import Study
+    from skexplore.study.study import Study
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,9 +21,10 @@ from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
-from skexplore.study.record import cells, trained
+from skexplore.study.priors import PRIORS
 from skexplore.study.store import load_study
-from skexplore.surrogate.priors import PRIORS, Prior
+from skexplore.study.study import cells, trained
+from skexplore.surrogate.prior import Prior
 
 ROOT = Path(__file__).parent.parent
 ALL = sorted(path.parent for path in ROOT.glob("studies/*/records.jsonl"))
@@ -109,8 +110,8 @@ def test_the_readmes_figures_are_in_the_report():
     rows = [line for line in quoted.splitlines() if line.startswith("| ") and "`" in line]
     assert rows
     for row in rows:
-        block, error, gflops, params, _ = (cell.strip() for cell in row.split("|")[1:6])
-        figures = [block.removeprefix("anchor "), error.removesuffix(" %"), gflops, params.removesuffix(" M")]
+        block, error, interval, gflops, params, _ = (cell.strip() for cell in row.split("|")[1:7])
+        figures = [block, error.removesuffix(" %"), interval, gflops, params.removesuffix(" M")]
         assert any(all(figure in line for figure in figures) for line in report.splitlines()), row
 
 

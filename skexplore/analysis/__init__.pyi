@@ -12,6 +12,10 @@ from .ablation import (
     same_networks as same_networks,
     statements as statements,
 )
+from .answer import (
+    answer_words as answer_words,
+    trust as trust,
+)
 from .checklist_search import (
     checklist as checklist,
 )
@@ -36,9 +40,8 @@ from .importance import (
     importances as importances,
 )
 from .noise import (
-    noise_groups as noise_groups,
+    may_be_best as may_be_best,
     study_noise as study_noise,
-    within_noise as within_noise,
 )
 from .pareto import (
     knee as knee,

@@ -1,13 +1,8 @@
-"""What a search found, as far as its trainings tell: the best block, how sure that is, and what may be best as well.
-
-A single error is too low where it is the lowest of many. The model (``surrogate``) draws each true error towards what
-blocks alike have, so that the best by its posterior is not the luckiest one; how far it may be off is shown.
-"""
+"""What a search found in sentences, and how far the model that it rests on is to be trusted."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -15,38 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skexplore.analysis.noise import LEAST_DF
 from skexplore.analysis.ranks import kendall
-from skexplore.space import Candidates, TooManyError
-from skexplore.study import PAPER, PLAIN_BLOCK, Study, stored_space
-from skexplore.surrogate import Model, prior_of
-from skexplore.words import counted
+from skexplore.study import LEVEL, SURE, Answer, Study
+from skexplore.surrogate import Model
+from skexplore.words import chance_words, counted
 
-LEAST_BLOCKS = 8  # fewer say nothing of what blocks are made of
-LEVEL = 0.90  # of intervals
-SURE = 0.95  # of the set that holds the best
-HALF = NormalDist().inv_cdf((1 + LEVEL) / 2)  # in standard deviations
-DRAWS = 4_000
+HALF = NormalDist().inv_cdf((1 + LEVEL) / 2)  # of an interval, in standard deviations
 FOLDS = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Believed:
-    """What is believed of the true error of a trained block, a fraction 0..1.
-
-    low, high: 90 % interval. seeds: trainings that it rests on. best: the chance that no other block of the search that
-    keeps the budget is better; 0 for anchors. beats_paper, beats_plain: the chances that it is better than the paper's
-    block and than plain K3, None of itself and where those were not trained.
-    """
-
-    block: str
-    mean: float
-    low: float
-    high: float
-    seeds: int
-    best: float
-    beats_paper: float | None
-    beats_plain: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,89 +33,17 @@ class Trust:
     coverage: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The blocks of a search by what is believed of them, the best first, and how far the model is to be trusted.
-
-    blocks: those of the search within the budget. anchors: blocks beside it. may_be_best: the fewest blocks that hold
-    the best of the search with a chance of 95 %.
-    """
-
-    blocks: tuple[Believed, ...]
-    anchors: tuple[Believed, ...]
-    may_be_best: tuple[str, ...]
-    trust: Trust
-
-    @property
-    def best(self) -> Believed:
-        """The block of the lowest posterior mean."""
-        return self.blocks[0]
-
-
-def answer(study: Study) -> Answer | None:
-    """Return what a search found.
-
-    None for fewer than eight blocks, where the noise is not known, and in a space too large to be taken apart.
-    """
-    eligible = {record.block for record in study.eligible()}
-    try:
-        candidates = Candidates(stored_space(study.spec), study.spec.bounds)
-    except TooManyError:
-        return None
-    model = Model(candidates, prior_of(study.spec))
-    for record in study.records:
-        model.learn(record)
-    known = model.noise
-    if len(model.blocks) < LEAST_BLOCKS or known is None or known.df < LEAST_DF:
-        return None
-    if not eligible & {*model.blocks}:
-        return None
-    return answered(model, eligible)
-
-
-def answered(model: Model, eligible: set[str]) -> Answer:
-    """Return what ``model`` says of the blocks that it was told errors of; ``eligible``: those that may be best."""
-    names, posterior = model.blocks, model.posterior()
-    draws = posterior.draw(np.random.default_rng(0), DRAWS)
-    mean, _ = posterior.trained()
-    ours = [at for at, name in enumerate(names) if name in eligible]
-    wins = np.bincount(draws[:, ours].argmin(1), minlength=len(ours)) / DRAWS
-    best = dict(zip(ours, wins.tolist(), strict=True))
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    rivals = [draws[:, names.index(block)] if block in names else None for block in (PAPER, PLAIN_BLOCK)]
-    found = [
-        Believed(
-            block=name,
-            mean=float(mean[at]),
-            low=float(low[at]),
-            high=float(high[at]),
-            seeds=model.seeds(name),
-            best=best.get(at, 0.0),
-            beats_paper=None if name == PAPER else _beats(draws[:, at], rivals[0]),
-            beats_plain=None if name == PLAIN_BLOCK else _beats(draws[:, at], rivals[1]),
-        )
-        for at, name in enumerate(names)
-    ]
-    found.sort(key=lambda each: (each.mean, each.block))
-    return Answer(
-        blocks=tuple(each for each in found if each.block in eligible),
-        anchors=tuple(each for each in found if each.block not in eligible),
-        may_be_best=_surest([each for each in found if each.block in eligible]),
-        trust=trust(model),
-    )
-
-
 def answer_findings(study: Study) -> dict[str, Any] | None:
-    """Return ``answer`` as plain data with its sentences, None where there is none.
+    """Return the answer of ``study`` as plain data with its sentences, None where there is none.
 
     Numbers have six decimals: in their last bits they differ between CPUs.
     """
-    found = answer(study)
-    if found is None:
+    found, model = study.answer, study.model
+    if found is None or model is None:
         return None
-    data: dict[str, Any] = _rounded(asdict(found))
-    return data | {"said": answer_words(found)}
+    trusted = trust(model)
+    data: dict[str, Any] = _rounded(asdict(found) | {"trust": asdict(trusted)})
+    return data | {"said": answer_words(found, trusted)}
 
 
 def _rounded(value: Any) -> Any:
@@ -156,14 +54,14 @@ def _rounded(value: Any) -> Any:
     return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def answer_words(found: Answer) -> list[str]:
+def answer_words(found: Answer, trusted: Trust) -> list[str]:
     """Return what a search found, in sentences."""
-    best, held, trusted = found.best, found.may_be_best, found.trust
+    best, held = found.best, found.may_be_best
     low, high, level = f"{100 * best.low:.2f}", f"{100 * best.high:.2f}", f"{100 * LEVEL:.0f} %"
     said = [f"{best.block} is believed best: {100 * best.mean:.2f} % ({level} {low} to {high})."]
     for name, value in (("the paper's block", best.beats_paper), ("plain K3", best.beats_plain)):
         if value is not None:
-            said.append(f"It is better than {name} with a chance {_chance(value)}.")
+            said.append(f"It is better than {name} with a chance {chance_words(value)}.")
     if len(held) > 1:
         said.append(
             f"With a chance of {100 * SURE:.0f} % the best of the {counted(len(found.blocks), 'block')} is one of "
@@ -175,27 +73,6 @@ def answer_words(found: Answer) -> list[str]:
         f"{100 * trusted.coverage:.0f} % of its {level} intervals hold what was measured."
     )
     return said
-
-
-def _chance(value: float) -> str:
-    if value > 0.99:
-        return "above 99 %"
-    return "below 1 %" if value < 0.01 else f"of {100 * value:.0f} %"
-
-
-def _beats(own: NDArray[np.float64], rival: NDArray[np.float64] | None) -> float | None:
-    return None if rival is None else float((own < rival).mean())
-
-
-def _surest(blocks: Sequence[Believed]) -> tuple[str, ...]:
-    """Return the fewest blocks whose chances to be best add up to 95 %."""
-    held, names = 0.0, []
-    for each in sorted(blocks, key=lambda each: (-each.best, each.mean)):
-        if held >= SURE:
-            break
-        held += each.best
-        names.append(each.block)
-    return tuple(names)
 
 
 def trust(model: Model) -> Trust:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from skexplore.analysis.confirmation import is_confirmation
 from skexplore.analysis.findings import spending
-from skexplore.analysis.noise import LEAST_DF, study_noise
+from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import arch_id
 from skexplore.paper import anchor_blocks
 from skexplore.study import (
     DATASETS,
+    LEAST_DF,
     PAPER,
     THEN,
     Record,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from skexplore.analysis.answer import answer_findings
-from skexplore.analysis.noise import study_noise, within_noise
+from skexplore.analysis.noise import may_be_best, study_noise
 from skexplore.analysis.tables import anchors_table, nearest_in_table_7
 from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained
 from skexplore.words import counted
@@ -21,6 +21,7 @@ def counters(study: Study) -> dict[str, int]:
         "asked": len(study.searched),
         "trained": trained(study.records),
         "target": study.target,
+        "replicates": sum(record.status == "complete" for record in study.replicates),
         **{status: statuses[status] for status in STATUSES},
     }
 
@@ -31,12 +32,12 @@ def spending(study: Study) -> dict[str, Any]:
     ``free_share`` is the share 0..1 of the sampler's proposals refused before training or answered by a
     measurement that was there already; None before the first proposal.
     """
-    search, anchors = study.searched, study.anchors
+    search, leaders, anchors = study.searched, study.replicates, study.anchors
     refused = sum(record.status == "over_budget" for record in search)
     replays = sum(record.status == "replay" for record in search)
     return {
-        "search_images": sum(record.images for record in search),
-        "search_seconds": sum(record.seconds for record in search),
+        "search_images": sum(record.images for record in (*search, *leaders)),
+        "search_seconds": sum(record.seconds for record in (*search, *leaders)),
         "anchor_images": sum(record.images for record in anchors),
         "anchor_seconds": sum(record.seconds for record in anchors),
         "proposals": len(search),
@@ -48,7 +49,7 @@ def spending(study: Study) -> dict[str, Any]:
 
 def search_findings(study: Study) -> dict[str, Any]:
     """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
-    found, best, marks = study_noise(study), study.best(), within_noise(study)
+    found, best, marks = study_noise(study), study.best(), may_be_best(study)
     anchors = anchors_table(study)
     return {
         "study": study.spec.name,
@@ -58,10 +59,11 @@ def search_findings(study: Study) -> dict[str, Any]:
         "counters": counters(study),
         "front": [
             record.row()
-            | {"within_noise": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
+            | asdict(study.estimates[record.block])
+            | {"may_be_best": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
             for record in study.front()
         ],
-        "best": best.row() if best else None,
+        "best": best.row() | asdict(study.estimates[best.block]) if best else None,
         "noise": asdict(found) if found else None,
         "ledger": spending(study),
         "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
@@ -82,9 +84,7 @@ def notes(study: Study) -> list[str]:
     elif not study.eligible():
         said.append("No feasible trial is complete yet: there is no front and no best block.")
     else:
-        said.append(
-            "The front is one of single trainings: each point is one seed, chosen on validation error."
-        )
+        said.append(_what_the_front_is(study))
         said += _lower_anchors(study)
     said.append(
         found.words
@@ -92,12 +92,13 @@ def notes(study: Study) -> list[str]:
         else "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
     )
     if study.eligible() and found is not None:
-        close = sum(mark is True for mark in within_noise(study).values()) - 1
+        close = sum(mark is True for mark in may_be_best(study).values()) - 1
         if close > 0:
-            said.append(f"Not distinguishable from the best point of the front: {counted(close, 'other')}.")
-        said.append(
-            "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
-        )
+            said.append(f"Of the front, {counted(close, 'other')} may be the best as well.")
+        if study.answer is None:
+            said.append(
+                "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
+            )
     said.append(
         f"Errors are {spec.split.dataset} validation errors after {counted(spec.recipe.epochs, 'epoch')} on "
         f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
@@ -112,6 +113,15 @@ def notes(study: Study) -> list[str]:
             f"{counted(count['stopped'], 'trial')} stopped early; the error is that of the last epoch."
         )
     return said
+
+
+def _what_the_front_is(study: Study) -> str:
+    if study.answer is None:
+        return "The front is one of errors as measured, chosen on validation error."
+    return (
+        "The front is one of estimated errors, each with its 90 % interval: what a training measured, drawn towards "
+        "what blocks alike have, so that the best is not the luckiest."
+    )
 
 
 def _rungs(study: Study) -> list[str]:
@@ -145,9 +155,9 @@ def _lower_anchors(study: Study) -> list[str]:
     best = study.best()
     rows = [] if best is None else anchors_table(study).to_dict("records")
     lower = [
-        f"{row['name']} ({100 * row['mean']:.2f} %, n = {row['n']})"
+        f"{row['name']} ({100 * study.estimates[row['block']].estimate:.2f} %, n = {row['n']})"
         for row in rows
-        if best is not None and best.val_error is not None and row["mean"] < best.val_error
+        if best is not None and study.estimates[row["block"]].estimate < study.estimates[best.block].estimate
     ]
     return [f"Lower than every block of the search: {', '.join(lower)}, trained beside it."] if lower else []
 

@@ -1,8 +1,8 @@
 """Seed noise: how large a difference between trainings must be before it can be more than chance.
 
 The variance of one training is that of the study's own repeats, pooled with what is known of the same recipe, split and
-proxy (``surrogate.priors``). A verdict on it says what was compared: two trainings named beforehand (Student), each
-with the best of all (Hsu 1984), or any two of all (Tukey 1953).
+proxy (``study.priors``). A verdict on it says what was compared: two trainings named beforehand (Student),
+or each with the best of all (Hsu 1984).
 """
 
 from __future__ import annotations
@@ -10,17 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from scipy import stats as scipy_stats
-
-from skexplore.analysis.dunnett import LEVEL, critical_value
-from skexplore.study import Record, Size, Study, reference_macs
-from skexplore.surrogate import Prior, pooled, prior_of
+from skexplore.analysis.dunnett import critical_value
+from skexplore.study import LEAST_DF, Record, Study, prior_of
+from skexplore.surrogate import Prior, pooled
 from skexplore.words import counted
-
-# below, an sd is known so badly that no verdict rests on it: the ends of its 95 % interval are 12-fold at 2
-LEAST_DF = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +24,8 @@ class Noise:
     sd: standard deviation over seeds, pooled over groups and ``prior``. df: its degrees of freedom; prior_df: those
     that were known before; n: the study's own trainings that it rests on. Differences between single trainings that
     noise exceeds in 5 % of studies: least_difference between two named beforehand; from_best from the lowest of
-    ``compared`` to the truly best of them; among between any two of ``compared``. None below 6 degrees of freedom, the
-    last two also where there are no two to compare.
+    ``compared`` to the truly best of them. None below 6 degrees of freedom, the last also where there are no two to
+    compare.
     """
 
     sd: float
@@ -41,7 +35,6 @@ class Noise:
     compared: int
     least_difference: float | None
     from_best: float | None
-    among: float | None
 
     @property
     def words(self) -> str:
@@ -78,7 +71,6 @@ def noise(
         return None
     df, of_two = found.df, math.sqrt(2) * found.sd
     known = df >= LEAST_DF
-    several = known and compared > 1
     return Noise(
         sd=found.sd,
         df=df,
@@ -86,15 +78,8 @@ def noise(
         prior_df=prior.df if prior else 0,
         compared=compared,
         least_difference=critical_value(1, df) * of_two if known else None,
-        from_best=critical_value(compared - 1, df, sides=1) * of_two if several else None,
-        among=_largest_range(compared, df) * found.sd if several else None,
+        from_best=critical_value(compared - 1, df, sides=1) * of_two if known and compared > 1 else None,
     )
-
-
-@cache
-def _largest_range(k: int, df: int) -> float:
-    """Return Tukey's q: the range of ``k`` means, over their estimated sd, that is exceeded in 5 % of cases."""
-    return float(scipy_stats.studentized_range.isf(LEVEL, k, df))
 
 
 def errors_by_key(records: Iterable[Record]) -> dict[str, float]:
@@ -103,47 +88,26 @@ def errors_by_key(records: Iterable[Record]) -> dict[str, float]:
 
 
 def study_noise(study: Study) -> Noise | None:
-    """Return the seed noise of the study: its repeated trainings beside the search, and what was known before."""
+    """Return the seed noise of the study: of blocks that it trained with several seeds, and what was known before."""
     groups: dict[str, list[Record]] = {}
-    for record in study.anchors:
+    for record in study.records:
         groups.setdefault(record.net_id, []).append(record)
     repeats = [list(errors_by_key(records).values()) for records in groups.values()]
     return noise(repeats, prior=prior_of(study.spec), compared=len(study.eligible()))
 
 
-def within_noise(study: Study) -> dict[int, bool | None]:
-    """Return for each trial number of the front whether it may be the best, by Hsu's comparison with the lowest.
+def may_be_best(study: Study) -> dict[int, bool | None]:
+    """Return for each trial number of the front whether it may be the best, None where that is not known.
 
-    None stands for "not known".
+    By what is believed of all blocks (``Study.answer``); in a search of too few, by Hsu's comparison with the best.
     """
-    best, found = study.best(), study_noise(study)
-    lowest = None if best is None else best.val_error
+    best, found, said = study.best(), study_noise(study), study.answer
+    if said is not None:
+        return {record.number: record.block in said.may_be_best for record in study.front()}
+    if best is None or found is None or found.least_difference is None:
+        return {record.number: None for record in study.front()}
+    lowest, reach = study.estimated(best), found.from_best or 0.0
     return {
-        record.number: None
-        if found is None or found.least_difference is None or lowest is None or record.val_error is None
-        else record.val_error == lowest or record.val_error - lowest < (found.from_best or 0.0)
+        record.number: (error := study.estimated(record)) == lowest or error - lowest < reach
         for record in study.front()
     }
-
-
-def noise_groups(study: Study, size: Size = reference_macs) -> tuple[tuple[int, ...], ...]:
-    """Return runs of the front's trials, by number in the order of ``size``, that are not distinguishable.
-
-    In a group no two errors differ by ``Noise.among`` or more, and the neighbour on either side is from one of the
-    group. Groups have two trials or more and may overlap; there are none if the noise is not known.
-    """
-    found = study_noise(study)
-    if found is None or found.among is None:
-        return ()
-    front = [record for record in study.front(size) if record.val_error is not None]
-    errors = [record.val_error or 0.0 for record in front]
-    groups: list[tuple[int, ...]] = []
-    end = 0  # of the group before
-    for start, first in enumerate(errors):
-        # errors fall along the front, so that the ends of a run are its farthest two
-        close = [first == error or abs(first - error) < found.among for error in errors[start:]]
-        reach = start + (close.index(False) if False in close else len(close))
-        if reach > max(end, start + 1):
-            groups.append(tuple(record.number for record in front[start:reach]))
-        end = max(end, reach)
-    return tuple(groups)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from skexplore.study import Record, Size, pareto_front, reference_macs
+from skexplore.study import Record, Size, measured_error, pareto_front, reference_macs
 
 
-def knee(records: Iterable[Record], size: Size = reference_macs) -> Record | None:
-    """Return the knee of the front of ``records`` in (val error, ``size``), None if it has none.
+def knee(
+    records: Iterable[Record],
+    size: Size = reference_macs,
+    error_of: Callable[[Record], float] = measured_error,
+) -> Record | None:
+    """Return the knee of the front of ``records`` in (error, ``size``), None if it has none.
 
     Both axes are scaled to 0..1 between the ends of the front; the knee is the point farthest from the straight
     line between them, on the side of lower error and size. It is the point that Das ("On characterizing the
@@ -17,8 +21,8 @@ def knee(records: Iterable[Record], size: Size = reference_macs) -> Record | Non
     below the line. Of points equally far the smallest is returned. It depends on where the front ends: a wider
     budget can move it.
     """
-    front = pareto_front((record for record in records if record.val_error is not None), size)
-    places = [(size(record), record.val_error or 0.0) for record in front]
+    front = pareto_front((record for record in records if record.val_error is not None), size, error_of)
+    places = [(size(record), error_of(record)) for record in front]
     if len(set(places)) < 3:
         return None
     (least, worst), (most, best) = places[0], places[-1]

@@ -14,7 +14,7 @@ import pandas as pd
 from skexplore.analysis.noise import errors_by_key
 from skexplore.arch import Cost, arch_id
 from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows
-from skexplore.study import Record, Study, records_table
+from skexplore.study import Record, Study
 
 PLACEMENT_COLUMNS = (
     "number", "block", "table", "row_below", "row_above", "nearest",
@@ -46,7 +46,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.Da
 
 def pareto_table(study: Study) -> pd.DataFrame:
     """Return the front in (val error, reference macs), ordered by macs; columns of ``trials.csv``."""
-    return records_table(study.front())
+    return study.table(study.front())
 
 
 def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
@@ -191,7 +191,7 @@ def incumbent(study: Study) -> pd.DataFrame:
     eligible = {record.number for record in study.eligible()}
     rows: list[dict[str, Any]] = []
     images, seconds, best = 0, 0.0, None
-    searched = [(p, record) for p, record in enumerate(study.records) if record.origin != "anchor"]
+    searched = [(p, record) for p, record in enumerate(study.records) if not record.beside]
     for position, record in sorted(searched, key=lambda each: each[1].number):
         images, seconds = images + record.images, seconds + record.seconds
         if record.images == 0:

@@ -18,6 +18,7 @@ from skexplore.study import STATUSES, Study
 
 if TYPE_CHECKING:
     from skexplore.engine import Fetch, Note, Progress
+    from skexplore.study import Estimate
 
 
 def error_console() -> Console:
@@ -94,11 +95,11 @@ def _line(event: Progress) -> str:
     record = event.record
     if record is None:
         return event.text
-    anchor = record.origin == "anchor"
-    name = f"{'run   ' if record.sampler == 'user' else 'anchor' if anchor else 'trial '} {record.number:>3}"
+    kind = "run" if record.sampler == "user" else record.origin if record.beside else "trial"
+    name = f"{kind:<9} {record.number:>3}"
     block = f"{record.block} {record.setting.words}".rstrip()
     what = f"{name}  {block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
-        f"  seed {record.seed}" if anchor else ""
+        f"  seed {record.seed}" if record.beside else ""
     )
     if event.kind == "start":
         if record.rung is None:
@@ -147,12 +148,12 @@ def _time_left(event: Progress) -> str:
 
 def print_front(study: Study) -> None:
     """Print what a search found: counters, the front, the anchors, and how much of it is noise."""
-    from skexplore.analysis import counters, nearest_in_table_7, notes, within_noise
+    from skexplore.analysis import answer_words, counters, may_be_best, nearest_in_table_7, notes, trust
 
     counts = counters(study)
     done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
-    marks, names = within_noise(study), {True: "yes", False: "no", None: "not known"}
+    marks, names = may_be_best(study), {True: "yes", False: "no", None: "not known"}
     best = study.best()
     rows = [
         {
@@ -160,21 +161,32 @@ def print_front(study: Study) -> None:
             "block": record.block,
             "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
-            "val error": "" if record.val_error is None else f"{100 * record.val_error:.2f} %",
-            "within noise of best": "best" if record == best else names[marks.get(record.number)],
+            "estimate": _estimate(study.estimates[record.block]),
+            "seeds": str(study.estimates[record.block].trainings),
+            "may be best": "best" if record == best else names[marks[record.number]],
             "nearest in Table 7": nearest_in_table_7(record),
         }
         for record in study.front()
     ]
     if rows:
-        print_table(rows, right=("trial", "GFLOPs", "#P (M)", "val error"), title="Pareto front")
+        print_table(rows, right=("trial", "GFLOPs", "#P (M)", "estimate", "seeds"), title="Pareto front")
     else:
         print("No trial within the budget is complete yet, so there is no front.")
     _print_anchors(study)
     print()
-    for note in notes(study):
+    said = answer_words(study.answer, trust(study.model)) if study.answer and study.model else []
+    for note in [*said, *notes(study)]:
         print(note)
     print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+
+
+def _estimate(found: Estimate) -> str:
+    interval = (
+        ""
+        if found.low is None or found.high is None
+        else f" ({100 * found.low:.2f} to {100 * found.high:.2f})"
+    )
+    return f"{100 * found.estimate:.2f} %{interval}"
 
 
 def _print_anchors(study: Study) -> None:

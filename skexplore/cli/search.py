@@ -67,7 +67,11 @@ def search(
     dataset: DatasetOption = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="Distinct architectures to train over the study's life.  [default: the profile's]"),
+        typer.Option(help="Trainings over the study's life, anchors not counted.  [default: the profile's]"),
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(help="Of these, fresh seeds of what may be best, at the end.  [default: every fifth]"),
     ] = None,
     time_limit: TimeOption = None,
     study: Annotated[str | None, typer.Option(help="Name; the same name continues a study.")] = None,
@@ -137,6 +141,7 @@ def search(
         space=space,
         dataset=dataset,
         trials=trials,
+        replicates=replicates,
         study=study,
         mode=mode,
         sampler=sampler,
@@ -264,7 +269,8 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
         return
     summary, about = summarise(plan.space, plan.spec.bounds), "at most" if plan.spec.rungs else "about"
     print(
-        f"{which}: {found.trials} search trials and {found.anchors} anchor trainings to go\n"
+        f"{which}: {found.trials} trainings of the search, {found.replicates} of them of its leaders again, and "
+        f"{found.anchors} of anchors to go\n"
         f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"{about} {said_time(found.seconds)}"

@@ -63,7 +63,7 @@ def _status_in_words(study: Study) -> dict[str, str]:
 
 
 def _said(name: str, value: object, *, searches: bool) -> str:
-    if name == "best_val_error":
+    if name in ("best_val_error", "best_low", "best_high"):
         return f"{100 * float(str(value)):.2f} %"
     if name == "seconds":
         return f"{float(str(value)):.0f} (of training{', anchors included' if searches else ''}, summed over workers)"

@@ -210,7 +210,7 @@ class _Nowhere(Store):
         """Return nothing."""
         return []
 
-    def anchors(self) -> list[Record]:
+    def beside(self) -> list[Record]:
         """Return nothing."""
         return []
 

@@ -16,6 +16,7 @@ from skexplore.space import Level
 from skexplore.study import Epoch, Record
 from skexplore.training import EpochEvent, Job, Outcome, Pool, checkpoint_file
 
+BLOCKS_A_REPLICATE = 4
 PATIENCE = 200  # proposals in a row that bring nothing to train
 FAILURES = 10  # failed or diverged trials in a row that end a search
 
@@ -46,13 +47,14 @@ class Progress:
 class Work:
     """What one run of a study is to do.
 
-    target: distinct architectures of the search to be trained over the study's life. beside: trainings to do
-    first. wished: levels to be tried before the sampler's. time_limit: seconds after which the run ends. search:
-    whether the search itself goes on; without it only what stands beside it is trained. test: whether each
-    finished training is measured on the test set, once. known: finished records of other studies, by replay key.
+    target: trainings of the search over the study's life, the last ``replicates`` of them fresh seeds of its leaders.
+    beside: trainings to do first. wished: levels to be tried before the sampler's. time_limit: seconds after which the
+    run ends. search: whether the search itself goes on; without it only what stands beside it is trained. test: whether
+    each finished training is measured on the test set, once. known: finished records of other studies, by replay key.
     """
 
     target: int
+    replicates: int = 0
     data_folder: Path
     beside: tuple[Training, ...] = ()
     wished: tuple[dict[str, Level], ...] = ()
@@ -96,7 +98,7 @@ class Coordinator:
             record = self.state.new_anchor(each)
             if record is not None and all(record.key != other.key for other in self._beside):
                 self._beside.append(record)
-        failed = {record.key for record in self.state.anchors if record.status == "failed"}
+        failed = {record.key for record in self.state.beside if record.status == "failed"}
         # what failed before comes last: it must not keep the others from their turn
         self._beside = deque(sorted(self._beside, key=lambda record: record.key in failed))
         if self._work_left():
@@ -114,6 +116,8 @@ class Coordinator:
         why = "every architecture within the budget is tried"
         if not self.state.exhausted:
             why = f"the last {PATIENCE} proposals brought nothing new"
+        if not self._nothing_new:
+            why = "no trial is complete within the budget, and so none is trained again"
         self._tell_user("note", text=f"{why}: {self.state.trained} of {self.target} trained")
         return False
 
@@ -130,9 +134,24 @@ class Coordinator:
 
     def _work_left(self) -> bool:
         """Whether anything is to be trained or proposed still."""
-        more = self.state.trained < self.target and not self._nothing_new
-        searching = self.work.search and (more or self.state.in_flight)
-        return bool(searching or self._anchors_left)
+        state = self.state
+        left = self._blocks_left or self._replicates_left or state.in_flight or state.replicating
+        return bool((self.work.search and left) or self._anchors_left)
+
+    @property
+    def _blocks_left(self) -> bool:
+        """Whether another architecture is to be proposed."""
+        kept = max(self.work.replicates, self.state.replicates)
+        return self.state.blocks + self.state.in_flight < self.target - kept and not self._nothing_new
+
+    @property
+    def _replicates_left(self) -> bool:
+        """Whether another leader is to be trained again: in a space that ran short, of every fourth block one."""
+        state, most = self.state, self.work.replicates
+        if state.blocks + state.in_flight < self.target - most:
+            most = min(most, state.blocks // BLOCKS_A_REPLICATE)
+        left = state.trained + state.in_flight + state.replicating < self.target
+        return left and state.replicates < most and state.best is not None
 
     @property
     def _nothing_new(self) -> bool:
@@ -157,13 +176,13 @@ class Coordinator:
         """Give every idle worker something to do, as long as there is something."""
         while pool.idle:
             if not self._queue and self._beside:
-                self._queue.append(self.state.add_anchor(self._beside.popleft()))
+                self._queue.append(self.state.add_beside(self._beside.popleft()))
             if self._queue:
                 record = self._next_in_queue(pool)
                 if record is None:  # all that waits is being measured at this moment
                     return
             else:
-                proposed = self._propose(pool)
+                proposed = self._propose(pool) or self._replicate()
                 if proposed is None:
                     return
                 record = proposed
@@ -179,7 +198,7 @@ class Coordinator:
     def _serves(source: Record, record: Record) -> bool:
         """Whether what ``source`` measured is all that ``record`` needs; an anchor is always trained to the end."""
         if source.status == "stopped":
-            return record.origin != "anchor"
+            return not record.beside
         return source.status != "failed"
 
     def _next_in_queue(self, pool: Pool) -> Record | None:
@@ -191,15 +210,17 @@ class Coordinator:
 
     def _propose(self, pool: Pool) -> Record | None:
         """Return the next proposal that is to be trained, or None if there is none (now)."""
-        while not self._nothing_new and not self._to_end():
-            if self.state.trained + self.state.in_flight >= self.target:
-                return None
+        while self._blocks_left and not self._to_end():
             wished = self._wished.popleft() if self._wished else None
             record = self.state.propose({job.spec.key for job in pool.running}, wished)
             if record.status == "running":
                 return record
             self._tell_user("skip", record=record)
         return None
+
+    def _replicate(self) -> Record | None:
+        """Return a fresh seed of a leader that is to be trained, if there is one."""
+        return self.state.add_replicate() if self._replicates_left and not self._to_end() else None
 
     def _start(self, pool: Pool, record: Record) -> None:
         spec = self.state.train_spec(record)

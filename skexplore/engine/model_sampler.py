@@ -53,21 +53,22 @@ class ModelSampler(BaseSampler):
     ) -> dict[str, Any]:
         """Return the levels of the proposal, none if all is tried."""
         forms = self._proposed(pareto=len(study.directions) > 1)
-        return {} if forms is None else dict(self._model.candidates.levels(forms))
+        return {} if forms is None else dict(self._model.population.candidates.levels(forms))
 
     def _proposed(self, *, pareto: bool) -> Forms | None:
         """Return the untried candidate with the least mean less its doubt.
 
         pareto: under the multiply-adds of a random candidate: under caps of all sizes a whole front is looked for.
         """
-        pool, rows = self._model.pool(self._seed)
+        candidates = self._model.population.candidates
+        pool, rows = self._model.population.pool(self._seed)
         if not pool:
             return None
-        macs = self._model.candidates.sizes(random.Random(self._seed).choice(pool))[0] if pareto else math.inf
+        macs = candidates.sizes(random.Random(self._seed).choice(pool))[0] if pareto else math.inf
         mean, sd = self._model.posterior().predict(rows)
         for at in np.argsort(mean - DOUBT * sd, kind="stable").tolist():
             forms: Forms = pool[at]
-            if forms not in self._tried and self._model.candidates.sizes(forms)[0] <= macs:
+            if forms not in self._tried and candidates.sizes(forms)[0] <= macs:
                 return forms
         return None
 

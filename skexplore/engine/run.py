@@ -177,6 +177,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
             wished = [levels for levels in plan.wished if not state.knows(plan.space.decode(levels))]
             work = Work(
                 target=plan.target if search else state.trained,
+                replicates=plan.replicates,
                 data_folder=data,
                 beside=plan.beside,
                 wished=tuple(wished),
@@ -186,7 +187,12 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
                 known=plan.known,
             )
             if search:
-                store.annotate(target=plan.target, command=run.command, environment=environment(devices))
+                store.annotate(
+                    target=plan.target,
+                    replicates=plan.replicates,
+                    command=run.command,
+                    environment=environment(devices),
+                )
             else:
                 store.note_environment(environment(devices))
             reached = Coordinator(state, work, run.on_progress, run.interrupts).run(devices)
@@ -233,8 +239,8 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:
         text = (
-            f"study {spec.name}: {len(plan.beside)} anchor trainings, then search trials until {plan.target} are "
-            f"trained; {by}"
+            f"study {spec.name}: {len(plan.beside)} anchor trainings, then {plan.target} of the search "
+            f"({plan.target - plan.replicates} of new blocks, {plan.replicates} of its leaders again); {by}"
         )
         text = "\n".join([text, *idle_budgets(plan.space, spec.budget_gflops, spec.budget_params_m)])
     if not spec.ablation:

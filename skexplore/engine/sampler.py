@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from skexplore.arch import parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space, TooManyError
-from skexplore.study import SAMPLERS, Record, StudySpec, directions
-from skexplore.surrogate import Model, prior_of
+from skexplore.study import SAMPLERS, Record, StudySpec, directions, new_model, tell
+from skexplore.surrogate import Model
 
 
 def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
@@ -127,10 +127,7 @@ class Proposer:
     def model(self) -> Model | None:
         """What is believed of the candidates, None where the sampler asks for no model."""
         known = SAMPLERS.get(self._spec.sampler)  # a study without a search has none
-        if known is None or not known.models:
-            return None
-        assert self.candidates is not None, "a plan refuses the sampler in such a space"
-        return Model(self.candidates, prior_of(self._spec))
+        return new_model(self._spec) if known is not None and known.models else None
 
     def note_tried(self, record: Record) -> None:
         """Take note that the search has a record of a block."""
@@ -141,7 +138,7 @@ class Proposer:
     def learn(self, record: Record) -> None:
         """Tell the model, if there is one, of a measurement, of a trial or beside the search."""
         if self.model is not None:
-            self.model.learn(record)
+            tell(self.model, [record])
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":

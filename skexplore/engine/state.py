@@ -7,14 +7,29 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks
+from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks, parse_blocks
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
+from skexplore.engine.replicates import next_replicate
 from skexplore.engine.sampler import Proposer, constraints
 from skexplore.plan import Training
 from skexplore.space import Level, Space
-from skexplore.study import THEN, Record, Store, TrainSpec, pareto_front, rung_tells, trained
+from skexplore.study import (
+    THEN,
+    Record,
+    Store,
+    Study,
+    TrainSpec,
+    measured_error,
+    pareto_front,
+    rung_tells,
+    trained,
+    trained_blocks,
+)
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
+NEARLY_BEST = (
+    10  # lowest errors whose weights are kept with the fronts': the best by its estimate is one of them
+)
 IDLE = 10  # proposals in a row that bring nothing to train, after which one is drawn
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
@@ -22,18 +37,18 @@ AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the
 class State:
     """The records of an open study, and the only way by which they change.
 
-    searched, anchors: every record, by its number. measured: for each replay key the record that measured it; one
-    that failed is there only as long as no other has the key.
+    searched: every record of a trial, by its number; beside: of anchors and replicates. measured: for each replay key
+    the record that measured it; one that failed is there only as long as no other has the key.
     """
 
     def __init__(self, store: Store, space: Space) -> None:
         self.store, self.spec = store, store.spec
         trials = store.trials()
         self.proposer = Proposer(space, self.spec, trials)
-        self.anchors = store.anchors()
+        self.beside = store.beside()
         self.searched = [record for _, record in trials]
         self.measured: dict[str, Record] = {}
-        for record in [*self.anchors, *self.searched]:
+        for record in [*self.beside, *self.searched]:
             self._note_measurement(record)
         # measurements that the sampler has been told, by replay key
         self._told = {
@@ -42,8 +57,18 @@ class State:
 
     @property
     def trained(self) -> int:
+        """Number of trainings of the search: distinct architectures and replicates."""
+        return trained([*self.searched, *self.beside])
+
+    @property
+    def blocks(self) -> int:
         """Number of distinct architectures that the search has trained."""
-        return trained(self.searched)
+        return trained_blocks(self.searched)
+
+    @property
+    def replicates(self) -> int:
+        """Number of replicates that are trained or being trained."""
+        return sum(r.origin == "replicate" and r.status in ("complete", "running") for r in self.beside)
 
     @property
     def in_flight(self) -> int:
@@ -51,9 +76,14 @@ class State:
         return sum(record.status == "running" for record in self.searched)
 
     @property
+    def replicating(self) -> int:
+        """Number of replicates that are being trained."""
+        return sum(record.status == "running" and record.origin == "replicate" for record in self.beside)
+
+    @property
     def anchors_left(self) -> int:
         """Number of anchor trainings that have no result yet."""
-        return sum(record.status == "running" for record in self.anchors)
+        return sum(record.status == "running" and record.origin == "anchor" for record in self.beside)
 
     @property
     def best(self) -> float | None:
@@ -104,22 +134,38 @@ class State:
     def new_anchor(self, training: Training) -> Record | None:
         """Return the record of an anchor to train, not written yet, or None if it was trained (or is about to be)."""
         record = self._record(
-            len(self.anchors),
+            len(self.beside),
             training.architecture,
             seed=training.seed,
             origin="anchor",
             sampler=training.chosen_by,
             backbone=training.backbone,
         )
-        known = any(old.key == record.key and old.status not in AGAIN for old in self.anchors)
+        known = any(old.key == record.key and old.status not in AGAIN for old in self.beside)
         return None if known else record
 
-    def add_anchor(self, record: Record) -> Record:
-        """Write a record that ``new_anchor`` made, with the number that it gets now, and return it."""
-        record = replace(record, number=len(self.anchors))
+    def add_beside(self, record: Record) -> Record:
+        """Write a record of a training beside the trials, with the number that it gets now, and return it."""
+        record = replace(record, number=len(self.beside))
         self.store.add(record, state=TrialState.RUNNING)
-        self.anchors.append(record)
+        self.beside.append(record)
         return record
+
+    def add_replicate(self) -> Record | None:
+        """Write the record of a leader's next seed and return it, None as long as there is no leader."""
+        chosen = next_replicate(self.study)
+        if chosen is None:
+            return None
+        block = Architecture(blocks=parse_blocks(chosen[0].block))
+        return self.add_beside(
+            self._record(len(self.beside), block, seed=chosen[1], origin="replicate", sampler="none")
+        )
+
+    @property
+    def study(self) -> Study:
+        """The study as it is read, but for how it was run."""
+        records = (*self.beside, *self.searched)
+        return Study(spec=self.spec, records=records, target=0, environment={}, command="", state="running")
 
     def propose(self, running: set[str], wished: Mapping[str, Level] | None = None) -> Record:
         """Ask the sampler for the next trial, decide on it, store it and return its record.
@@ -230,7 +276,7 @@ class State:
 
     def next_segment(self, record: Record) -> int:
         """Return the epoch at which the next segment of an unfinished training ends."""
-        if record.origin == "anchor":
+        if record.beside:
             return self.spec.recipe.epochs
         return self.spec.segments[0 if record.rung is None else record.rung + 1]
 
@@ -252,7 +298,9 @@ class State:
             device=THEN.join(dict.fromkeys(each for each in (record.device, outcome.device) if each)),
             seconds=sum(epoch.seconds for epoch in curve),
         )
-        if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:  # never so of an anchor
+        if (
+            outcome.status == "complete" and len(curve) < self.spec.recipe.epochs
+        ):  # never so of what stands beside
             record = self._judge(record)
             if record.status == "running":
                 self.store.update(record)
@@ -307,17 +355,17 @@ class State:
         self.store.finish(record, state=state, values=objectives, steps=steps)
         self._of(record)[record.number] = record
         self._note_measurement(record)
-        if record.origin != "anchor":
+        if not record.beside:
             self.proposer.tell(record.number, state, objectives, steps)
             if state is TrialState.COMPLETE:
                 self._told.add(record.key)
 
     def _of(self, record: Record) -> list[Record]:
-        return self.anchors if record.origin == "anchor" else self.searched
+        return self.beside if record.beside else self.searched
 
     def _steps(self, record: Record) -> dict[int, float]:
         """Return the errors at rungs, which tell a sampler of one objective how a stopped trial went."""
-        if self.spec.mode == "pareto" or not self.spec.rungs or record.origin == "anchor":
+        if self.spec.mode == "pareto" or not self.spec.rungs or record.beside:
             return {}
         errors = {epochs: record.at(epochs) for epochs in self.spec.rungs}
         return {epochs: error for epochs, error in errors.items() if error is not None}
@@ -326,7 +374,7 @@ class State:
         """Return what the sampler is told of a measured record; an anchor's study has the error alone."""
         error = 1 - 1 / self.spec.split.classes if record.status == "diverged" else record.val_error
         assert error is not None
-        if self.spec.mode == "pareto" and record.origin != "anchor":
+        if self.spec.mode == "pareto" and not record.beside:
             return error, record.ref_macs / 1e9
         return (error,)
 
@@ -348,7 +396,8 @@ class State:
         complete = [r for r in self.searched if r.status == "complete" and self.spec.keep_weights == "front"]
         wanted = {r.key for r in pareto_front(complete)}
         wanted |= {r.key for r in pareto_front(complete, lambda r: r.ref_params)}
-        wanted |= {r.key for r in [*self.searched, *self.anchors] if r.status == "running"}
+        wanted |= {r.key for r in sorted(complete, key=measured_error)[:NEARLY_BEST]}
+        wanted |= {r.key for r in [*self.searched, *self.beside] if r.status == "running"}
         keep = {weights_file(self.store.folder, key).name for key in wanted}
         for path in (self.store.folder / "weights").glob("*"):
             if path.name not in keep and not path.name.startswith("."):
@@ -365,4 +414,4 @@ class State:
 
 
 def _name(record: Record) -> str:
-    return f"{'anchor' if record.origin == 'anchor' else 'trial'} {record.number}"
+    return f"{record.origin if record.beside else 'trial'} {record.number}"

@@ -17,12 +17,14 @@ EVALUATION = 0.28  # time of a validation image in that of a training image, as 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What plans would train: search trials and anchor trainings still to do, images, and how long it takes.
+    """What plans would train: trainings of the search and of anchors still to do, images, and how long it takes.
 
-    images_per_second, devices: None and empty where nothing is left, and so nothing was measured.
+    replicates: of the search's trainings those of its leaders. images_per_second, devices: None and empty where nothing
+    is left, and so nothing was measured.
     """
 
     trials: int
+    replicates: int
     anchors: int
     images: int
     images_per_second: float | None
@@ -41,10 +43,12 @@ def estimate(
     """
     spec = plans[0].spec
     left = [_left(plan, storage) for plan in plans]
-    trials, anchors = (sum(each) for each in zip(*left, strict=True))
+    trials, replicates, anchors = (sum(each) for each in zip(*left, strict=True))
     epochs = (trials + anchors) * spec.recipe.epochs
     if not epochs:
-        return Estimate(trials=0, anchors=0, images=0, images_per_second=None, seconds=0.0, devices="")
+        return Estimate(
+            trials=0, replicates=0, anchors=0, images=0, images_per_second=None, seconds=0.0, devices=""
+        )
     from skexplore.training import measure  # noqa: PLC0415  # loads torch
 
     block, devices = "k3+k3d2", default_devices(workers)
@@ -60,6 +64,7 @@ def estimate(
     seen = spec.split.train_images + EVALUATION * spec.split.val_images
     return Estimate(
         trials=trials,
+        replicates=replicates,
         anchors=anchors,
         images=epochs * spec.split.train_images,
         images_per_second=speed,
@@ -68,12 +73,14 @@ def estimate(
     )
 
 
-def _left(plan: Plan, storage: str | None) -> tuple[int, int]:
-    """Return how many search trials and how many trainings beside them a plan has still to do."""
+def _left(plan: Plan, storage: str | None) -> tuple[int, int, int]:
+    """Return how many trainings of the search, how many of these of leaders, and how many anchors are still to do."""
     spec = plan.spec
     check_continues(study_folder(spec.name), spec, check_storage(storage))
     old = load_study(spec.name).records if is_study(spec.name) else ()
     done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
     beside = sum(network not in done for network in plan.networks)
-    return max(0, plan.target - trained(old)) if plan.target else 0, beside
+    left = max(0, plan.target - trained(old)) if plan.target else 0
+    replicated = sum(record.origin == "replicate" and record.status == "complete" for record in old)
+    return left, min(left, max(0, plan.replicates - replicated)), beside

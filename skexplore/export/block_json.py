@@ -16,8 +16,8 @@ from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
 CODE_NAME, WEIGHTS_NAME, ONNX_NAME = "block.py", "weights.safetensors", "block.onnx"
-SCHEMA = 3
-NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256")}
+SCHEMA = 4
+NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256"), 4: ("believed",)}
 READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
 EXPORTABLE = ("complete", "stopped")
@@ -90,15 +90,31 @@ class AnchorErrors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BelievedError:
+    """What the true error of the block is thought to be, a fraction 0..1, from ``trainings`` of it.
+
+    low, high: 90 % interval; beats_paper, beats_plain: the chances that the block is better than the paper's and than
+    plain K3. None where the study knows too little.
+    """
+
+    estimate: float
+    trainings: int
+    low: float | None
+    high: float | None
+    beats_paper: float | None
+    beats_plain: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockFile:
     """What ``block.json`` holds.
 
-    block: notation; canonical: its canonical form at the reference. val_error: fraction 0..1 of the
-    validation images that one training of the proxy gets wrong. epochs: trained, of ``recipe.epochs``.
-    weights: None if the study kept none, then ``weights_note`` says how to get them. scale: the network that
-    ``block.build()`` builds unless told otherwise, and that of ``onnx``, None if no such file was asked for. files:
-    the other files of the folder. version: the skexplore that wrote the folder, empty before schema 3. weights_sha256:
-    of the file of weights by the training's own record, empty if it does not say. digest: SHA-256 of everything else.
+    block: notation; canonical: its canonical form at the reference. val_error: fraction 0..1 of the validation images
+    that one training of the proxy gets wrong. epochs: trained, of ``recipe.epochs``. weights: None if the study kept
+    none, then ``weights_note`` says how to get them. scale: the network that ``block.build()`` builds unless told
+    otherwise, and that of ``onnx``, None if no such file was asked for. files: the other files of the folder. version:
+    the skexplore that wrote the folder, empty before schema 3. weights_sha256: of the file of weights by the training's
+    own record, empty if it does not say. believed: None before schema 4. digest: SHA-256 of everything else.
     """
 
     schema: int
@@ -123,6 +139,7 @@ class BlockFile:
     version: str = ""
     anchors: tuple[AnchorErrors, ...] = ()
     weights_sha256: str = ""
+    believed: BelievedError | None = None
     digest: str = ""
 
     def __post_init__(self) -> None:

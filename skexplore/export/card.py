@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skexplore.arch import REFERENCE, Backbone, Blocks, SKBlock, cost, parse_blocks, why_not
-from skexplore.export.block_json import BlockFile
+from skexplore.export.block_json import BelievedError, BlockFile
 from skexplore.paper import Placement, place, table_rows
 from skexplore.study import Recipe
 from skexplore.templates import Markup, environment, markdown_code, markdown_text
 from skexplore.training import MEAN, STD
-from skexplore.words import counted
+from skexplore.words import chance_words, counted, listed
 
 
 def card(block: BlockFile) -> str:
@@ -59,10 +59,20 @@ def _card_context(block: BlockFile) -> dict[str, object]:
         "reference": size_line(blocks, REFERENCE),
         "proxy": size_line(blocks, body),
         "mean": ", ".join(f"{value:.4f}" for value in MEAN),
+        "chances": _chances(block.believed),
         **_onnx(block),
         "timm": _timm(blocks),
         "deviation": ", ".join(f"{value:.4f}" for value in STD),
     }
+
+
+def _chances(believed: BelievedError | None) -> str:
+    """Return the chances that the block is better than published ones, in words."""
+    if believed is None:
+        return ""
+    rivals = (("the paper's block", believed.beats_paper), ("plain K3", believed.beats_plain))
+    said = [f"{name} with a chance {chance_words(value)}" for name, value in rivals if value is not None]
+    return listed(said, "and") if said else ""
 
 
 def _onnx(block: BlockFile) -> dict[str, object]:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -34,6 +34,7 @@ from skexplore.export.block_json import (
     SCHEMA,
     WEIGHTS_NAME,
     AnchorErrors,
+    BelievedError,
     BlockFile,
     FileHash,
     OnnxFile,
@@ -242,8 +243,23 @@ def _block_file(study: Study, record: Record, scale: str, weights: bytes | None)
         version=__version__,
         anchors=tuple(_anchor_errors(study.anchors)),
         weights_sha256=record.weights_sha256,
+        believed=_believed(study, record),
     )
     return replace(block, weights_note=weights_note(block))
+
+
+def _believed(study: Study, record: Record) -> BelievedError | None:
+    """Return what is thought of the error of a record's block, None of a trial that was stopped early."""
+    found = study.estimates.get(record.block)
+    if found is None or record.status != "complete":
+        return None
+    blocks = study.answer.blocks if study.answer else ()
+    said = next((each for each in blocks if each.block == record.block), None)
+    return BelievedError(
+        **asdict(found),
+        beats_paper=said.beats_paper if said else None,
+        beats_plain=said.beats_plain if said else None,
+    )
 
 
 def _anchor_errors(anchors: Iterable[Record]) -> Iterator[AnchorErrors]:

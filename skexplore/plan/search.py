@@ -31,6 +31,7 @@ from skexplore.study import (
     rung_epochs,
     space_fields,
     stored_space,
+    usual_replicates,
 )
 
 PRUNERS = ("rungs", "none")
@@ -59,12 +60,13 @@ class Request:
     """A search as it is asked for: the one list of its options.
 
     budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. space: its name, its
-    file or itself. trials: distinct architectures to train over the study's life. study: its name, None for one made
-    of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors:
-    published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds``
-    seeds. enqueue: blocks to try first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the
-    machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the
-    trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
+    file or itself. trials: trainings over the study's life; replicates: how many of them, at the end, are fresh seeds
+    of what may be best (None: every fifth). study: its name, None for one made of the other options. mode: one of
+    ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors: published blocks trained first
+    (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try
+    first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the machine where one is searched on.
+    keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe: one of
+    ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -72,6 +74,7 @@ class Request:
     space: str | Space = "sk-paper"
     dataset: str | None = None
     trials: int | None = None
+    replicates: int | None = None
     study: str | None = None
     mode: str = "constrained"
     sampler: str = "tpe"
@@ -113,12 +116,14 @@ class TrainRequest:
 class Plan:
     """A checked request: what the study is, and what one run of it is to do.
 
-    known: finished records of other studies that need not be trained again, by replay key.
+    target: trainings of the search, ``replicates`` of them of its leaders. known: finished records of other studies
+    that need not be trained again, by replay key.
     """
 
     spec: StudySpec
     space: Space
     target: int
+    replicates: int = 0
     beside: tuple[Training, ...]
     wished: tuple[dict[str, Level], ...] = ()
     known: Mapping[str, Record] = field(default_factory=dict)
@@ -149,6 +154,7 @@ def plan_search(request: Request) -> Plan:
     target = profile.trials if request.trials is None else request.trials
     if target < 1:
         raise UserError(f"--trials {target}: must be at least 1")
+    replicates = _replicates(request.replicates, target)
     check_seed(request.seed)
     anchors = [Training(architecture=a, seed=s) for a, s in _anchors(request.anchors, profile, request.seed)]
     space.check_buildable(get_backbone(profile.backbone))
@@ -180,7 +186,25 @@ def plan_search(request: Request) -> Plan:
     )
     forms = [canonical_at_reference(as_blocks(each)) for each in request.enqueue]
     wished = tuple(encode(space, form) for form in dict.fromkeys(forms))
-    return Plan(spec=spec, space=space, target=target, beside=tuple(anchors), wished=wished)
+    return Plan(
+        spec=spec,
+        space=space,
+        target=target,
+        replicates=replicates,
+        beside=tuple(anchors),
+        wished=wished,
+    )
+
+
+def _replicates(asked: int | None, trials: int) -> int:
+    """Return how many of the trainings of a search are of its leaders; raises ``UserError``."""
+    if asked is None:
+        return usual_replicates(trials)
+    if not 0 <= asked < trials:
+        raise UserError(
+            f"--replicates {asked}: must be between 0 and {trials - 1}, one less than --trials, which counts them too"
+        )
+    return asked
 
 
 def plan_training(request: TrainRequest) -> Plan:

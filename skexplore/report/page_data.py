@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
 
@@ -15,16 +16,15 @@ from skexplore.analysis import (
     curves_table,
     incumbent,
     knee,
-    noise_groups,
+    may_be_best,
     places,
     published_table,
     study_noise,
-    within_noise,
 )
 from skexplore.arch import block_svg, parse_blocks
 from skexplore.report.figures import course as figures_course, files as figure_files, front as figures
 from skexplore.report.figures.style import Bar
-from skexplore.study import Record, Study, records_table
+from skexplore.study import Record, Study
 
 CURVES = 200  # learning curves of other than anchors and the front in one plot
 PICTURE_SIZE = (860, 520)  # pixels; the width of a README's column
@@ -35,11 +35,11 @@ SHOWN = (
 
 
 def _noise_bar(study: Study) -> Bar | None:
-    """Return the errors that are not distinguishable from the best, None if they are not known."""
-    best, noise = study.best(), study_noise(study)
-    if best is None or best.val_error is None or noise is None or noise.from_best is None:
+    """Return the single errors that are not distinguishable from the lowest, None if they are not known."""
+    errors, noise = [r.val_error for r in study.eligible() if r.val_error is not None], study_noise(study)
+    if not errors or noise is None or noise.from_best is None:
         return None
-    return Bar(best=best.val_error, reach=noise.from_best)
+    return Bar(best=min(errors), reach=noise.from_best)
 
 
 def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -> Any:
@@ -52,10 +52,10 @@ def pareto_figure(study: Study, x: figures.Size, beside: Sequence[Study] = ()) -
         anchors_table(study),
         x=x,
         budget=budget if math.isfinite(budget) else None,
-        bar=_noise_bar(study),
+        bar=_noise_bar(study) if study.answer is None else None,
         own=spec.name,
         beside=[
-            figures.Overlay(name=other.spec.name, front=records_table(other.front(attrgetter(x))))
+            figures.Overlay(name=other.spec.name, front=other.table(other.front(attrgetter(x))))
             for other in beside
         ],
     )
@@ -100,10 +100,10 @@ def page_data(study: Study) -> dict[str, Any]:
     """Return all that the page's script shows of single trials, as plain JSON data.
 
     rows: a list for each record (its position is its identity in the page), in the order of ``columns``; curves:
-    validation errors per epoch; front, best: positions; noise: whether a point of the front is within noise of the
-    best; places, drawings: by block.
+    validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
+    estimates, places, drawings: by block.
     """
-    marks = within_noise(study)
+    marks = may_be_best(study)
     front = _front(study, "ref_macs").rows
     blocks = dict.fromkeys(record.block for record in study.records)
     best = study.best()
@@ -114,7 +114,8 @@ def page_data(study: Study) -> dict[str, Any]:
         "curves": [[epoch.val_error for epoch in record.curve] for record in study.records],
         "front": front,
         "best": None if best is None else _positions(study, [best])[0],
-        "noise": {position: marks[study.records[position].number] for position in front},
+        "estimates": {block: asdict(found) for block, found in study.estimates.items()},
+        "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(record) for record in study.records},
         "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
     }
@@ -139,16 +140,13 @@ def _positions(study: Study, records: Sequence[Record]) -> tuple[int, ...]:
 
 def _front(study: Study, x: figures.Size) -> figures.Front:
     records = study.front(attrgetter(x))
-    turn = knee(records, attrgetter(x))
+    turn = knee(records, attrgetter(x), study.estimated)
     numbers = {
         record.number: position for record, position in zip(records, _positions(study, records), strict=True)
     }
     return figures.Front(
         rows=tuple(numbers.values()),
         knee=None if turn is None else numbers[turn.number],
-        groups=tuple(
-            tuple(numbers[number] for number in group) for group in noise_groups(study, attrgetter(x))
-        ),
     )
 
 

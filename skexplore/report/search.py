@@ -19,7 +19,6 @@ from skexplore.analysis import (
     importances,
     is_confirmation,
     knee,
-    noise_groups,
     pareto_table,
     placed_table,
     placement_table,
@@ -120,7 +119,7 @@ def _compared(study: Study, other: Study) -> dict[str, Any]:
         "study": other.spec.name,
         "trained": counters(other)["trained"],
         "best_block": best.block if best else None,
-        "best_val_error": best.val_error if best else None,
+        "best_estimate": other.estimates[best.block].estimate if best else None,
         "labels": [*found.labels, *([said] if shared else [])],
     }
 
@@ -129,10 +128,9 @@ def _findings(
     study: Study, beside: Sequence[Study], others: list[dict[str, Any]], weights: Importances
 ) -> dict[str, Any]:
     """Return the content of ``findings.json``."""
-    turn = knee(study.front())
+    turn = knee(study.front(), error_of=study.estimated)
     return search_findings(study) | {
         "knee": turn.number if turn else None,
-        "noise_groups": [list(group) for group in noise_groups(study)],
         "importances": asdict(weights) | {"shares": dict(weights.shares)},
         "checklist": [asdict(item) for item in checklist(study, beside)],
         "beside": others,

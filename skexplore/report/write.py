@@ -114,6 +114,12 @@ def _interval(low: float | None, high: float | None, filter_name: str) -> str:
     return "–" if low is None else f"{show(low)} to {show(high)}"
 
 
+def _chance(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "≥ 99 %" if value > 0.99 else "≤ 1 %" if value < 0.01 else f"{100 * value:.0f} %"
+
+
 def _duration(seconds: float) -> str:
     """Return seconds, minutes or hours, whichever reads best."""
     if seconds < 120:
@@ -132,6 +138,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "signed": _number("+.1f"),
     "whole": _number(",.0f"),
     "duration": _duration,
+    "chance": _chance,
     "counted": counted,
     "status": lambda status: STATUS_WORDS.get(status, status),
     "breakable": lambda block: Markup(str(escape(block)).replace(";", ";<wbr>")),

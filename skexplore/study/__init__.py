@@ -2,9 +2,9 @@
 
 A study is a folder with an Optuna database while it lives, and ``records.jsonl`` once archived; both are read
 to the same ``Study``. Recipes, splits and profiles say how a network is trained; a design names the variants of
-an ablation.
-May import: ``space``, ``paper``, ``arch`` and what is below. No torch; Optuna only in ``database`` and ``live``:
-an archive is read without it.
+an ablation. What the errors of a search say of its blocks, and so which is best, a ``Study`` says itself (``belief``).
+May import: ``surrogate``, ``space``, ``paper``, ``arch`` and what is below. No torch; Optuna only in ``database`` and
+``live``: an archive is read without it.
 Begin with ``Study``, ``Record`` and ``load_study``.
 """
 

@@ -1,3 +1,11 @@
+from .belief import (
+    LEAST_DF as LEAST_DF,
+    LEVEL as LEVEL,
+    SURE as SURE,
+    Answer as Answer,
+    new_model as new_model,
+    tell as tell,
+)
 from .comparable import (
     compare_specs as compare_specs,
 )
@@ -46,6 +54,9 @@ from .live import (
     Store as Store,
     directions as directions,
 )
+from .priors import (
+    prior_of as prior_of,
+)
 from .reading import (
     NotBegunError as NotBegunError,
 )
@@ -62,27 +73,15 @@ from .recipe import (
     rung_epochs as rung_epochs,
 )
 from .record import (
-    KEEP_WEIGHTS as KEEP_WEIGHTS,
-    MODES as MODES,
     STATUSES as STATUSES,
     THEN as THEN,
     Epoch as Epoch,
     Origin as Origin,
     Record as Record,
     Size as Size,
-    Study as Study,
-    StudySpec as StudySpec,
-    cells as cells,
     devices_of as devices_of,
     differences as differences,
-    distinct_trainings as distinct_trainings,
-    pareto_front as pareto_front,
-    records_table as records_table,
     reference_macs as reference_macs,
-    space_fields as space_fields,
-    status_row as status_row,
-    stored_space as stored_space,
-    trained as trained,
 )
 from .rungs import (
     LEAST_AGREEMENT as LEAST_AGREEMENT,
@@ -94,8 +93,27 @@ from .rungs import (
 from .samplers import (
     SAMPLERS as SAMPLERS,
 )
+from .spec import (
+    KEEP_WEIGHTS as KEEP_WEIGHTS,
+    MODES as MODES,
+    StudySpec as StudySpec,
+    space_fields as space_fields,
+    stored_space as stored_space,
+)
 from .store import (
     archive as archive,
     known_studies as known_studies,
     load_study as load_study,
+)
+from .study import (
+    Estimate as Estimate,
+    Study as Study,
+    cells as cells,
+    distinct_trainings as distinct_trainings,
+    measured_error as measured_error,
+    pareto_front as pareto_front,
+    status_row as status_row,
+    trained as trained,
+    trained_blocks as trained_blocks,
+    usual_replicates as usual_replicates,
 )

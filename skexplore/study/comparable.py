@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from skexplore.study.record import Study, StudySpec, devices_of, differences, trained
+from skexplore.study.record import devices_of, differences
+from skexplore.study.spec import StudySpec
+from skexplore.study.study import Study, trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

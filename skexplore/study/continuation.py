@@ -8,7 +8,7 @@ from skexplore.errors import UserError
 from skexplore.study.database import hide_password, url_of
 from skexplore.study.folder import DATABASE, RECORDS, is_begun
 from skexplore.study.reading import NotBegunError, load_live
-from skexplore.study.record import StudySpec
+from skexplore.study.spec import StudySpec
 from skexplore.study.store import load_archive
 
 

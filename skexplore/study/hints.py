@@ -6,7 +6,7 @@ import shlex
 from dataclasses import replace
 
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import Study
+from skexplore.study.study import Study, usual_replicates
 
 REPEATS = 3  # seeds of a training that is asked for
 
@@ -31,6 +31,8 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "seed": spec.seed,
         "trials": study.target,
     }
+    if study.asked_replicates != usual_replicates(study.target):
+        options["replicates"] = study.asked_replicates
     options |= changes | {"study": name or spec.name}
     given = ((f"--{key}", str(value)) for key, value in options.items() if value is not None)
     return shlex.join(["skexplore", "search", *(word for pair in given for word in pair)])

@@ -21,7 +21,8 @@ from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.study.database import engine_options, hide_password, keep_url, readable, url_of
 from skexplore.study.folder import ANCHORS, LOCK, is_begun
-from skexplore.study.record import THEN, Record, StudySpec
+from skexplore.study.record import THEN, Record
+from skexplore.study.spec import StudySpec
 
 DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
 
@@ -63,7 +64,7 @@ class Store:
                 self._main = optuna.create_study(
                     storage=database, study_name=spec.name, load_if_exists=True, directions=directions(spec)
                 )
-                self._anchors = optuna.create_study(
+                self._beside = optuna.create_study(
                     storage=database, study_name=spec.name + ANCHORS, load_if_exists=True
                 )
                 if storage is not None:
@@ -91,10 +92,11 @@ class Store:
         finally:
             self._lock.release()
 
-    def annotate(self, *, target: int, command: str, environment: Mapping[str, str]) -> None:
-        """Store how many trained architectures were asked for, by which command, on what machine."""
+    def annotate(self, *, target: int, replicates: int, command: str, environment: Mapping[str, str]) -> None:
+        """Store how many trainings were asked for, how many of them replicates, by which command, on what machine."""
         self.note_environment(environment)
-        for name, value in {"target": target, "command": command, "exhausted": False}.items():
+        noted = {"target": target, "replicates": replicates, "command": command, "exhausted": False}
+        for name, value in noted.items():
             self._main.set_user_attr(name, value)
 
     def note_environment(self, environment: Mapping[str, str]) -> None:
@@ -114,13 +116,13 @@ class Store:
         """Return the sampler's trials with their records, in order."""
         return [(trial, _record(trial)) for trial in self._main.get_trials(deepcopy=False)]
 
-    def anchors(self) -> list[Record]:
-        """Return the anchors' records, in order."""
-        return [_record(trial) for trial in self._anchors.get_trials(deepcopy=False)]
+    def beside(self) -> list[Record]:
+        """Return the records of anchors and replicates, in order."""
+        return [_record(trial) for trial in self._beside.get_trials(deepcopy=False)]
 
     def unfinished(self) -> list[Record]:
         """Return the records of trials that have no result yet, anchors first."""
-        trials = self._anchors.get_trials(deepcopy=False) + self._main.get_trials(deepcopy=False)
+        trials = self._beside.get_trials(deepcopy=False) + self._main.get_trials(deepcopy=False)
         return [_record(trial) for trial in trials if not trial.state.is_finished()]
 
     def add(
@@ -171,7 +173,7 @@ class Store:
         study.tell(record.number, values, state=state)
 
     def _of(self, record: Record) -> optuna.Study:
-        return self._anchors if record.origin == "anchor" else self._main
+        return self._beside if record.beside else self._main
 
 
 def _trial_id(study: optuna.Study, record: Record) -> int:

@@ -17,7 +17,9 @@ from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.study.database import engine_options, readable, url_of
 from skexplore.study.folder import ANCHORS, DATABASE, LOCK, STORAGE
-from skexplore.study.record import Record, Study, StudySpec, cells, trained
+from skexplore.study.record import Record
+from skexplore.study.spec import StudySpec
+from skexplore.study.study import Study, cells, trained
 
 NOT_BEGUN = "its search was killed before it began; repeat the search command"
 _STUDIES = table("studies", column("study_id"), column("study_name"))
@@ -48,6 +50,7 @@ def load_live(folder: Path) -> Study:
         spec=spec,
         records=records,
         target=int(attrs.get("target", 0)),
+        asked_replicates=int(attrs.get("replicates", 0)),
         environment=attrs.get("environment", {}),
         command=attrs.get("command", ""),
         state=_state(folder, spec, attrs, records),

@@ -10,7 +10,8 @@ from pathlib import Path
 from skexplore.errors import UserError
 from skexplore.files import parse, read_json, read_text, write_atomic
 from skexplore.study.folder import DEFINITION, RECORDS, STUDIES, check_name, is_begun, study_folder
-from skexplore.study.record import Record, Study
+from skexplore.study.record import Record
+from skexplore.study.study import Study
 
 HASH = "records_sha256"
 

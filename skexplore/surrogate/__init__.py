@@ -1,6 +1,6 @@
-"""What is believed of blocks that were hardly trained, or not at all: seed noise known before, and a model of errors.
+"""What is believed of blocks that were hardly trained, or not at all: a model of errors with known noise.
 
-May import: ``study``, ``space``, ``arch`` and what is below. No torch.
+May import: ``space``, ``arch`` and what is below. No torch; numpy.
 Begin with ``Model``.
 """
 

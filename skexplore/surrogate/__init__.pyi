@@ -1,8 +1,8 @@
 from .model import (
     Model as Model,
+    Population as Population,
 )
-from .priors import (
+from .prior import (
     Prior as Prior,
     pooled as pooled,
-    prior_of as prior_of,
 )

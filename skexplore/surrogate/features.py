@@ -64,10 +64,10 @@ class Scale:
         described = [describe(stages) for stages in population]
         names = sorted({name for each in described for name in each})
         raw = _matrix(described, names)
-        spread = raw.std(0)
+        spread = raw.std(0) if described else np.empty(0)
         varies = spread > 1e-9
         self.names = [name for name, kept in zip(names, varies, strict=True) if kept]
-        self._mean, self._spread = raw.mean(0)[varies], spread[varies]
+        self._mean, self._spread = raw[:, varies].sum(0) / max(1, len(raw)), spread[varies]
 
     def rows(self, blocks: Iterable[Stages]) -> Matrix:
         """Return the features of ``blocks``, one row each."""

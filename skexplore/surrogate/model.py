@@ -1,4 +1,4 @@
-"""What a study believes of the blocks of its space: the errors that it has, put to the posterior of all of them."""
+"""What errors of some blocks say of all the blocks of a space: the errors, put to the posterior of all of them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,60 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from skexplore.arch import PLAIN, Blocks, format_blocks, parse_blocks
+from skexplore.arch import Blocks, format_blocks
 from skexplore.space import Candidates, Forms
-from skexplore.study import Record
 from skexplore.surrogate.features import Matrix, Scale, stages_of
 from skexplore.surrogate.posterior import Posterior
-from skexplore.surrogate.priors import Prior, pooled
+from skexplore.surrogate.prior import Prior, pooled
 
 POOL = 2_000  # candidates that are looked at in a space that is not written out
 
 
+class Population:
+    """The candidates of a space with their features; in a space that is not written out, some of them."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self.candidates = candidates
+        forms = self._drawn(0) if candidates.within is None else candidates.within
+        self.scale = Scale(map(candidates.stages, forms))
+        self._whole = None if candidates.within is None else (forms, self._features(forms))
+
+    def pool(self, seed: int) -> tuple[list[Forms], Matrix]:
+        """Return the candidates, or in a large space some that ``seed`` draws, and their features."""
+        if self._whole is not None:
+            return self._whole
+        drawn = self._drawn(seed)
+        return drawn, self._features(drawn)
+
+    def _features(self, pool: Iterable[Forms]) -> Matrix:
+        return self.scale.rows(map(self.candidates.stages, pool))
+
+    def _drawn(self, seed: int) -> list[Forms]:
+        generator = random.Random(seed)
+        drawn = (self.candidates.untried((), generator) for _ in range(POOL))
+        return list(dict.fromkeys(forms for forms in drawn if forms is not None))
+
+
 class Model:
-    """What is believed of ``candidates``, kept from one error to the next.
+    """What is believed of the blocks of a ``population``, kept from one error to the next.
 
     prior: what is known of seed noise before the first.
     """
 
-    def __init__(self, candidates: Candidates, prior: Prior | None) -> None:
-        self.candidates, self._prior = candidates, prior
+    def __init__(self, population: Population, prior: Prior | None) -> None:
+        self.population, self._prior = population, prior
         self._errors: dict[str, list[float]] = {}  # by notation
         self._rows: dict[str, Matrix] = {}
         self._told: set[str] = set()  # replay keys
-        population = self._drawn(0) if candidates.within is None else candidates.within
-        self._scale = Scale(map(candidates.stages, population))
-        self._whole = None if candidates.within is None else (population, self._features(population))
 
-    def learn(self, record: Record) -> None:
-        """Take note of a complete training, once of each key; what surrounds its block must be the proxy's own."""
-        if record.status == "complete" and record.setting == PLAIN and record.val_error is not None:
-            self.learn_error(parse_blocks(record.block), record.val_error, record.key)
-
-    def learn_error(self, blocks: Blocks, error: float, key: str) -> None:
-        """Take note of the error, a fraction, of the training ``key`` of ``blocks``."""
+    def learn(self, blocks: Blocks, error: float, key: str) -> None:
+        """Take note of the error, a fraction, of the training ``key`` of ``blocks``, once."""
         name = format_blocks(blocks)
         if key in self._told:
             return
         self._told.add(key)
         if name not in self._rows:
-            self._rows[name] = self._scale.rows([stages_of(blocks)])
+            self._rows[name] = self.population.scale.rows([stages_of(blocks)])
         self._errors.setdefault(name, []).append(error)
 
     @property
@@ -82,19 +98,4 @@ class Model:
 
     def rows(self, names: Iterable[str]) -> Matrix:
         """Return the features of blocks that have errors, by their notation."""
-        return np.vstack([self._scale.rows([]), *(self._rows[name] for name in names)])
-
-    def pool(self, seed: int) -> tuple[list[Forms], Matrix]:
-        """Return the candidates, or in a large space some that ``seed`` draws, and their features."""
-        if self._whole is not None:
-            return self._whole
-        drawn = self._drawn(seed)
-        return drawn, self._features(drawn)
-
-    def _features(self, pool: Iterable[Forms]) -> Matrix:
-        return self._scale.rows(map(self.candidates.stages, pool))
-
-    def _drawn(self, seed: int) -> list[Forms]:
-        generator = random.Random(seed)
-        drawn = (self.candidates.untried((), generator) for _ in range(POOL))
-        return list(dict.fromkeys(forms for forms in drawn if forms is not None))
+        return np.vstack([self.population.scale.rows([]), *(self._rows[name] for name in names)])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skexplore.surrogate.features import Matrix
-from skexplore.surrogate.priors import Prior
+from skexplore.surrogate.prior import Prior
 
 Vector = NDArray[np.float64]
 

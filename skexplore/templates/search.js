@@ -18,7 +18,7 @@ const whole = (value) => Math.round(value).toLocaleString("en-US");
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} %`;
 const words = (status) => status.replace("_", " ");
 const kind = (trial) => (trial.sampler === "user" ? "own block" : trial.origin); // a user's block stands with the anchors
-const named = (trial) => `${["anchor", "own block"].includes(kind(trial)) ? kind(trial) : "trial"} ${trial.number}`;
+const named = (trial) => `${["anchor", "own block", "replicate"].includes(kind(trial)) ? kind(trial) : "trial"} ${trial.number}`;
 const breakable = (code, text) => {
   text.split(";").forEach((part, i) => code.append(...(i ? [";", document.createElement("wbr")] : []), part));
   return code;
@@ -26,9 +26,19 @@ const breakable = (code, text) => {
 
 // -- plots
 // where a trial stands in a plot, in data coordinates; null: nowhere
+const shown = (t) => {
+  const error = t.status === "complete" ? data.estimates[t.block]?.estimate : t.val_error;
+  return error == null ? null : 100 * error;
+};
+const estimated = (t) => {
+  const found = data.estimates[t.block];
+  if (!found) return "none";
+  const interval = found.low === null ? "" : ` (90 %: ${percent(found.low)} to ${percent(found.high)})`;
+  return `${percent(found.estimate)} %${interval}, n = ${found.trainings}`;
+};
 const PLACES = {
-  "pareto-gflops": (t) => [t.ref_macs / 1e9, t.val_error === null ? null : 100 * t.val_error],
-  "pareto-params": (t) => [t.ref_params / 1e6, t.val_error === null ? null : 100 * t.val_error],
+  "pareto-gflops": (t) => [t.ref_macs / 1e9, shown(t)],
+  "pareto-params": (t) => [t.ref_params / 1e6, shown(t)],
   placement: (t) => [t.ref_params / 1e6, t.ref_macs / 1e9],
 };
 const NEAR = 4; // pixels: points closer than that cannot be pointed at one by one
@@ -84,7 +94,7 @@ const say = ({ trials: [trial, ...more], words: others }) => {
   const also = [...more.map(named), ...others];
   tip.replaceChildren(
     breakable(element("code"), trial.block),
-    element("div", `val error ${error}`),
+    element("div", `val error ${error}, estimate ${estimated(trial)}`),
     element("div", `reference ${giga(trial.ref_macs)} GFLOPs, ${mega(trial.ref_params)} M`),
     element("div", `proxy ${mega(trial.proxy_macs)} M multiply-adds, ${kilo(trial.proxy_params)} k #P`),
     element("div", `seed ${trial.seed}, ${trial.epochs} epochs`),
@@ -194,7 +204,8 @@ const pin = (trial, here = null, reveal = false) => {
   for (const svg of byId("drawing").children) svg.style.width = `${svg.viewBox.baseVal.width}px`; // text stays legible
   facts(byId("pinned-facts"), [
     ["val error", trial.val_error === null ? "none" : `${percent(trial.val_error)} %`],
-    ...(trial.front ? [["within noise of the best", { true: "yes", false: "no" }[data.noise[trial.position]] || "not known"]] : []),
+    ["estimate of its block", estimated(trial)],
+    ...(trial.front ? [["may be the best", { true: "yes", false: "no" }[data.may_be_best[trial.position]] || "not known"]] : []),
     ["seed", trial.seed],
     ["epochs", trial.epochs],
     ["images", whole(trial.images)],

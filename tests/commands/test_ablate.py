@@ -23,8 +23,9 @@ from skexplore.report.search import write_report
 from skexplore.study.design import Variant
 from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import Epoch, cells
+from skexplore.study.record import Epoch
 from skexplore.study.store import archive, load_study
+from skexplore.study.study import cells
 from skexplore.training.messages import Outcome
 
 

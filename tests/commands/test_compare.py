@@ -152,7 +152,10 @@ def test_a_plan_sums_up_repeats_and_writes_nothing(command, instant, monkeypatch
     assert not any(Path.cwd().iterdir())
     command(*repeats[:-4], "--study", "s-s1", "--seed", "1")
     out = command(*repeats, "--plan")[1]
-    assert "3 studies, s-s0 to s-s2: 8 search trials and 8 anchor trainings to go" in out
+    assert (
+        "3 studies, s-s0 to s-s2: 8 trainings of the search, 0 of them of its leaders again, and 8 of anchors to go"
+        in out
+    )
 
 
 def test_what_a_later_repeat_would_refuse_is_refused_at_once(command, instant):

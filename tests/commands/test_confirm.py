@@ -21,8 +21,9 @@ from skexplore.errors import UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation
 from skexplore.report.search import write_report
-from skexplore.study.record import Epoch, cells
+from skexplore.study.record import Epoch
 from skexplore.study.store import archive, load_study
+from skexplore.study.study import cells
 from skexplore.training.messages import Outcome
 
 

@@ -12,9 +12,10 @@ from skexplore.arch.notation import parse_blocks
 from skexplore.engine.halving import RungValue, goes_on
 from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES, rung_epochs
-from skexplore.study.record import Epoch, trained
+from skexplore.study.record import Epoch
 from skexplore.study.rungs import LEAST_AGREEMENT, agreement, rung_pairs, rung_tells
 from skexplore.study.store import load_study
+from skexplore.study.study import trained
 from skexplore.training.messages import Outcome
 
 values = st.builds(RungValue, error=st.floats(0, 1), macs=st.integers(1, 5))
@@ -53,7 +54,7 @@ def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run, trusting):
     complete = [r for r in study.searched if r.status == "complete"]
     assert stopped
     assert complete
-    assert trained(study.records) == len(stopped) + len(complete) == 6
+    assert trained(study.records) == len(stopped) + len(complete) + len(study.replicates) == 6
     for record in stopped:
         assert record.epochs == len(record.curve) == (1, 3, 9)[record.rung] < 9
         assert record.images == record.epochs * study.spec.split.train_images

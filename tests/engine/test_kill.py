@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from skexplore.study.record import Record, Study, trained
+from skexplore.study.record import Record
 from skexplore.study.store import load_study
+from skexplore.study.study import Study, trained
 
 SCRIPT = """
 import sys

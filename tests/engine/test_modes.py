@@ -18,8 +18,8 @@ from skexplore.errors import UserError
 from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import seconds_of
 from skexplore.study.database import DRIVERS
-from skexplore.study.record import pareto_front
 from skexplore.study.store import archive, load_study
+from skexplore.study.study import pareto_front
 from skexplore.training.messages import weights_file
 
 
@@ -66,7 +66,7 @@ def test_pareto_mode_stops_at_rungs_too_and_resumes_to_the_trial(run, trusting):
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "gp"])
 def test_every_sampler_searches_and_resumes_to_the_trial(run, sampler, mode):
     trials = {"tpe": 10, "random": 4, "nsga2": 14, "gp": 13}[sampler]  # beyond their random beginnings
-    options = {"sampler": sampler, "mode": mode, "trials": trials, "anchors": "none"}
+    options = {"sampler": sampler, "mode": mode, "trials": trials, "replicates": 0, "anchors": "none"}
     whole = run(rugged, study="whole", **options)
     run(rugged, study="cut", **(options | {"trials": trials - 2}))
     again = run(rugged, study="cut", **options)
@@ -148,10 +148,10 @@ def test_a_time_limit_ends_the_run_and_the_same_call_goes_on(run):
         return error_of(job)
 
     notes = []
-    part = run(slow, trials=5, time_limit=2.5, on_progress=notes.append)
+    part = run(slow, trials=5, replicates=0, time_limit=2.5, on_progress=notes.append)
     assert part.state == "interrupted"
     assert any("time limit is reached" in getattr(event, "text", "") for event in notes)
-    whole = run(trials=5)
+    whole = run(trials=5, replicates=0)
     assert (whole.state, len([r for r in whole.searched if r.status == "complete"])) == ("finished", 5)
     finished = [r for r in part.records if r.status != "running"]
     assert finished

@@ -13,8 +13,9 @@ from skexplore.arch.notation import parse_blocks
 from skexplore.engine.run import environment
 from skexplore.engine.state import State
 from skexplore.study.live import Store
-from skexplore.study.record import stored_space, trained
+from skexplore.study.spec import stored_space
 from skexplore.study.store import load_study
+from skexplore.study.study import trained
 from skexplore.training.messages import Outcome, weights_file
 
 
@@ -195,7 +196,10 @@ def test_the_budget_may_change_and_feasibility_is_derived_anew(run):
 def test_the_announcement_says_what_will_be_done_and_a_changed_budget(run):
     said = []
     run(trials=1, on_progress=said.append)
-    assert "4 anchor trainings, then search trials until 1 are trained; 1 worker" in said[0].text
+    assert (
+        "4 anchor trainings, then 1 of the search (1 of new blocks, 0 of its leaders again); 1 worker"
+        in said[0].text
+    )
     run(trials=1, budget_gflops=4.4, on_progress=said.append)
     assert "is computed again" in [event for event in said if hasattr(event, "text")][-1].text
 

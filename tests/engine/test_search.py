@@ -21,9 +21,10 @@ from skexplore.space.boxes import TooManyError
 from skexplore.space.space import Space
 from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import status_row, stored_space, trained
 from skexplore.study.samplers import SAMPLERS
+from skexplore.study.spec import stored_space
 from skexplore.study.store import load_study
+from skexplore.study.study import status_row, trained
 from skexplore.training.messages import Outcome
 
 
@@ -65,7 +66,7 @@ def test_nothing_is_trained_twice(run, tmp_path):
     # k1, k3, k1+k1, k1+k3, k3+k3: five networks, of which k3 is an anchor
     assert sorted(r.block for r in study.searched if r.images) == ["k1", "k1+k1", "k1+k3", "k3+k3"]
     assert len(keys(study)) == len(set(keys(study)))
-    assert status_row(study)["trained"] == 4
+    assert (status_row(study)["trained"], len(study.replicates)) == (5, 1)
 
 
 def test_a_small_space_ends_with_its_last_architecture_and_says_so(run, tmp_path):
@@ -254,7 +255,7 @@ def test_status_has_the_contract_keys(run):
     row = status_row(run(trials=3))
     assert list(row) == [
         "study", "state", "asked", "trained", "complete", "stopped", "over_budget", "replay", "failed",
-        "diverged", "running", "target", "best_block", "best_val_error", "images", "seconds",
+        "diverged", "running", "target", "best_block", "best_val_error", "best_low", "best_high", "images", "seconds",
     ]  # fmt: skip
     assert (row["study"], row["state"], row["trained"], row["target"]) == ("s", "finished", 3, 3)
     assert row["images"] == (3 + 4) * 2 * 128

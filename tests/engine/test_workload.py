@@ -10,7 +10,7 @@ from skexplore.engine.workload import estimate
 from skexplore.errors import UserError
 from skexplore.plan.search import Request, plan_search
 from skexplore.study.hints import search_command
-from skexplore.study.record import Study
+from skexplore.study.study import Study
 
 
 def test_anchors_have_as_many_seeds_as_are_asked_for():

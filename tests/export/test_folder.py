@@ -15,6 +15,7 @@ import torch
 from jinja2 import UndefinedError
 from safetensors.torch import load_file, save_file
 from support.exported import PER_STAGE, PROXY, a_record, a_study, exported, keep_weights
+from support.studies import know_noise, synthetic
 
 from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
@@ -400,3 +401,17 @@ def test_nothing_to_choose(which):
 def test_template_without_its_values_is_an_error():
     with pytest.raises(UndefinedError):
         render("block.py.j2")
+
+
+def test_the_card_says_what_is_believed_and_how_surely(tmp_path, monkeypatch):
+    plain = (exported(tmp_path / "plain", "k3+k3d2", weights=False) / "README.md").read_text()
+    assert "optimistic" in plain
+    know_noise(monkeypatch)
+    study, out = synthetic(), tmp_path / "sure"
+    export_block(study, study.best(), tmp_path, out)
+    believed, text = read_block_file(out).believed, (out / "README.md").read_text()
+    assert believed.low < believed.estimate < believed.high
+    low, mean, high = (f"{100 * each:.2f}" for each in (believed.low, believed.estimate, believed.high))
+    assert f"**{mean} % (90 % interval {low} to {high})** is what the search believes" in text
+    assert "plain K3 with a chance " in text
+    assert "optimistic" not in text

@@ -81,10 +81,7 @@ CODE_BEFORE_SCHEMA_3 = {
 }
 TEXTS = {  # by version and schema
     ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
-    (
-        "0.2.0",
-        3,
-    ): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",  # other profiles, other commands
+    ("0.2.0", 4): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
 }
 
 
@@ -111,7 +108,7 @@ def test_an_export_of_schema_1_verifies(tmp_path, quick):
         (out / name).unlink()
     data = json.loads((out / "block.json").read_text()) | {"schema": 1}
     (out / "block.json").write_text(
-        json.dumps({k: v for k, v in data.items() if k not in NEW_IN[2] + NEW_IN[3]})
+        json.dumps({k: v for k, v in data.items() if k not in NEW_IN[2] + NEW_IN[3] + NEW_IN[4]})
     )
     rewrite(out, lambda data: data)
     assert "onnx" not in json.loads((out / "block.json").read_text())
@@ -241,7 +238,7 @@ def test_every_number_altered_alone(tmp_path):
         inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
         (out / "block.json").write_text(json.dumps(data))
         if path == ("schema",):
-            with pytest.raises(UserError, match="schema 4"):
+            with pytest.raises(UserError, match="schema 5"):
                 verify(out)
         else:
             assert failed(verify(out)), path

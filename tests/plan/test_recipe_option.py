@@ -12,7 +12,7 @@ from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.search import Request, TrainRequest, plan_search, plan_training
 from skexplore.study.hints import search_command
 from skexplore.study.recipe import PROFILES
-from skexplore.study.record import Study
+from skexplore.study.study import Study
 
 ASKED = Request(budget_gflops=4.5, profile="quick")
 

@@ -128,7 +128,7 @@ def test_every_plot_is_drawn(visit):
     assert page.eval_on_selector_all(".plot[data-figure]", "plots => plots.map(p => p.id)") == PLOTS
     for name in PLOTS:
         assert page.locator(f"#{name} .scatterlayer .trace").count() >= 2, name
-    assert "Pareto front of single trainings" in page.inner_text("#front h2")
+    assert "Pareto front" in page.inner_text("#front h2")
     assert "no space" in page.inner_text("#importance .note")
 
 

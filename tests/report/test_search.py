@@ -23,9 +23,12 @@ from skexplore.report.page_data import search_picture
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
 from skexplore.study.record import COLUMNS
+from skexplore.study.study import ESTIMATED
 
 NAMES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 HOSTILE = "<script>alert(1)</script>\"'\n|`*_[x](javascript:alert(2))"
+
+RECORDED = (*COLUMNS, *ESTIMATED)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def rows(path):
 
 
 def test_tables_have_the_contract_s_columns_and_plain_line_ends(out):
-    for name, columns in (("trials", COLUMNS), ("pareto", COLUMNS), ("placement", PLACEMENT_COLUMNS)):
+    for name, columns in (("trials", RECORDED), ("pareto", RECORDED), ("placement", PLACEMENT_COLUMNS)):
         data = (out / f"{name}.csv").read_bytes()
         assert data.splitlines()[0].decode() == ",".join(columns)
         assert b"\r" not in data
@@ -101,7 +104,7 @@ def test_page_is_one_file_without_addresses_to_load(out):
     assert unpacked(page, "plotly") == figure_files.plotly_js()
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
     assert not re.search(r"@import|url\(", page)
-    assert "Pareto front of single trainings" in page
+    assert "Pareto front" in page
     assert page.count("multiply-adds of convolutions and linear layers") == 1
 
 
@@ -123,16 +126,16 @@ def test_page_and_markdown_grey_the_other_protocol(out):
     assert page.count("ImageNet, other protocol") == 3
     assert page.count('<td class="n other">20.79</td>') == 3
     text = (out / "report.md").read_text(encoding="utf-8")
-    assert "Pareto front of single trainings" in text
+    assert "Pareto front" in text
     assert "| K3+K5 SK | `k3+k3d2` | 2 | 41.60 |" in text
 
 
-def test_knee_groups_importances_and_checklist_are_findings_and_stand_in_the_texts(out):
+def test_knee_marks_importances_and_checklist_are_findings_and_stand_in_the_texts(out):
     found = json.loads((out / "findings.json").read_text())
     front = [row["number"] for row in found["front"]]
     assert found["knee"] in front
-    assert found["noise_groups"]
-    assert {number for group in found["noise_groups"] for number in group} <= set(front)
+    assert {row["may_be_best"] for row in found["front"]} == {True, False}
+    assert found["best"]["number"] in front
     assert found["importances"]["withheld"] == "the study has no space with decisions."
     for name in ("report.md", "index.html"):
         text = html.unescape((out / name).read_text(encoding="utf-8")).replace("\\", "")
@@ -175,9 +178,9 @@ def test_a_comparable_study_is_named_with_its_labels_and_another_refused(tmp_pat
     other = only(("k3", "complete", 0.43, 6), anchors=True, name="beside")
     write_report(synthetic(), tmp_path, [other])
     found = json.loads((tmp_path / "findings.json").read_text())["beside"]
-    assert [(each["study"], each["trained"], each["best_val_error"]) for each in found] == [
-        ("beside", 1, 0.43)
-    ]
+    (said,) = found
+    assert (said["study"], said["trained"]) == ("beside", 1)
+    assert said["best_estimate"] == pytest.approx((0.43 + 0.446) / 2)  # with the anchor's other seed
     for name in ("report.md", "index.html"):
         assert "beside, 1 trained" in (tmp_path / name).read_text(encoding="utf-8").replace("</b>", "")
     foreign = replace(other, spec=replace(other.spec, recipe=replace(other.spec.recipe, epochs=7)))

@@ -18,7 +18,7 @@ from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.space.decisions import Condition
 from skexplore.space.space import Space
-from skexplore.study.record import StudySpec
+from skexplore.study.spec import StudySpec
 from skexplore.study.store import load_study
 
 HEAD = """\

@@ -20,8 +20,8 @@ from skexplore.errors import StudyError, UserError
 from skexplore.study.database import explain, keep_url
 from skexplore.study.live import Store
 from skexplore.study.recipe import PROFILES, Recipe
-from skexplore.study.record import trained
 from skexplore.study.store import archive, load_study
+from skexplore.study.study import trained
 
 
 def test_a_full_disk_in_the_database_ends_with_a_message_and_an_intact_study(run, monkeypatch):
@@ -272,7 +272,7 @@ def test_a_word_of_a_record_that_is_none_of_ours_is_refused(run, field):
     ) as error:
         load_study(altered_archive(Path("studies/copy"), change))
     if field == "origin":
-        assert str(error.value).endswith("must be one of search, anchor, replay")
+        assert str(error.value).endswith("must be one of search, anchor, replicate, replay")
 
 
 @pytest.mark.parametrize("field", ["sampler", "mode", "keep_weights", "anchors", "recipe.schedule"])

@@ -8,7 +8,9 @@ from skexplore.arch.architecture import Setting
 from skexplore.plan.variants import printed_beside
 from skexplore.study.design import Design, Variant
 from skexplore.study.recipe import Recipe, Split, TrainSpec
-from skexplore.study.record import Epoch, Record, Study, StudySpec
+from skexplore.study.record import Epoch, Record
+from skexplore.study.spec import StudySpec
+from skexplore.study.study import Study
 
 HOSTILE = "<script>alert(1)</script>\"'|`*_[x](javascript:alert(2))<b>x</b>"
 SPEC = StudySpec(

@@ -11,7 +11,9 @@ from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.export.folder import export_block
 from skexplore.nn.network import seeded_build
 from skexplore.study.recipe import Recipe, Split, TrainSpec
-from skexplore.study.record import Record, Study, StudySpec
+from skexplore.study.record import Record
+from skexplore.study.spec import StudySpec
+from skexplore.study.study import Study
 from skexplore.training.messages import weights_file
 from skexplore.training.weights import save_weights
 

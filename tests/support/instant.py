@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from skexplore.arch.costs import cost
 from skexplore.study.recipe import Profile, Recipe, Split
-from skexplore.study.record import Epoch, Study
+from skexplore.study.record import Epoch
+from skexplore.study.study import Study
 from skexplore.training.messages import EpochEvent, Job, Outcome
 
 TINY = Profile(

@@ -13,10 +13,13 @@ import pytest
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import format_blocks
 from skexplore.space.space import Space
+from skexplore.study.priors import PRIORS
 from skexplore.study.recipe import Recipe, Split
-from skexplore.study.record import Epoch, Record, Study, StudySpec
+from skexplore.study.record import Epoch, Record
+from skexplore.study.spec import StudySpec
 from skexplore.study.store import HASH, _sha256
-from skexplore.surrogate.priors import PRIORS, Prior
+from skexplore.study.study import Study
+from skexplore.surrogate.prior import Prior
 
 BACKBONE = "8x4d-1111-s2"
 SPEC = StudySpec(

@@ -9,7 +9,7 @@ import pytest
 
 from skexplore.surrogate import posterior as module
 from skexplore.surrogate.posterior import MEAN_SD, Posterior
-from skexplore.surrogate.priors import Prior
+from skexplore.surrogate.prior import Prior
 
 SPREAD, OWN_SHARE, NOISE = 0.02, 0.15, 0.004
 

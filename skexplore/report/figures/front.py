@@ -7,7 +7,7 @@ shows what stands there. Anchors and published rows, which stand for more than o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -33,7 +33,6 @@ from skexplore.report.figures.style import (
 
 FAR = 1.25  # ticks of refused proposals beyond this multiple of all that was trained are not drawn
 NAMED_ANCHORS = 4  # more names than this would cover the points; they stay on hover
-HALO = "rgba(0,158,115,0.28)"
 
 Size = Literal["ref_macs", "ref_params"]
 
@@ -48,11 +47,10 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """A front in the table of trials, as positions there: all of it by size, the knee, groups within noise."""
+    """A front in the table of trials, as positions there: all of it by size, and the knee."""
 
     rows: tuple[int, ...]
     knee: int | None = None
-    groups: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,42 +83,56 @@ def pareto_figure(
     own: str = "",
     beside: Sequence[Overlay] = (),
 ) -> go.Figure:
-    """Return validation error against a reference cost.
+    """Return validation error against a reference cost, of complete trials as it is estimated.
 
     trials: the columns of ``trials.csv``; anchors: ``analysis.anchors_table``. budget in the unit of ``x``
     (multiply-adds or parameters), None if there is none; bar: None if noise or best are not known. own: the name of
     the study. beside: fronts of other studies.
     """
-    axis = _AXES[x]
+    axis, trials = _AXES[x], _shown(trials)
+    others = [replace(other, front=_shown(other.front)) for other in beside]
     figure = empty(axis.title, "Validation error, %")
     best, search = trials.loc[list(front.rows)], trials[trials["origin"] == "search"]
     measured = search[search["val_error"].notna() & search["status"].isin(["complete", "stopped"])]
     limit = [] if budget is None else [budget / axis.unit]
     seen = search[search["status"] != "over_budget"]
-    more = [size for other in beside for size in axis.of(other.front)]
+    more = [size for other in others for size in axis.of(other.front)]
     ends = span([*axis.of(seen), *axis.of(anchors), *more, *limit] or axis.of(search))
-    errors = pd.concat([measured["val_error"], *(other.front["val_error"] for other in beside)])
+    ends_of = [best[name].dropna() for name in ("low", "high")]
+    errors = pd.concat([measured["shown"], *ends_of, *(other.front["shown"] for other in others)])
     figure.update_yaxes(range=error_span(errors, anchors, bar, low=0.14))
-    _add_groups(figure, axis, trials, front)
-    for number, other in enumerate(beside):
+    for number, other in enumerate(others):
         _add_overlay(figure, axis, other, number, limit[0] if limit else ends[1])
     _add_staircase(figure, axis, best, limit[0] if limit else ends[1])
-    others = measured[~measured.index.isin(front.rows)]
+    rest = measured[~measured.index.isin(front.rows)]
     for status, name, marker in (
         ("complete", "complete", {"symbol": "circle-open", "size": 9, "color": BLUE, "line": {"width": 1.6}}),
         ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
     ):
-        _add_trials(figure, axis, others[others["status"] == status], name, marker)
-    title = f"front of {text_of(own)}, n = 1" if beside else "Pareto front, single trainings"
-    _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE})
+        _add_trials(figure, axis, rest[rest["status"] == status], name, marker)
+    sure = bool(best["high"].notna().any())
+    title = f"front of {text_of(own)}" if beside else "Pareto front"
+    title += ", 90 % intervals" if sure else ", as measured"
+    _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE}, **(_intervals(best) if sure else {}))
     if bar:
-        add_bar(figure, bar, axis.of(best.nsmallest(1, "val_error"))[0])
+        add_bar(figure, bar, axis.of(best.nsmallest(1, "shown"))[0])
     _add_knee(figure, axis, trials, front)
     _add_anchors(figure, axis, anchors, trials, ends)
     _add_ticks(figure, axis, search, ends)
     for at in limit:
         _add_budget(figure, at, f"budget {at:g} {axis.short}", right=at > sum(ends) / 2)
     return figure
+
+
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return ``rows`` with the error at which each is drawn: the estimate of a complete trial, else as measured."""
+    estimate = rows["estimate"].where(rows["status"] == "complete")
+    return rows.assign(shown=estimate.fillna(rows["val_error"]))
+
+
+def _intervals(rows: pd.DataFrame) -> dict[str, Any]:
+    above, below = percent(rows["high"] - rows["shown"]), percent(rows["shown"] - rows["low"])
+    return {"error_y": {"array": above, "arrayminus": below, "thickness": 1.4, "width": 4, "color": BLUE}}
 
 
 def placement_figure(published: pd.DataFrame, trials: pd.DataFrame, front: Front) -> go.Figure:
@@ -163,7 +175,7 @@ def _add_budget(figure: go.Figure, at: float, text: str, *, right: bool) -> None
 
 def _stairs(axis: _Axis, front: pd.DataFrame, end: float) -> tuple[list[float], list[float | None]]:
     """Return the corners of what a front leaves below it; without a front one without a place."""
-    sizes, errors = axis.of(front), percent(front["val_error"])
+    sizes, errors = axis.of(front), percent(front["shown"])
     return [*sizes, max([end, *sizes])], [*errors, *(errors[-1:] or [None])]
 
 
@@ -190,25 +202,6 @@ def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, en
     )
 
 
-def _add_groups(figure: go.Figure, axis: _Axis, trials: pd.DataFrame, front: Front) -> None:
-    """Draw a halo around front points that are not distinguishable."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    for group in front.groups:
-        rows = trials.loc[list(group)]
-        x += [*axis.of(rows), None]
-        y += [*percent(rows["val_error"]), None]
-    if x:
-        figure.add_scatter(
-            x=x,
-            y=y,
-            mode="lines",
-            line={"color": HALO, "width": 18},
-            name="within noise of each other",
-            hoverinfo="skip",
-        )
-
-
 def _add_knee(figure: go.Figure, axis: _Axis, trials: pd.DataFrame, front: Front) -> None:
     if front.knee is None:
         return
@@ -216,7 +209,7 @@ def _add_knee(figure: go.Figure, axis: _Axis, trials: pd.DataFrame, front: Front
     ring = {"symbol": "circle-open", "size": 19, "color": GREEN, "line": {"width": 2.2}}
     figure.add_scatter(
         x=axis.of(row),
-        y=percent(row["val_error"]),
+        y=percent(row["shown"]),
         mode="markers",
         name="knee",
         marker=ring,
@@ -239,7 +232,7 @@ def _add_trials(
     rows, name = thinned(rows, name)
     figure.add_scatter(
         x=axis.of(rows),
-        y=percent(rows["val_error"]) if y is None else y(rows),
+        y=percent(rows["shown"]) if y is None else y(rows),
         mode="markers",
         name=name,
         marker=marker,

@@ -1,0 +1,175 @@
+"""What a study was asked to do: plain data, alike in the database and in the archive."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from skexplore.arch import (
+    FREE,
+    Architecture,
+    Backbone,
+    Band,
+    Bound,
+    band_bounds,
+    budget_bounds,
+    get_backbone,
+    parse_block,
+)
+from skexplore.files import among
+from skexplore.paper import ANCHOR_SETS
+from skexplore.space import Condition, Space
+from skexplore.study.design import Design, Variant
+from skexplore.study.recipe import Profile, Recipe, Split
+from skexplore.study.record import Record
+from skexplore.study.samplers import SAMPLERS
+
+MODES = ("constrained", "pareto")
+KEEP_WEIGHTS = ("front", "all", "none")
+
+# text fields with few values: an archive or a database with others is refused
+Sampler = Annotated[str, among(SAMPLERS, "none")]  # none searches nothing
+Mode = Annotated[str, among(MODES)]
+KeepWeights = Annotated[str, among(KEEP_WEIGHTS)]
+Anchors = Annotated[str, among(ANCHOR_SETS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
+
+    mode: ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after
+    which the pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``.
+    keep_weights: of which trials, ``front``, ``all`` or ``none``. space_base, space_decisions,
+    space_conditions, band_*: the whole space as it was, since a file of that name may change. ablation: the
+    variants of an ablation or a confirmation, which search nothing.
+    """
+
+    name: str
+    space: str
+    space_hash: str
+    space_base: str = ""
+    space_decisions: dict[str, list[str | int]] = field(default_factory=dict)
+    space_conditions: tuple[Condition, ...] = ()
+    band_gflops: Band = FREE
+    band_params_m: Band = FREE
+    budget_gflops: float | None
+    budget_params_m: float | None = None
+    profile: str
+    backbone: str
+    recipe: Recipe
+    split: Split
+    sampler: Sampler
+    mode: Mode = "constrained"
+    rungs: tuple[int, ...] = ()
+    keep_weights: KeepWeights = "front"
+    anchors: Anchors
+    anchor_seeds: int
+    seed: int
+    ablation: Design | None = None
+    version: int = 1
+
+    @staticmethod
+    def without_search(
+        *, name: str, profile: Profile, seed: int, ablation: Design | None = None
+    ) -> StudySpec:
+        """Return what a study is that searches nothing: own trainings, an ablation or a confirmation."""
+        return StudySpec(
+            name=name,
+            **space_fields(Space(name="none", description="", base=parse_block("k3"), decisions={})),  # type: ignore[arg-type]
+            budget_gflops=None,
+            profile=profile.name,
+            backbone=profile.backbone,
+            recipe=profile.recipe,
+            split=profile.split,
+            sampler="none",
+            keep_weights="all",  # there is no front here to keep them for
+            anchors="none",
+            anchor_seeds=0,
+            seed=seed,
+            ablation=ablation,
+        )
+
+    @property
+    def searches(self) -> bool:
+        """Whether the study is a search: the opposite of ``without_search``."""
+        return self.sampler != "none"
+
+    @property
+    def body(self) -> Backbone:
+        """The backbone with the classes of the data set: the network that is trained, without its block."""
+        return replace(get_backbone(self.backbone), classes=self.split.classes)
+
+    def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
+        """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
+        body = replace(get_backbone(backbone), classes=self.split.classes) if backbone else self.body
+        return replace(architecture, backbone=body)
+
+    def trained_for(self, variant: Variant) -> Architecture:
+        """Return the network that is trained for ``variant``."""
+        return self.proxy(variant.architecture, variant.setting.backbone)
+
+    @property
+    def pruner(self) -> str:
+        """``rungs`` if trials may be stopped, else ``none``."""
+        return "rungs" if self.rungs else "none"
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """Epochs at which a segment of a trial of the search ends."""
+        return self.rungs or (self.recipe.epochs,)
+
+    @property
+    def max_macs(self) -> float:
+        """Budget in multiply-adds, infinite if none was given."""
+        return math.inf if self.budget_gflops is None else self.budget_gflops * 1e9
+
+    @property
+    def max_params(self) -> float:
+        """Budget in parameters, infinite if none was given."""
+        return math.inf if self.budget_params_m is None else self.budget_params_m * 1e6
+
+    @property
+    def budget_words(self) -> str:
+        """The budget as it is written in a sentence."""
+        amounts = ((self.budget_gflops, "GFLOPs"), (self.budget_params_m, "M parameters"))
+        given = " and ".join(f"{amount} {unit}" for amount, unit in amounts if amount is not None)
+        return f"budget {given}" if given else "no budget"
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The budget's limits, then those of the space's bands."""
+        return budget_bounds(self.budget_gflops, self.budget_params_m) + band_bounds(
+            self.band_gflops, self.band_params_m
+        )
+
+    def within(self, record: Record) -> bool:
+        """Whether the record's architecture keeps every budget, and every band of the space, at the reference."""
+        return all(bound.keeps(record.ref_macs, record.ref_params) for bound in self.bounds)
+
+
+def space_fields(space: Space) -> dict[str, object]:
+    """Return the fields of a ``StudySpec`` that keep ``space``; ``stored_space`` reads them."""
+    return {
+        "space": space.name,
+        "space_hash": space.hash,
+        "space_base": str(space.base),
+        "space_decisions": {path: list(levels) for path, levels in space.decisions.items()},
+        "space_conditions": space.conditions,
+        "band_gflops": space.band_gflops,
+        "band_params_m": space.band_params_m,
+    }
+
+
+def stored_space(spec: StudySpec) -> Space:
+    """Return the space of a study as it was when the study began."""
+    return Space(
+        name=spec.space,
+        description="",
+        base=parse_block(spec.space_base or "k3"),
+        decisions={path: tuple(levels) for path, levels in spec.space_decisions.items()},
+        conditions=spec.space_conditions,
+        band_gflops=spec.band_gflops,
+        band_params_m=spec.band_params_m,
+    )

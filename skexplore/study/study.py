@@ -1,0 +1,250 @@
+"""A study as it is read: what it was asked to do, its records, and what they say of its blocks."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
+
+from skexplore.arch import PLAIN
+from skexplore.files import among
+from skexplore.study.belief import Answer, answered, claims, compares, new_model, tell
+from skexplore.study.design import Design
+from skexplore.study.record import COLUMNS, STATUSES, Record, Size, reference_macs
+from skexplore.study.spec import StudySpec
+
+if TYPE_CHECKING:
+    import pandas
+
+    from skexplore.surrogate import Model
+
+ESTIMATED = ("estimate", "low", "high", "trainings")  # further columns of trials.csv
+STATES = ("running", "finished", "exhausted", "interrupted")
+State = Annotated[str, among(STATES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What the true error of a trained block is thought to be, a fraction 0..1, from ``trainings`` of it.
+
+    It is the model's where that was told of eight blocks, else the mean of the trainings. low, high: 90 % interval;
+    None where the noise is not known.
+    """
+
+    estimate: float
+    trainings: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: what is derived from the records is kept
+class Study:
+    """A study as it is read: its specification, its records (anchors first) and the counters beside them.
+
+    target: trainings of the search asked for so far, asked_replicates of them for its leaders. environment: versions
+    and machine, as text, joined by ``THEN`` where runs differed. command: as typed last. archived: whether it was read
+    from an archive, which is only read.
+    """
+
+    spec: StudySpec
+    records: tuple[Record, ...]
+    target: int
+    environment: dict[str, str]
+    command: str
+    state: State
+    archived: bool = False
+    asked_replicates: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Study {self.spec.name}: {self.state}, {len(self.records)} records>"
+
+    def with_records(self, records: Iterable[Record]) -> Study:
+        """Return the same study with these records."""
+        return replace(self, records=tuple(records))
+
+    @property
+    def searched(self) -> tuple[Record, ...]:
+        """Records of the sampler's trials, without anchors and replicates."""
+        return tuple(record for record in self.records if not record.beside)
+
+    @property
+    def replicates(self) -> tuple[Record, ...]:
+        """Records of fresh seeds of the search's leaders."""
+        return tuple(record for record in self.records if record.origin == "replicate")
+
+    @property
+    def anchors(self) -> tuple[Record, ...]:
+        """Records of published blocks under this study's recipe."""
+        return tuple(record for record in self.records if record.origin == "anchor")
+
+    def eligible(self) -> list[Record]:
+        """Records that may be on the front or be best: complete, of the search itself, within the budget."""
+        return [r for r in self.searched if r.status == "complete" and self.spec.within(r)]
+
+    @cached_property
+    def model(self) -> Model | None:
+        """What the errors say of all blocks, None in a space too large to be taken apart."""
+        model = new_model(self.spec)
+        return None if model is None else tell(model, self.records)
+
+    @cached_property
+    def answer(self) -> Answer | None:
+        """What the search found, None where it has too few blocks or its noise is not known."""
+        eligible = {record.block for record in self.eligible()}
+        if self.model is None or not claims(self.model, eligible):
+            return None
+        return answered(self.model, eligible)
+
+    @cached_property
+    def estimates(self) -> Mapping[str, Estimate]:
+        """What the error of each block with a complete training is thought to be, by its notation."""
+        if self.answer is not None:
+            believed = (*self.answer.blocks, *self.answer.anchors)
+            return {
+                b.block: Estimate(estimate=b.mean, trainings=b.seeds, low=b.low, high=b.high)
+                for b in believed
+            }
+        if self.model is not None and compares(self.model):
+            means, _ = self.model.posterior().trained()
+            return {
+                block: Estimate(estimate=float(mean), trainings=self.model.seeds(block))
+                for block, mean in zip(self.model.blocks, means, strict=True)
+            }
+        errors: dict[str, dict[str, float]] = {}
+        for r in self.records:
+            if r.status == "complete" and r.setting == PLAIN and r.val_error is not None:
+                errors.setdefault(r.block, {})[r.key] = r.val_error
+        return {
+            block: Estimate(estimate=math.fsum(found.values()) / len(found), trainings=len(found))
+            for block, found in errors.items()
+        }
+
+    def front(self, size: Size = reference_macs) -> list[Record]:
+        """Return the Pareto front in (estimated error, ``size``), ordered by size."""
+        return pareto_front(self.eligible(), size, self.estimated)
+
+    def estimated(self, record: Record) -> float:
+        """Return what the true error of a complete record's block is thought to be, a fraction 0..1."""
+        return self.estimates[record.block].estimate
+
+    def trials(self) -> pandas.DataFrame:
+        """Return a table of all records, with the columns of ``trials.csv``."""
+        return self.table(self.records)
+
+    def table(self, records: Iterable[Record]) -> pandas.DataFrame:
+        """Return a table of ``records``, with what the errors of their blocks are thought to be.
+
+        None stays empty, whole numbers stay whole.
+        """
+        import pandas
+
+        rows = []
+        for record in records:
+            found = self.estimates.get(record.block) if record.setting == PLAIN else None
+            rows.append(record.row() | ({} if found is None else asdict(found)))
+        table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED)))
+        for name in ("rung", "number", "trainings"):
+            table[name] = table[name].astype("Int64")
+        for name in ("val_error", "estimate", "low", "high"):
+            table[name] = table[name].astype("float64")
+        return table
+
+    def best(self) -> Record | None:
+        """Return the record of the block with the lowest estimated error, or None."""
+        return min(self.eligible(), key=lambda r: (self.estimated(r), r.ref_macs, r.number), default=None)
+
+
+def measured_error(record: Record) -> float:
+    """Return the validation error of a record, infinite without one."""
+    return math.inf if record.val_error is None else record.val_error
+
+
+def pareto_front(
+    records: Iterable[Record],
+    size: Size = reference_macs,
+    error_of: Callable[[Record], float] = measured_error,
+) -> list[Record]:
+    """Return the records that no other one beats in (error, size), ordered by size.
+
+    A record is dominated by one that is at most equal in both and smaller in one; equals are both kept.
+    """
+    front: list[Record] = []
+    best = math.inf
+    for record in sorted(records, key=lambda r: (size(r), error_of(r), r.ref_macs, r.number)):
+        error = error_of(record)
+        twin = bool(front) and error_of(front[-1]) == error and size(front[-1]) == size(record)
+        if error < best or twin:
+            front.append(record)
+            best = error
+    return front
+
+
+def cells(spec: StudySpec, records: Iterable[Record]) -> dict[tuple[str, int], Record]:
+    """Return the finished records of an ablation by the name of the variant and the seed, of its own seeds alone.
+
+    Two variants that are one network in this proxy have the same records. Those without a result are not there.
+    """
+    design = spec.ablation
+    assert design is not None
+    seeds = range(spec.seed, spec.seed + design.seeds)
+    found = {(r.net_id, r.seed): r for r in records if r.status in ("complete", "diverged", "failed")}
+    by_name = {}
+    for variant in design.variants:
+        network = spec.trained_for(variant).id
+        by_name.update({(variant.name, s): found[network, s] for s in seeds if (network, s) in found})
+    return by_name
+
+
+def trained(records: Sequence[Record]) -> int:
+    """Count the trainings of a search: architectures whose last segment ended complete or stopped, and replicates."""
+    return trained_blocks(records) + sum(r.origin == "replicate" and r.status == "complete" for r in records)
+
+
+def trained_blocks(records: Iterable[Record]) -> int:
+    """Count distinct architectures of the search whose last segment ended complete or stopped."""
+    return len({r.arch_id for r in records if r.origin == "search" and r.status in ("complete", "stopped")})
+
+
+def usual_replicates(trials: int) -> int:
+    """Return how many of so many trainings of a search are fresh seeds of its leaders, if nothing else is asked for."""
+    return trials // 5
+
+
+def distinct_trainings(spec: StudySpec, design: Design) -> int:
+    """Return networks times seeds: variants that are one network are trained once."""
+    return design.seeds * len({spec.trained_for(variant).id for variant in design.variants})
+
+
+def status_row(study: Study) -> dict[str, Any]:
+    """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
+
+    best_val_error, best_low, best_high: what the error of the best block is thought to be, see ``Estimate``.
+    images and seconds are of all trainings, anchors included. Of an ablation trained and target are networks times
+    seeds: variants that are one network are trained once. Of own trainings they are those done and those begun.
+    """
+    counts = Counter(record.status for record in study.searched)
+    best, design = study.best(), study.spec.ablation
+    believed = study.estimates[best.block] if best else None
+    done, target = trained(study.records), study.target
+    if not study.spec.searches:
+        counts = Counter(record.status for record in study.records)
+        found = cells(study.spec, study.records).values() if design else study.records
+        done = len({record.key for record in found if record.status == "complete"})
+        target = distinct_trainings(study.spec, design) if design else len({r.key for r in study.records})
+    return {
+        "study": study.spec.name,
+        "state": study.state,
+        "asked": len(study.searched if study.spec.searches else study.records),
+        "trained": done,
+        **{status: counts[status] for status in STATUSES},
+        "target": target,
+        "best_block": best.block if best else None,
+        "best_val_error": believed.estimate if believed else None,
+        "best_low": believed.low if believed else None,
+        "best_high": believed.high if believed else None,
+        "images": sum(record.images for record in study.records),
+        "seconds": sum(record.seconds for record in study.records),
+    }
