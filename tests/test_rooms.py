@@ -47,6 +47,7 @@ DOORS = {
         "analysis/reliability.py",
         "engine/model_sampler.py",
         "study/belief.py",
+        "study/images.py",
         "surrogate",
         "training",
     },

@@ -191,22 +191,25 @@ def critical_value(k: int, df: int, *, sides: int = 2) -> float:
     return float(optimize.brentq(lambda t: dunnett_p(t, k, df, sides=sides) - LEVEL, *ends, xtol=1e-9))
 
 
-def power(difference: float, sd: float, n: int, k: int) -> float:
-    """Return the chance that a true difference is found, one of ``k``, under ``n`` seeds and a residual sd."""
-    df = k * (n - 1)
+def power(difference: float, sd: float, n: int, others: int, k: int | None = None) -> float:
+    """Return the chance that a true difference is found under ``n`` seeds and a residual sd.
+
+    It is one to ``others`` variants, ``k`` of which are tested together, by default all.
+    """
+    df, k = others * (n - 1), others if k is None else k
     level = 2 * float(scipy_stats.t.sf(critical_value(k, df), df))
     return float(ttest_power(abs(difference) / (math.sqrt(2) * sd), n, level, df=df))
 
 
-def _difference(name: str, gap: float, variance: float, n: int, k: int) -> Difference:
+def _difference(name: str, gap: float, variance: float, n: int, others: int, k: int) -> Difference:
     low = high = p = told = need = None
     if variance:
-        df, error = k * (n - 1), math.sqrt(2 * variance / n)
+        df, error = others * (n - 1), math.sqrt(2 * variance / n)
         half, p = critical_value(k, df) * error, dunnett_p(gap / error, k, df)
         low, high, told = gap - half, gap + half, p < LEVEL
         if not told:
             more = range(n + 1, MOST_SEEDS + 1)
-            fewer = bisect_left(more, POWER, key=lambda m: power(gap, math.sqrt(variance), m, k))
+            fewer = bisect_left(more, POWER, key=lambda m: power(gap, math.sqrt(variance), m, others, k))
             need = more[fewer] if fewer < len(more) else None
     return Difference(name=name, difference=gap, low=low, high=high, p=p, distinguishable=told, n_needed=need)
 
@@ -233,9 +236,10 @@ def _pairing_interval(ratio: float, v: int, n: int) -> tuple[float, float]:
     return low, high
 
 
-def summarise(layout: Layout) -> Summary:
+def summarise(layout: Layout, *, together: bool = True) -> Summary:
     """Return means, differences to the baseline and what seeds explain, as fractions 0..1, from complete blocks.
 
+    together: whether all differences are tested together; else each by itself, as in a sequence fixed beforehand.
     A variant without any result is left out, then every seed under which one has none. One seed gives no claim.
     """
     kept, places, left_out = complete_blocks(layout)
@@ -250,7 +254,8 @@ def summarise(layout: Layout) -> Summary:
         low, high = (None, None) if half is None else (mean - half, mean + half)
         variants.append(VariantStats(name=name, n=count, mean=mean, sd=sd, low=low, high=high))
     base = means.pop(layout.baseline, None) if n else None
-    differences = [_difference(x, m - base, rest, n, v - 1) for x, m in means.items() if base is not None]
+    k = v - 1 if together else 1
+    differences = [_difference(x, m - base, rest, n, v - 1, k) for x, m in means.items() if base is not None]
     known = v > 1 and n > 1
     ends = _pairing_interval(seed / rest, v, n) if known and rest else (None, None)
     return Summary(

@@ -101,7 +101,13 @@ def ablate(
 @app.command()
 def confirm(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A search, or its archive.")],
-    top: Annotated[int, typer.Option(help="Finalists: the best trial, then the front's next best.")] = 3,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            help="How many finalists, the most believed first.  [default: all that may be the best, or, where that is "
+            "not known, three of the front]"
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="Fresh seeds of each; more than before extend it.  [default: 3]")
     ] = None,
@@ -126,8 +132,8 @@ def confirm(
     design = planned.spec.ablation
     assert design is not None
     found = sum(variant.role == "finalist" for variant in design.variants)
-    if found < top:
-        print(f"--top {top}: the front of {study} has {counted(found, 'block')}", file=sys.stderr)
+    if top is not None and found < top:
+        print(f"--top {top}: {study} has {counted(found, 'block')} to confirm", file=sys.stderr)
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 

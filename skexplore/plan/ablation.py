@@ -273,5 +273,5 @@ def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]
             )
         for record in done:
             where = f"measured as training {record.number} of {study.spec.name}"
-            found[record.key] = replace(record, test_error=None, reason=where)
+            found[record.key] = replace(record, test_error=None, test_right="", reason=where)
     return found

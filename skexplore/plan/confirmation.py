@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from skexplore.arch import Architecture, arch_id, canonical_at_reference, format_blocks
 from skexplore.errors import UserError
@@ -12,6 +13,7 @@ from skexplore.plan.ablation import begun, plan_design, seeds_of
 from skexplore.plan.search import Plan, profile_of
 from skexplore.space import Candidates, TooManyError
 from skexplore.study import (
+    LEVEL,
     PAPER,
     PLAIN_BLOCK,
     Design,
@@ -26,18 +28,24 @@ from skexplore.study import (
     stored_space,
 )
 
+OF_THE_FRONT = 3
 RANDOM = 2  # feasible blocks that nobody chose
 SEEDS = 3
+MOST = 50  # finalists
 LONGER = 2  # times the epochs of the search
 ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmRequest:
-    """A confirmation as it is asked for: ``top`` finalists of ``study``; profile: None for the search's, longer."""
+    """A confirmation as it is asked for.
+
+    top: how many finalists of ``study``, the most believed first; None for all that may be its best. profile: None for
+    the search's, longer.
+    """
 
     study: str
-    top: int = 3
+    top: int | None = None
     seeds: int | None = None
     profile: str | None = None
     name: str | None = None
@@ -49,8 +57,8 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     The finalists are frozen by the first call: a search that has gone on since is refused under the same name, because
     the test set is read once for each.
     """
-    if not 1 <= request.top <= 50:
-        raise UserError(f"--top {request.top}: must be between 1 and 50")
+    if request.top is not None and not 1 <= request.top <= MOST:
+        raise UserError(f"--top {request.top}: must be between 1 and {MOST}")
     search = load_study(request.study)
     if not search.spec.searches:
         raise UserError(f"{search.spec.name}: is no search, and has no finalists; give the study of a search")
@@ -94,18 +102,36 @@ def _check_longer(search: Study, profile: Profile) -> None:
         )
 
 
-def finalists(search: Study, top: int) -> list[Record]:
-    """Return the ``top`` of lowest error among the front of a search, the best first; raises ``UserError``."""
-    front = sorted(search.front(), key=lambda record: (record.val_error or 0.0, record.ref_macs))
-    distinct = list({record.arch_id: record for record in front}.values())
+def finalists(search: Study, top: int | None) -> list[Record]:
+    """Return what is confirmed of a search, the most believed first; raises ``UserError``.
+
+    The ``top`` of all; without it what may be the best, or where that is not known the best three of the front.
+    """
+    said, eligible = search.answer, search.eligible()
+    if top is None and said is None:
+        eligible = search.front()
+    elif top is None and said is not None:
+        eligible = [record for record in eligible if record.block in said.may_be_best]
+    by_belief = sorted(eligible, key=lambda r: (search.estimated(r), r.ref_macs, r.number))
+    distinct = list({record.arch_id: record for record in by_belief}.values())
     if not distinct:
         raise UserError(
             f"{search.spec.name}: no trial is complete within its budget, so there is nothing to confirm yet"
         )
-    return distinct[:top]
+    return distinct[: top or (MOST if said else OF_THE_FRONT)]
 
 
-def _variants(search: Study, top: int) -> Iterator[Variant]:
+def _variants(search: Study, top: int | None) -> Iterator[Variant]:
+    for variant in _chosen(search, top):
+        found = search.estimates.get(variant.block)
+        if found is None or found.low is None or found.high is None:
+            yield variant
+        else:
+            sd = (found.high - found.low) / (2 * NormalDist().inv_cdf((1 + LEVEL) / 2))
+            yield replace(variant, believed=found.estimate, believed_sd=sd)
+
+
+def _chosen(search: Study, top: int | None) -> Iterator[Variant]:
     chosen = finalists(search, top)
     taken = {arch_id(PAPER), arch_id(PLAIN_BLOCK)}
     for record in chosen:

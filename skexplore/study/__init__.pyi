@@ -49,6 +49,9 @@ from .hints import (
     search_command as search_command,
     train_command as train_command,
 )
+from .images import (
+    pack as pack,
+)
 from .live import (
     DATABASE_ERRORS as DATABASE_ERRORS,
     Store as Store,

@@ -31,7 +31,8 @@ class Variant:
 
     block: notation at the reference; reference: the backbone in which the paper's costs of this network hold; setting:
     what surrounds the block. factor, level: what was changed in the baseline, and to what. role: of a finalist's
-    confirmation ``finalist``, ``anchor`` or ``random``. searched_error: validation error of the search, a fraction.
+    confirmation ``finalist``, ``anchor`` or ``random``. searched_error: validation error of the search, a fraction;
+    believed, believed_sd: what the search thought the true one to be, and the standard deviation of that.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Variant:
     printed: Printed | None = None
     role: str = ""
     searched_error: float | None = None
+    believed: float | None = None
+    believed_sd: float | None = None
 
     @property
     def architecture(self) -> Architecture:

@@ -53,7 +53,8 @@ class Record:
     reached, None if never trained. epochs, images, seconds: what was trained for this record itself (0 for
     a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of the network trained.
     val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
-    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone. weights_sha256: of
+    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone; test_right: which
+    images of the test set they got right, see ``study.images``. weights_sha256: of
     the file of weights that the training left, empty if it left none or was recorded before this was written down.
     device: model and capability of what it was trained on, of several joined by ``THEN``; empty in older records.
     """
@@ -81,6 +82,7 @@ class Record:
     curve: tuple[Epoch, ...] = ()
     setting: Setting = PLAIN
     test_error: float | None = None
+    test_right: str = ""
     weights_sha256: str = ""
     device: str = ""
 
@@ -104,7 +106,7 @@ class Record:
             del data["setting"]
         if self.test_error is None:
             del data["test_error"]
-        for name in ("weights_sha256", "device"):
+        for name in ("test_right", "weights_sha256", "device"):
             if not data[name]:
                 del data[name]
         return data

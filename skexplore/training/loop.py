@@ -232,6 +232,17 @@ def evaluate(
     return float(loss) / len(images), float(wrong) / len(images)
 
 
+def answered_right(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Return for each of the ``images`` (n x 3 x 32 x 32, uint8) whether ``network`` gets it right."""
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH):
+            with _autocast(images.device):
+                found.append(network(batch).argmax(1) == target)
+    return torch.cat(found)
+
+
 def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, curve: list[Epoch]) -> None:
     buffer = io.BytesIO()
     state = {

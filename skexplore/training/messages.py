@@ -42,7 +42,8 @@ class EpochEvent:
 class Outcome:
     """How a job ended. status: ``complete``, ``paused`` (told to end early), ``diverged`` or ``failed``.
 
-    weights_sha256: of the file of weights that the last segment left, empty before. device: what it was trained on.
+    test_right: which images of the test set it got right, by ``study.pack``. weights_sha256: of the file of weights
+    that the last segment left, empty before. device: what it was trained on.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Outcome:
     curve: tuple[Epoch, ...] = ()
     reason: str = ""
     test_error: float | None = None
+    test_right: str = ""
     weights_sha256: str = ""
     device: str = ""
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from skexplore.study import Epoch, Split
+from skexplore.study import Epoch, Split, pack
 from skexplore.training.batches import load_split, load_test
-from skexplore.training.loop import Data, DivergedError, evaluate, out_of_memory, train_segment
+from skexplore.training.loop import Data, DivergedError, answered_right, out_of_memory, train_segment
 from skexplore.training.messages import Job, Outcome, weights_file
 from skexplore.training.weights import save_weights
 
@@ -62,13 +62,14 @@ def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome
 
 
 def _tested(done: Outcome, network: nn.Module, job: Job, device: str) -> Outcome:
-    """Return ``done`` with the error on the test set, which is opened here and nowhere else."""
+    """Return ``done`` with what it gets wrong of the test set, which is opened here and nowhere else."""
     images, labels = load_test(Path(job.data_folder), device)
     try:
-        _, error = evaluate(network, images, labels)
+        right = answered_right(network, images, labels).cpu().numpy()
     except Exception as problem:
         return Outcome(key=done.key, status="failed", reason=_reason(problem))
-    return replace(done, test_error=error)
+    wrong = len(right) - int(right.sum())
+    return replace(done, test_error=wrong / len(right), test_right=pack(right))
 
 
 def _reason(error: Exception) -> str:

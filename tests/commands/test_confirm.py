@@ -21,6 +21,7 @@ from skexplore.errors import UserError
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation
 from skexplore.report.search import write_report
+from skexplore.study.images import unpack
 from skexplore.study.record import Epoch
 from skexplore.study.store import archive, load_study
 from skexplore.study.study import cells
@@ -66,8 +67,7 @@ def roles(study):
 
 def test_finalists_anchors_and_random_blocks_within_the_budget(confirm, searched):
     study = confirm(top=2)
-    front = sorted(searched.front(), key=lambda record: record.val_error)
-    best = [record.block for record in front][:2]
+    best = [record.block for record in sorted(searched.eligible(), key=searched.estimated)][:2]
     assert [block for block, role in roles(study) if role == "finalist"] == best
     assert best[0] == searched.best().block
     assert [block for block, role in roles(study) if role == "anchor"] == ["k3+k3d2", "k3"]
@@ -177,7 +177,7 @@ def test_a_plan_says_the_roles_and_that_the_front_has_fewer(confirm, command, se
     monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     code, out, err = command("confirm", "s", "--top", "50", "--plan")
     assert (code, out.count("finalist"), out.count("random")) == (0, len(searched.front()), 2)
-    assert f"--top 50: the front of s has {len(searched.front())} blocks" in err
+    assert f"--top 50: s has {len({r.arch_id for r in searched.eligible()})} blocks to confirm" in err
 
 
 def test_what_is_printed_says_then_and_now(confirm, command):
@@ -276,6 +276,9 @@ def test_the_test_set_is_opened_once_for_each_training_and_only_by_a_confirmatio
     done = cells(study.spec, study.records)
     assert opened["test_images.npy"] == len(study.records) == len(done)
     assert all(0 <= record.test_error <= 1 for record in study.records)
+    images = len(np.load(synthetic_data / "test_labels.npy"))
+    for record in study.records:  # which images were right is kept, and is what the error says
+        assert unpack(record.test_right, images).mean() == pytest.approx(1 - record.test_error)
     run_plan(
         plan_confirmation(ConfirmRequest(study="real", top=1, seeds=1)),
         Run(workers=1, data_folder=synthetic_data),
