@@ -108,6 +108,13 @@ def search(
         list[str] | None,
         typer.Option(metavar="BLOCK", help="A block of the space to try first (repeatable)."),
     ] = None,
+    reuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STUDY",
+            help="A search whose trials this one begins with, as they were measured there (repeatable).",
+        ),
+    ] = None,
     profile: ProfileOption = None,
     recipe: RecipeOption = None,
     backbone: BackboneOption = None,
@@ -149,6 +156,7 @@ def search(
         anchors=anchors,
         anchor_seeds=anchor_seeds,
         enqueue=tuple(read_block(block) for block in enqueue or []),
+        reuse=tuple(reuse or ()),
         profile=profile or default_profile(),
         recipe=recipe,
         backbone=backbone,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skexplore.arch import Setting
 from skexplore.errors import UserError
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
+from skexplore.plan.reuse import measured
 from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, other_recipe, profile_of
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
@@ -17,13 +18,11 @@ from skexplore.study import (
     Design,
     NotBegunError,
     Profile,
-    Record,
     Split,
     Study,
     StudySpec,
     Variant,
     check_name,
-    differences,
     get_profile,
     is_begun,
     load_study,
@@ -134,12 +133,14 @@ def plan_design(
     check_seed(seed + design.seeds - 1)
     spec = StudySpec.without_search(name=name, profile=profile, seed=seed, ablation=design)
     _check_buildable(spec)
+    beside = trainings(spec)
+    wanted = {spec.proxy(each.architecture, each.backbone).id for each in beside}
     return Plan(
         spec=spec,
         space=stored_space(spec),
         target=0,
-        beside=trainings(spec),
-        known=_measured(spec, reused),
+        beside=beside,
+        known=measured(spec, reused, wanted),
     )
 
 
@@ -246,32 +247,3 @@ def _check_buildable(spec: StudySpec) -> None:
             problems.append(f"variant {variant.name}: {error}")
     if problems:
         raise UserError("\n".join(problems))
-
-
-def _measured(spec: StudySpec, studies: Sequence[Study]) -> Mapping[str, Record]:
-    """Return the complete records of other studies by replay key; refuse a study of which none could ever serve.
-
-    Their test errors stay behind: an ablation does not read the test set, whoever did.
-    """
-    found: dict[str, Record] = {}
-    for study in studies:
-        for what, own, other in (
-            ("recipe", spec.recipe, study.spec.recipe),
-            ("split", spec.split, study.spec.split),
-        ):
-            if own != other:
-                said = differences(asdict(own), asdict(other))
-                raise UserError(
-                    f"--reuse {study.spec.name}: it has another {what} ({said}); its results cannot be used here"
-                )
-        done = [record for record in study.records if record.status == "complete" and record.curve]
-        wanted = {spec.proxy(each.architecture, each.backbone).id for each in trainings(spec)}
-        if spec.backbone != study.spec.backbone and not any(record.net_id in wanted for record in done):
-            raise UserError(
-                f"--reuse {study.spec.name}: it has another backbone ({study.spec.backbone}, here {spec.backbone}); "
-                "its results cannot be used here"
-            )
-        for record in done:
-            where = f"measured as training {record.number} of {study.spec.name}"
-            found[record.key] = replace(record, test_error=None, test_right="", reason=where)
-    return found

@@ -17,6 +17,7 @@ from skexplore.arch import (
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
+from skexplore.plan.reuse import first_tries, measured
 from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode
 from skexplore.study import (
     KEEP_WEIGHTS,
@@ -28,6 +29,7 @@ from skexplore.study import (
     StudySpec,
     check_name,
     get_profile,
+    load_study,
     rung_epochs,
     space_fields,
     stored_space,
@@ -64,9 +66,10 @@ class Request:
     of what may be best (None: every fifth). study: its name, None for one made of the other options. mode: one of
     ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors: published blocks trained first
     (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try
-    first, each as ``cost`` takes one. profile: None for ``quick``, or what suits the machine where one is searched on.
-    keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe: one of
-    ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
+    first, each as ``cost`` takes one. reuse: studies whose trials it begins with, as they were measured there. profile:
+    None for ``quick``, or what suits the machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed:
+    of the sampler, and the first of the trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials,
+    anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -82,6 +85,7 @@ class Request:
     anchors: str = "two"
     anchor_seeds: int | None = None
     enqueue: tuple[str | SKBlock | Blocks, ...] = ()
+    reuse: tuple[str, ...] = ()
     profile: str | None = None
     recipe: str | None = None
     backbone: str | None = None
@@ -185,14 +189,17 @@ def plan_search(request: Request) -> Plan:
         seed=request.seed,
     )
     forms = [canonical_at_reference(as_blocks(each)) for each in request.enqueue]
-    wished = tuple(encode(space, form) for form in dict.fromkeys(forms))
+    reused = [load_study(each) for each in request.reuse]
+    known = measured(spec, reused)
+    wished = [*first_tries(spec, space, reused), *(encode(space, form) for form in dict.fromkeys(forms))]
     return Plan(
         spec=spec,
         space=space,
         target=target,
         replicates=replicates,
         beside=tuple(anchors),
-        wished=wished,
+        wished=tuple(wished),
+        known=known,
     )
 
 

@@ -46,7 +46,10 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
         was = getattr(old, name)
         if was != getattr(spec, name):
             if name == "space_hash":
-                name, was = "space", old.space  # noqa: PLW2901
+                raise UserError(
+                    f"study {spec.name} exists with another space ({_changes(old, spec)}); begin another study, "
+                    f"which takes over what this one has: --study {spec.name}-more --reuse {spec.name}"
+                )
             raise UserError(
                 f"study {spec.name} exists with another {name} ({was}); its results would not be comparable: "
                 "choose another --study name"
@@ -54,11 +57,32 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
     return old
 
 
+def _changes(old: StudySpec, new: StudySpec) -> str:
+    """Return what a study's space has that the new one has not, and the other way round, in words."""
+    said = []
+    for path in {**old.space_decisions, **new.space_decisions}:
+        was, now = (dict.fromkeys(each.space_decisions.get(path, ())) for each in (old, new))
+        gone, come = [str(x) for x in was if x not in now], [str(x) for x in now if x not in was]
+        if gone or come:
+            parts = [
+                f"{word} {', '.join(levels)}"
+                for word, levels in (("without", gone), ("with", come))
+                if levels
+            ]
+            said.append(f"{path} now {' and '.join(parts)}")
+    for what in ("space_base", "space_conditions", "band_gflops", "band_params_m"):
+        if getattr(old, what) != getattr(new, what):
+            said.append(f"another {what.removeprefix('space_').replace('_', ' ')}")
+    return "; ".join(said) or f"{old.space}, whose levels stand in another order"
+
+
 def _beside_archive(folder: Path, spec: StudySpec) -> str:
-    """Say how to go on where an archive has the name; its trainings serve an ablation of the same scale."""
+    """Say how to go on where an archive has the name; its trainings serve another study of its kind and scale."""
     kept = load_archive(folder).spec
     same = all(getattr(kept, name) == getattr(spec, name) for name in ("recipe", "split", "backbone"))
-    if spec.ablation and not spec.ablation.of and same:
+    ablations = spec.ablation is not None and not spec.ablation.of
+    searches = spec.searches and kept.searches and spec.seed == kept.seed
+    if (ablations or searches) and same:
         reuse = f"--study {spec.name}-more --reuse {spec.name}"
         return f"choose another --study name, and take over what it has: {reuse}"
     return "choose another --study name"
