@@ -25,13 +25,14 @@ from skexplore.engine.sampler import constraints
 from skexplore.engine.state import State
 from skexplore.errors import UserError
 from skexplore.space import Space
-from skexplore.study import Epoch, Recipe, Record, Split, Store, StudySpec
+from skexplore.study import Epoch, Recipe, Record, Split, Store, StudySpec, space_fields
 from skexplore.training import Outcome
 
 SHARES = (0.05, 0.01, 0.005)  # of the distinct blocks within the budget
 CAP = 300  # trainings after which a search that has not found one ends
 MOST_POINTS = 1_000_000  # combinations of levels that are decoded one by one
 COMPETITORS = {
+    "model": "skexplore, --sampler model",
     "tpe": "skexplore, --sampler tpe",
     "random": "skexplore, --sampler random",
     "optuna": "Optuna as it comes",
@@ -144,10 +145,7 @@ def _spec(space: Space, budget_gflops: float) -> StudySpec:
     """Return the study that is played: one epoch on the reference, so that distinct blocks are distinct networks."""
     return StudySpec(
         name="bench",
-        space=space.name,
-        space_hash=space.hash,
-        band_gflops=space.band_gflops,
-        band_params_m=space.band_params_m,
+        **space_fields(space),  # type: ignore[arg-type]
         budget_gflops=budget_gflops,
         profile="bench",
         backbone=REFERENCE.name,

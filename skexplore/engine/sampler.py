@@ -92,7 +92,7 @@ class Proposer:
             levels, chosen_by = self.candidates.levels(untried), "untried"
         elif self._begins:
             chosen_by = "random"
-            levels = self.candidates.draw(random.Random(seed)) if self.candidates is not None else None
+            levels = self._uniform(random.Random(seed))
         if levels is not None:
             self._mirror.enqueue_trial(dict(levels))
         self._mirror.sampler = self._sampler("random" if chosen_by == "random" else self._spec.sampler, seed)
@@ -105,6 +105,15 @@ class Proposer:
             sampler=chosen_by,
             notes=_sampler_notes(frozen),
         )
+
+    def _uniform(self, generator: random.Random) -> dict[str, Level] | None:
+        """Return levels of a random architecture, for a sampler that models of one to train; None in a large space."""
+        if self.candidates is None:
+            return None
+        if not SAMPLERS[self._spec.sampler].models:
+            return self.candidates.draw(generator)
+        untried = self.candidates.untried(self.tried, generator)
+        return None if untried is None else self.candidates.levels(untried)
 
     @property
     def _begins(self) -> bool:

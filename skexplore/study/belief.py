@@ -97,7 +97,7 @@ def tell(model: Model, records: Iterable[Record]) -> Model:
     """
     for record in records:
         if record.status == "complete" and record.setting == PLAIN and record.val_error is not None:
-            model.learn(parse_blocks(record.block), record.val_error, record.key)
+            model.learn(record.block, parse_blocks(record.block), record.val_error, record.key)
     return model
 
 

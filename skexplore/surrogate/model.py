@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from skexplore.arch import Blocks, format_blocks
+from skexplore.arch import Blocks
 from skexplore.space import Candidates, Forms
 from skexplore.surrogate.features import Matrix, Scale, stages_of
 from skexplore.surrogate.posterior import Posterior
@@ -54,9 +54,8 @@ class Model:
         self._rows: dict[str, Matrix] = {}
         self._told: set[str] = set()  # replay keys
 
-    def learn(self, blocks: Blocks, error: float, key: str) -> None:
-        """Take note of the error, a fraction, of the training ``key`` of ``blocks``, once."""
-        name = format_blocks(blocks)
+    def learn(self, name: str, blocks: Blocks, error: float, key: str) -> None:
+        """Take note of the error, a fraction, of the training ``key`` of ``blocks``, once; ``name``: their notation."""
         if key in self._told:
             return
         self._told.add(key)

@@ -73,7 +73,7 @@ def searches(request):
         for at in tried:
             for seed in range(3 if at < 2 else 1):
                 error = true[at] + NOISE * generator.standard_normal()
-                model.learn(parse_blocks(names()[at]), error, f"{at}-{seed}")
+                model.learn(names()[at], parse_blocks(names()[at]), error, f"{at}-{seed}")
         said = answered(model, {names()[at] for at in tried[2:]})
         found.append((said, trust(model), dict(zip(names(), true, strict=True))))
     return found
@@ -129,7 +129,7 @@ def test_noise_alone_is_not_foretold():
     for _ in range(30):
         model = fresh()
         for name in names()[:12]:
-            model.learn(parse_blocks(name), 0.36 + NOISE * generator.standard_normal(), name)
+            model.learn(name, parse_blocks(name), 0.36 + NOISE * generator.standard_normal(), name)
         found.append(trust(model).correlation)
     assert np.mean(found) < 0.15
 

@@ -19,7 +19,7 @@ from skexplore.study.study import trained
 from skexplore.training.messages import Outcome, weights_file
 
 
-@pytest.mark.parametrize(("sampler", "chose"), [("tpe", {"random", "tpe"}), ("model", {"model"})])
+@pytest.mark.parametrize(("sampler", "chose"), [("tpe", {"random", "tpe"}), ("model", {"random", "model"})])
 def test_resumed_equals_uninterrupted(run, sampler, chose):
     """Cut after any number of finished trainings, one worker proposes exactly what it would have."""
     whole = run(study="whole", trials=9, sampler=sampler)

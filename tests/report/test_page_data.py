@@ -16,8 +16,8 @@ from skexplore.paper.tables import place
 from skexplore.report import page_data as page_module
 from skexplore.report.figures.style import overlay
 from skexplore.report.search import write_report
+from skexplore.study import belief
 from skexplore.study.store import load_study
-from skexplore.surrogate import model
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
@@ -322,7 +322,7 @@ def test_the_table_is_filtered_and_sorted(visit):
 
 def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
     # no such block can be parsed, so that whoever parses it is told a real one
-    for module in (page_module, checklist, model):
+    for module in (page_module, checklist, belief):
         monkeypatch.setattr(
             module, "parse_blocks", lambda block: parse_blocks("k3" if "<" in block else block)
         )
@@ -357,9 +357,9 @@ def test_a_study_beside_is_laid_over(visit):
     names = "id => document.getElementById(id)._fullData.map(t => t.name)"
     assert "front of the-other" in opened.evaluate(names, "pareto-gflops")
     assert "best of the-other" in opened.evaluate(names, "incumbent-images")
-    assert "Compared with: the-other, 2 trained, lowest 43.00 %" in opened.inner_text("#front")
+    assert "Compared with: the-other, 2 trained, its best 43.80 %" in opened.inner_text("#front")
     # what is the study's own is named so, too, and so are trainings that both have
-    assert "front of synthetic, n = 1" in opened.evaluate(names, "pareto-gflops")
+    assert "front of synthetic, as measured" in opened.evaluate(names, "pareto-gflops")
     assert "best of synthetic" in opened.evaluate(names, "incumbent-images")
     assert "Shared: 1 of 13 trainings here are among its 2" in opened.inner_text("#front")
 
