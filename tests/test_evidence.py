@@ -250,13 +250,16 @@ def test_what_docs_say_of_conclusions_is_in_reports_then_and_now(tmp_path):
     section = text[text.index("## What changed in the conclusions") : text.index("## What did not pay")]
     then, now = (
         "",
-        "".join((ROOT / "reports" / name / "report.md").read_text() for name in ("table6", "table7")),
+        "".join(
+            (ROOT / "reports" / name / "report.md").read_text()
+            for name in ("table3", "table6", "table7", "fidelity")
+        ),
     )
     for folder in EARLIER:
         write_report(load_study(str(folder)), tmp_path / folder.name)
         then += (tmp_path / folder.name / "report.md").read_text()
     rows = [line.split("|")[1:] for line in section.splitlines() if line.startswith("| ")][1:]
-    assert len(rows) == 5
+    assert len(rows) == 7
     for _, before, after, *_ in rows:
         for cell, report in ((before, then), (after, now)):
             assert not [each for each in re.findall(r"\d+\.\d\d", cell) if not stands_in(report, each)]
