@@ -95,7 +95,7 @@ def notes(study: Study) -> list[str]:
         close = sum(mark is True for mark in may_be_best(study).values()) - 1
         if close > 0:
             said.append(f"Of the front, {counted(close, 'other')} may be the best as well.")
-        if study.answer is None:
+        if not study.modelled:
             said.append(
                 "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
             )
@@ -116,11 +116,12 @@ def notes(study: Study) -> list[str]:
 
 
 def _what_the_front_is(study: Study) -> str:
-    if study.answer is None:
+    if not study.modelled:
         return "The front is one of errors as measured, chosen on validation error."
+    how = ", each with its 90 % interval" if study.answer else ""
     return (
-        "The front is one of estimated errors, each with its 90 % interval: what a training measured, drawn towards "
-        "what blocks alike have, so that the best is not the luckiest."
+        f"The front is one of estimated errors{how}: what trainings measured, drawn towards what blocks alike have, so "
+        "that the best is not the luckiest."
     )
 
 

@@ -151,7 +151,8 @@ def print_front(study: Study) -> None:
     from skexplore.analysis import answer_words, counters, may_be_best, nearest_in_table_7, notes, trust
 
     counts = counters(study)
-    done = ", ".join(f"{counts[name]} {name}" for name in STATUSES if counts.get(name))
+    kinds = {"replicates": "of leaders again"} | {name: name for name in STATUSES}
+    done = ", ".join(f"{counts[name]} {words}" for name, words in kinds.items() if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
     marks, names = may_be_best(study), {True: "yes", False: "no", None: "not known"}
     best = study.best()

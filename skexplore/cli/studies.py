@@ -57,7 +57,11 @@ def _status_in_words(study: Study) -> dict[str, str]:
     )
     row = status_row(study)
     return {
-        name: missing if value is None else _said(name, value, searches=study.spec.searches)
+        name: _said(name, value, searches=study.spec.searches)
+        if value is not None
+        else "not known"
+        if name in ("best_low", "best_high") and row["best_block"]
+        else missing
         for name, value in row.items()
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skexplore.arch import net_id
+from skexplore.arch import format_blocks, net_id
 from skexplore.engine.run import count_devices, is_study
 from skexplore.engine.state import AGAIN
 from skexplore.plan import Plan
@@ -81,6 +81,9 @@ def _left(plan: Plan, storage: str | None) -> tuple[int, int, int]:
     done = {(r.net_id, r.seed) for r in old if r.origin == "anchor" and r.status not in ("running", *AGAIN)}
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
     beside = sum(network not in done for network in plan.networks)
-    left = max(0, plan.target - trained(old)) if plan.target else 0
+    tried = {record.block for record in old}
+    first = (format_blocks(plan.space.decode(levels)) for levels in plan.wished[: plan.reused])
+    reused = sum(block not in tried for block in first)
+    left = max(0, plan.target - trained(old) - reused) if plan.target else 0
     replicated = sum(record.origin == "replicate" and record.status == "complete" for record in old)
     return left, min(left, max(0, plan.replicates - replicated)), beside

@@ -120,8 +120,9 @@ class TrainRequest:
 class Plan:
     """A checked request: what the study is, and what one run of it is to do.
 
-    target: trainings of the search, ``replicates`` of them of its leaders. known: finished records of other studies
-    that need not be trained again, by replay key.
+    target: trainings of the search, ``replicates`` of them of its leaders. wished: levels that it tries first, the
+    first ``reused`` of them measured elsewhere. known: finished records of other studies that need not be trained
+    again, by replay key.
     """
 
     spec: StudySpec
@@ -130,6 +131,7 @@ class Plan:
     replicates: int = 0
     beside: tuple[Training, ...]
     wished: tuple[dict[str, Level], ...] = ()
+    reused: int = 0
     known: Mapping[str, Record] = field(default_factory=dict)
 
     @property
@@ -191,7 +193,8 @@ def plan_search(request: Request) -> Plan:
     forms = [canonical_at_reference(as_blocks(each)) for each in request.enqueue]
     reused = [load_study(each) for each in request.reuse]
     known = measured(spec, reused)
-    wished = [*first_tries(spec, space, reused), *(encode(space, form) for form in dict.fromkeys(forms))]
+    first = first_tries(spec, space, reused)
+    wished = [*first, *(encode(space, form) for form in dict.fromkeys(forms))]
     return Plan(
         spec=spec,
         space=space,
@@ -199,6 +202,7 @@ def plan_search(request: Request) -> Plan:
         replicates=replicates,
         beside=tuple(anchors),
         wished=tuple(wished),
+        reused=len(first),
         known=known,
     )
 

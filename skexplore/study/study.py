@@ -90,6 +90,11 @@ class Study:
         model = new_model(self.spec)
         return None if model is None else tell(model, self.records)
 
+    @property
+    def modelled(self) -> bool:
+        """Whether estimates are the model's, drawn towards those of blocks alike, and not means of trainings."""
+        return self.model is not None and compares(self.model)
+
     @cached_property
     def answer(self) -> Answer | None:
         """What the search found, None where it has too few blocks or its noise is not known."""
@@ -107,7 +112,7 @@ class Study:
                 b.block: Estimate(estimate=b.mean, trainings=b.seeds, low=b.low, high=b.high)
                 for b in believed
             }
-        if self.model is not None and compares(self.model):
+        if self.model is not None and self.modelled:
             means, _ = self.model.posterior().trained()
             return {
                 block: Estimate(estimate=float(mean), trainings=self.model.seeds(block))

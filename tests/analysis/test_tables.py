@@ -220,7 +220,7 @@ def test_notes_say_what_is_missing():
     assert "2 trials failed or diverged" in said("failures only")
     assert "1 of 13 trials are trained (state: running)" in said("in progress")
     assert "Seed noise is not known" in said("one trial")
-    assert "front is one of errors as measured" in said("all")
+    assert "front is one of estimated errors: " in said("all")
     assert "its 2 degrees of freedom are fewer than 6" in said("all")
     assert "No feasible" not in said("all")
 

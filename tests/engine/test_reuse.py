@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from support.instant import MIDDLE
 
+from skexplore.engine.workload import estimate
 from skexplore.errors import UserError
+from skexplore.plan.search import Request, plan_search
 from skexplore.study.store import archive, load_study
 from skexplore.study.study import trained
 
@@ -21,10 +23,16 @@ def spaces(tmp_path):
     return {name: str(path) for name, path in found.items()}
 
 
-def test_a_wider_space_begins_with_what_was_measured(run, spaces):
+def test_a_wider_space_begins_with_what_was_measured(run, spaces, monkeypatch):
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     old = run(study="old", space=spaces["middle"], trials=8)
+    request = Request(
+        budget_gflops=4.5, profile="tiny", study="new", space=spaces["wider"], trials=14, reuse=("old",)
+    )
+    planned = estimate([plan_search(request)], 1)
     new = run(study="new", space=spaces["wider"], trials=14, reuse=("old",))
     assert trained(new.records) == 14
+    assert (planned.trials, planned.replicates, planned.anchors) == (14 - 7, 2, 0)  # seven blocks are there
     measured = [r.block for r in old.searched if r.status == "complete"]
     begun = new.searched[: len(measured)]
     assert [r.block for r in begun] == measured

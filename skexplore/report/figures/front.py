@@ -112,7 +112,7 @@ def pareto_figure(
         _add_trials(figure, axis, rest[rest["status"] == status], name, marker)
     sure = bool(best["high"].notna().any())
     title = f"front of {text_of(own)}" if beside else "Pareto front"
-    title += ", 90 % intervals" if sure else ", as measured"
+    title += ", 90 % intervals" if sure else ""
     _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE}, **(_intervals(best) if sure else {}))
     if bar:
         add_bar(figure, bar, axis.of(best.nsmallest(1, "shown"))[0])
