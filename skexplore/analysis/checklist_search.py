@@ -59,8 +59,8 @@ def _errors(study: Study, network: str, *, but: int | None = None) -> list[float
 
 
 def _lowest(study: Study) -> str:
-    best = study.best()
-    return f"{trained(study.records)} trained, lowest {percent(best.val_error if best else None)}"
+    lowest = min((r.val_error for r in study.eligible() if r.val_error is not None), default=None)
+    return f"{trained(study.records)} trained, lowest {percent(lowest)}"
 
 
 def _architectures(study: Study) -> set[str]:

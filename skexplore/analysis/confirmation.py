@@ -130,12 +130,15 @@ def _in_sequence(
             )
             continue
         said[variant.name] = describe(gap, summary.n, baseline)
-        ended_by = "" if gap.distinguishable else variant.name
+        ended_by = variant.name if gap.distinguishable is False else ""
     return said
 
 
 def _shrunk(variant: Variant, paper: Variant, shrinkage: float | None, test: Summary) -> dict[str, Any]:
-    """Return the 95 % interval of a shrinkage: of what the search believed, and of the test errors (Satterthwaite)."""
+    """Return the 95 % interval of a shrinkage: of what the search believed, and of the test errors (Satterthwaite).
+
+    The two beliefs are taken as independent; they share a model, so that the interval is a little wide.
+    """
     if shrinkage is None or variant.believed_sd is None or paper.believed_sd is None or not test.residual_sd:
         return {}
     now = 2 * test.residual_sd**2 / test.n

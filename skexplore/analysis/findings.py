@@ -89,7 +89,7 @@ def notes(study: Study) -> list[str]:
     said.append(
         found.words
         if found
-        else "Seed noise is not known (no anchor has two seeds), so no difference is claimed."
+        else "Seed noise is not known (no block has two seeds), so no difference is claimed."
     )
     if study.eligible() and found is not None:
         close = sum(mark is True for mark in may_be_best(study).values()) - 1

@@ -146,10 +146,11 @@ class Coordinator:
 
     @property
     def _replicates_left(self) -> bool:
-        """Whether another leader is to be trained again: in a space that ran short, of every fourth block one."""
+        """Whether another leader is to be trained again: fewer times in a space that ran short."""
         state, most = self.state, self.work.replicates
-        if state.blocks + state.in_flight < self.target - most:
-            most = min(most, state.blocks // BLOCKS_A_REPLICATE)
+        short = self.target - most - state.blocks - state.in_flight
+        if short > 0:
+            most = min(most, max(state.blocks // BLOCKS_A_REPLICATE, most - short))
         left = state.trained + state.in_flight + state.replicating < self.target
         return left and state.replicates < most and state.best is not None
 

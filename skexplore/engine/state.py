@@ -27,9 +27,7 @@ from skexplore.study import (
 )
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
-NEARLY_BEST = (
-    10  # lowest errors whose weights are kept with the fronts': the best by its estimate is one of them
-)
+NEARLY_BEST = 10  # lowest errors whose weights are kept with the fronts': the best by its estimate is hardly another
 IDLE = 10  # proposals in a row that bring nothing to train, after which one is drawn
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
@@ -124,7 +122,7 @@ class State:
         for record in self.store.unfinished():
             if record.status != "running":  # its result was stored, only the last word was not
                 self._close(record)
-            elif record.origin == "search" and not self.spec.within(record):  # the budget is lower now
+            elif record.origin != "anchor" and not self.spec.within(record):  # the budget is lower now
                 self._close(self._refused(record))
             else:
                 waiting.append(record)
@@ -141,7 +139,8 @@ class State:
             sampler=training.chosen_by,
             backbone=training.backbone,
         )
-        known = any(old.key == record.key and old.status not in AGAIN for old in self.beside)
+        anchors = (old for old in self.beside if old.origin == "anchor")
+        known = any(old.key == record.key and old.status not in AGAIN for old in anchors)
         return None if known else record
 
     def add_beside(self, record: Record) -> Record:

@@ -9,7 +9,15 @@ from skexplore.arch import format_blocks, net_id
 from skexplore.engine.run import count_devices, is_study
 from skexplore.engine.state import AGAIN
 from skexplore.plan import Plan
-from skexplore.study import TrainSpec, check_continues, check_storage, load_study, study_folder, trained
+from skexplore.study import (
+    TrainSpec,
+    check_continues,
+    check_storage,
+    load_study,
+    study_folder,
+    trained,
+    trained_blocks,
+)
 from skexplore.training import default_devices
 
 EVALUATION = 0.28  # time of a validation image in that of a training image, as `bench train` measures it
@@ -83,7 +91,8 @@ def _left(plan: Plan, storage: str | None) -> tuple[int, int, int]:
     beside = sum(network not in done for network in plan.networks)
     tried = {record.block for record in old}
     first = (format_blocks(plan.space.decode(levels)) for levels in plan.wished[: plan.reused])
-    reused = sum(block not in tried for block in first)
+    room = plan.target - plan.replicates - trained_blocks(old)
+    reused = min(sum(block not in tried for block in first), max(0, room))
     left = max(0, plan.target - trained(old) - reused) if plan.target else 0
     replicated = sum(record.origin == "replicate" and record.status == "complete" for record in old)
     return left, min(left, max(0, plan.replicates - replicated)), beside

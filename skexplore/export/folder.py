@@ -253,7 +253,7 @@ def _believed(study: Study, record: Record) -> BelievedError | None:
     found = study.estimates.get(record.block)
     if found is None or record.status != "complete":
         return None
-    blocks = study.answer.blocks if study.answer else ()
+    blocks = (*study.answer.blocks, *study.answer.anchors) if study.answer else ()
     said = next((each for each in blocks if each.block == record.block), None)
     return BelievedError(
         **asdict(found),

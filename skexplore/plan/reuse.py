@@ -58,7 +58,7 @@ def first_tries(spec: StudySpec, space: Space, studies: Sequence[Study]) -> list
                 f"--reuse {study.spec.name}: none of its trials is a block of the space {space.name} within the "
                 f"budget, trained with --seed {spec.seed} (its own is {study.spec.seed})"
             )
-        found = inside | found
+        found |= {block: each for block, each in inside.items() if block not in found}
     return list(found.values())
 
 

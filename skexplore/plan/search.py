@@ -194,7 +194,8 @@ def plan_search(request: Request) -> Plan:
     reused = [load_study(each) for each in request.reuse]
     known = measured(spec, reused)
     first = first_tries(spec, space, reused)
-    wished = [*first, *(encode(space, form) for form in dict.fromkeys(forms))]
+    asked = (encode(space, form) for form in dict.fromkeys(forms))
+    wished = [*first, *(levels for levels in asked if levels not in first)]
     return Plan(
         spec=spec,
         space=space,

@@ -22,9 +22,7 @@ from skexplore.study.spec import StudySpec, stored_space
 from skexplore.surrogate import Model, Population
 
 LEAST_BLOCKS = 8  # fewer say nothing of what blocks are made of
-LEAST_DF = (
-    6  # below, seed noise is known so badly that no verdict rests on it: its 95 % interval is 12-fold at 2
-)
+LEAST_DF = 6  # below, seed noise is too badly known for a verdict: its 95 % interval is 12-fold at 2
 LEVEL = 0.90  # of intervals
 SURE = 0.95  # of the set that holds the best
 DRAWS = 4_000
@@ -72,13 +70,18 @@ class _Limits:
     """What a study's candidates depend on; ``spec`` is where the rest of it is found."""
 
     space_hash: str
+    decisions: bool  # archives of the first versions keep the name of a space alone
     bounds: tuple[Bound, ...]
     spec: StudySpec = field(compare=False)
 
 
 def new_model(spec: StudySpec) -> Model | None:
     """Return a model of a study's blocks that was told no error, None in a space too large to be taken apart."""
-    population = _population(_Limits(space_hash=spec.space_hash, bounds=spec.bounds, spec=spec))
+    population = _population(
+        _Limits(
+            space_hash=spec.space_hash, decisions=bool(spec.space_decisions), bounds=spec.bounds, spec=spec
+        )
+    )
     return None if population is None else Model(population, prior_of(spec))
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from skexplore.arch import (
-    PLAIN,
-    Setting,
-)
+from skexplore.arch import PLAIN, Setting
 from skexplore.files import PlainName, among
 from skexplore.study.samplers import SAMPLERS
-
-if TYPE_CHECKING:
-    pass
 
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
 

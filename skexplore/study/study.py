@@ -86,8 +86,8 @@ class Study:
 
     @cached_property
     def model(self) -> Model | None:
-        """What the errors say of all blocks, None in a space too large to be taken apart."""
-        model = new_model(self.spec)
+        """What the errors say of all blocks, None without a search and in a space too large to be taken apart."""
+        model = new_model(self.spec) if self.spec.searches else None
         return None if model is None else tell(model, self.records)
 
     @property

@@ -52,13 +52,16 @@ class Model:
         self.population, self._prior = population, prior
         self._errors: dict[str, list[float]] = {}  # by notation
         self._rows: dict[str, Matrix] = {}
-        self._told: set[str] = set()  # replay keys
+        self._told: set[tuple[str, str]] = set()  # names and replay keys
 
     def learn(self, name: str, blocks: Blocks, error: float, key: str) -> None:
         """Take note of the error, a fraction, of the training ``key`` of ``blocks``, once; ``name``: their notation."""
-        if key in self._told:
+        if (
+            name,
+            key,
+        ) in self._told:  # one training may be that of two blocks, which are one network in a proxy
             return
-        self._told.add(key)
+        self._told.add((name, key))
         if name not in self._rows:
             self._rows[name] = self.population.scale.rows([stages_of(blocks)])
         self._errors.setdefault(name, []).append(error)

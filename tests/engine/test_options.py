@@ -92,7 +92,7 @@ def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_defau
     typed = inspect.signature(search_command).parameters
     for each in fields(Request):
         option = typed[{"budget_params_m": "budget_params"}.get(each.name, each.name)]
-        assert option.default == (each.default or None if each.name == "enqueue" else each.default)
+        assert option.default == (each.default or None if each.name in ("enqueue", "reuse") else each.default)
 
 
 @pytest.mark.parametrize(

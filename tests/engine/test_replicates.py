@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -12,8 +13,10 @@ from support.searches import searched
 from support.studies import record
 
 from skexplore.engine.replicates import next_replicate
+from skexplore.engine.run import train
 from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES
+from skexplore.study.store import load_study
 from skexplore.study.study import trained
 
 
@@ -115,3 +118,54 @@ def test_more_replicates_than_trials_are_refused(run, replicates):
     with pytest.raises(UserError, match="between 0 and 4"):
         run(trials=5, replicates=replicates)
     assert not Path("studies").exists()
+
+
+def test_two_notations_of_one_network_have_an_estimate_each(run):
+    study = run(trials=10)
+    record = study.eligible()[0]
+    twin = replace(record, block="k3+k3d2/r32/L8", number=99, arch_id="twin")
+    both = study.with_records([*study.records, twin])
+    assert both.modelled
+    assert {record.block, twin.block} <= set(both.estimates)
+    assert both.best() is not None
+
+
+def test_an_own_training_of_a_leader_has_a_record_of_its_own(run, synthetic_data):
+    study = run(trials=10)
+    leader = study.replicates[0]
+    assert leader.seed == 1
+    count = len(study.records)
+    more = train(leader.block, study="s", seed=1, seeds=1, workers=1, data_folder=synthetic_data)
+    (own,) = more.records[
+        len(study.anchors) + len(study.replicates) : len(more.records) - len(study.searched)
+    ]
+    assert (own.origin, own.sampler, own.seed, own.images) == ("anchor", "user", 1, 0)
+    assert own.val_error == leader.val_error
+    assert len(more.records) == count + 1
+
+
+def test_a_replicate_that_a_lower_budget_rules_out_is_not_trained(run):
+    presses, count = iter([0] * 10_000), 0
+
+    def answer(job):
+        nonlocal count
+        count += 1
+        if count > 12:
+            raise KeyboardInterrupt
+        return noisy(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(answer=answer, trials=10, interrupts=lambda: next(presses))
+    left = [r for r in load_study("s").replicates if r.status == "running"]
+    assert left
+    lower = min(r.ref_macs for r in left) / 1e9 - 0.001
+    again = run(trials=10, budget_gflops=lower, answer=noisy)
+    assert {r.status for r in again.replicates if r.number == left[0].number} == {"over_budget"}
+    assert all(r.ref_macs <= lower * 1e9 for r in again.replicates if r.status == "complete")
+
+
+def test_a_space_that_is_short_of_blocks_has_the_fewer_replicates(run, tmp_path):
+    space = tmp_path / "middle.yaml"
+    space.write_text(MIDDLE)  # 21 blocks
+    study = run(space=str(space), trials=30, replicates=8, anchors="none")
+    assert (len(study.eligible()), len(study.replicates), study.state) == (21, 7, "exhausted")

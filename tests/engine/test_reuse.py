@@ -68,3 +68,20 @@ def test_another_space_for_a_study_says_what_changed_and_how_to_go_on(run, space
     run(study="s", space=spaces["middle"], trials=5)
     with pytest.raises(UserError, match=r"branches.2 now with k3d2\); .* --study s-more --reuse s"):
         run(study="s", space=spaces["wider"], trials=5)
+
+
+def test_a_plan_takes_over_no_more_than_there_is_room_for(run, spaces, monkeypatch):
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
+    run(study="old", space=spaces["middle"], trials=20)
+    request = Request(
+        budget_gflops=4.5, profile="tiny", study="new", space=spaces["middle"], trials=10, reuse=("old",)
+    )
+    planned = estimate([plan_search(request)], 1)
+    assert (planned.trials, planned.replicates) == (2, 2)
+
+
+def test_several_studies_are_taken_over_in_their_order(run, spaces):
+    run(study="x", space=spaces["middle"], trials=4)
+    run(study="y", space=spaces["middle"], trials=8, sampler="nsga2")
+    new = run(study="new", space=spaces["wider"], trials=6, reuse=("x", "y"))
+    assert [r.block for r in new.searched[:4]] == [r.block for r in load_study("x").eligible()]
