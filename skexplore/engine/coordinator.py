@@ -16,7 +16,7 @@ from skexplore.space import Level
 from skexplore.study import Epoch, Record
 from skexplore.training import EpochEvent, Job, Outcome, Pool, checkpoint_file
 
-BLOCKS_A_REPLICATE = 4
+BLOCKS_A_REPLICATE = 4  # where a space runs short: the share that every fifth training is
 PATIENCE = 200  # proposals in a row that bring nothing to train
 FAILURES = 10  # failed or diverged trials in a row that end a search
 

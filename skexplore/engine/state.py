@@ -27,7 +27,9 @@ from skexplore.study import (
 )
 from skexplore.training import Outcome, checkpoint_file, weights_file
 
-NEARLY_BEST = 10  # lowest errors whose weights are kept with the fronts': the best by its estimate is hardly another
+NEARLY_BEST = (
+    10  # lowest errors whose weights are kept with the fronts': the best by its estimate is hardly another
+)
 IDLE = 10  # proposals in a row that bring nothing to train, after which one is drawn
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
@@ -298,9 +300,8 @@ class State:
             device=THEN.join(dict.fromkeys(each for each in (record.device, outcome.device) if each)),
             seconds=sum(epoch.seconds for epoch in curve),
         )
-        if (
-            outcome.status == "complete" and len(curve) < self.spec.recipe.epochs
-        ):  # never so of what stands beside
+        # what stands beside the trials is trained in one piece
+        if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:
             record = self._judge(record)
             if record.status == "running":
                 self.store.update(record)
