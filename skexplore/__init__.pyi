@@ -12,6 +12,6 @@ from .nn import (
 from .paper import place as place, system_cost as system_cost
 from .report import write_report as write_report
 from .space import Space as Space
-from .study import Study as Study, load_study as load_study
+from .study import Study as Study, load_study as load_study, load_table as load_table
 
 __version__: str

@@ -15,7 +15,8 @@ from skexplore.cli.common import GFLOPS
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
-HELPERS = ("app", "common", "display", "interrupts")  # files of this room that hold no group of commands
+# files of this room that hold no group of commands
+HELPERS = ("app", "bench_search", "common", "display", "interrupts")
 # as the help lists them
 FIRST = ("studies", "search", "compare", "ablate", "signal", "blocks", "systems", "space", "data", "bench")
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skexplore.cli.bench_search import bench_search
 from skexplore.cli.common import JsonOption
 
 if TYPE_CHECKING:
-    from skexplore.engine import Comparison
     from skexplore.training import TrainTimings
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Measure speed on this machine, against timm and fvcore.",
 )
+
+app.command("search")(bench_search)
 
 QuickOption = Annotated[
     bool,
@@ -153,86 +155,3 @@ def _print_train(found: TrainTimings) -> None:
         "and channels_last;\nthe batch size is a part of the recipe."
     )
     print(", ".join(f"{name} {value}" for name, value in found.environment.items()))
-
-
-@app.command("search")
-def bench_search(
-    space: Annotated[str, typer.Option(help="Search space: a name, or a YAML file.")] = "sk-paper",
-    budget_gflops: Annotated[
-        float, typer.Option(help="Budget at the reference, in 10^9 multiply-adds (called GFLOPs).")
-    ] = 4.5,
-    objective: Annotated[
-        str, typer.Option(help="Which analytic error: mixed or layered, or both with all.")
-    ] = "all",
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="Searches of each competitor.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, max=10**9, help="Seed of the first search.")] = 0,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", help="Two searches of at most 30 trainings each; no numbers to quote."),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Count the trainings until a search finds a good block, on an analytic objective: nothing is trained."""
-    from skexplore.engine import CAP, OBJECTIVES, compare, distinct, landscape
-    from skexplore.errors import check_one_of
-    from skexplore.space import Space, check_budget
-
-    check_one_of("--objective", objective, (*OBJECTIVES, "all"))
-    chosen, found = Space.load(space), []
-    check_budget(chosen, budget_gflops, None)
-    blocks = distinct(chosen)
-    for name in OBJECTIVES if objective == "all" else [objective]:
-        each = compare(
-            landscape(chosen, blocks, name, budget_gflops),
-            name,
-            repeats=min(repeats, 2) if quick else repeats,
-            seed=seed,
-            cap=30 if quick else CAP,
-            progress=lambda text: print(text, file=sys.stderr),
-        )
-        found.append(each)
-        if not as_json:
-            _print_search(each)
-    if as_json:
-        print(json.dumps([asdict(each) for each in found]))
-        return
-    print(
-        "Method: the error of a block is an analytic objective of its fields, kernels, groups, attention\n"
-        "and cost and a part hashed from its identity; nothing is trained. The best shares are of all distinct blocks\n"
-        "within the budget, counted one by one. A search ends with its first block of the last share. skexplore's\n"
-        "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes:\n"
-        "create_study with its default sampler, seeded and told the constraint; every proposal is trained and counts,\n"
-        "and only a block within the budget reaches a share. A search that misses a share counts as the cap. All\n"
-        "competitors have the same seeds. These are no errors of trained networks."
-    )
-
-
-def _print_search(found: Comparison) -> None:
-    from skexplore.engine import COMPETITORS
-
-    print(
-        f"{found.space} within {found.budget_gflops:g} GFLOPs, objective {found.objective}: {found.feasible:,} of "
-        f"{found.distinct:,} distinct blocks\ntrainings until one of the best share, median (quartiles) of "
-        f"{found.repeats} searches, at most {found.cap}\n"
-    )
-    shares = [f"best {100 * one.share:g} %" for one in found.competitors[0].reached]
-    print(f"{'':<30}" + "".join(f"{share:<28}" for share in shares).rstrip())
-    for each in found.competitors:
-        cells = [
-            f"{one.median:g} ({one.low:g} to {one.high:g})" + (f", {one.missed} missed" if one.missed else "")
-            for one in each.reached
-        ]
-        print(f"{COMPETITORS[each.name]:<30}" + "".join(f"{cell:<28}" for cell in cells).rstrip())
-    for words, ratios in (("Optuna / tpe", found.times_optuna), ("random / tpe", found.times_random)):
-        print(f"{words:<30}" + "".join(f"{ratio:<28.2f}" for ratio in ratios).rstrip())
-    plain = next(each for each in found.competitors if each.name == "optuna")
-    print(
-        f"Of Optuna's {plain.trained:,} trainings {100 * plain.duplicates:.1f} % were of blocks trained before and "
-        f"{100 * plain.over_budget:.1f} % over the budget; skexplore trains none of either."
-    )
-    missed = [share for share, ratio in zip(shares, found.times_optuna, strict=True) if ratio < 2]
-    if missed:
-        print(f"The aim, at most half of Optuna's trainings, is missed for: {', '.join(missed)}.")
-    else:
-        print("The aim, at most half of Optuna's trainings, is met for every share.")
-    print()

@@ -48,6 +48,21 @@ def status(
         print_table([{name: row.get(name, "") for name in shown} for row in rows])
 
 
+@app.command()
+def table(
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY]...", help="A search and more studies measured like it; without any, sk-table."
+        ),
+    ] = None,
+) -> None:
+    """Print the trainings of studies as CSV, a row for each block and seed."""
+    from skexplore.study import load_table
+
+    print(load_table(*(studies or ())).to_csv(index=False), end="")
+
+
 def _status_in_words(study: Study) -> dict[str, str]:
     """Return the status of a study as the report writes it; JSON has the values as they are."""
     from skexplore.study import status_row

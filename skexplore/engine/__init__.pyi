@@ -1,14 +1,7 @@
-from .benchmark import (
-    CAP as CAP,
-    COMPETITORS as COMPETITORS,
-    OBJECTIVES as OBJECTIVES,
-    Comparison as Comparison,
-    compare as compare,
-    distinct as distinct,
-    landscape as landscape,
-)
 from .coordinator import (
+    Coordinator as Coordinator,
     Progress as Progress,
+    Work as Work,
 )
 from .options import (
     Fetch as Fetch,
@@ -24,6 +17,12 @@ from .run import (
     run_plans as run_plans,
     search as search,
     train as train,
+)
+from .sampler import (
+    constraints as constraints,
+)
+from .state import (
+    State as State,
 )
 from .workload import (
     estimate as estimate,

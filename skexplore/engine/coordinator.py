@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from skexplore.engine.state import State
 from skexplore.errors import StudyError
@@ -64,8 +65,24 @@ class Work:
     known: Mapping[str, Record] = field(default_factory=dict)
 
 
+class Workers(Protocol):
+    """What trains: a ``Pool``, whose docstrings say what these do."""
+
+    @property
+    def idle(self) -> int: ...  # noqa: D102
+
+    @property
+    def running(self) -> list[Job]: ...  # noqa: D102
+
+    def start(self, job: Job) -> None: ...  # noqa: D102
+
+    def pause(self) -> None: ...  # noqa: D102
+
+    def events(self, timeout: float) -> Iterator[EpochEvent | Outcome]: ...  # noqa: D102
+
+
 class Coordinator:
-    """One run of a search over the state of an open study."""
+    """One run of a search over the state of an open study; ``new_workers`` makes, of devices and a log, what trains."""
 
     def __init__(
         self,
@@ -73,10 +90,11 @@ class Coordinator:
         work: Work,
         on_progress: Callable[[Progress], None],
         interrupts: Callable[[], int],
+        new_workers: Callable[[list[str], Path], AbstractContextManager[Workers]] = Pool,
     ) -> None:
         self.state, self.spec, self.work, self.target = state, state.spec, work, work.target
         self._folder = state.store.folder
-        self._report, self._interrupts = on_progress, interrupts
+        self._report, self._interrupts, self._new_workers = on_progress, interrupts, new_workers
         self._queue: deque[Record] = deque()
         # written when its turn comes: what was never begun can be taken back
         self._beside: deque[Record] = deque()
@@ -122,7 +140,7 @@ class Coordinator:
         return False
 
     def _work(self, devices: list[str]) -> None:
-        with Pool(devices, self._folder / "workers.log") as pool:
+        with self._new_workers(devices, self._folder / "workers.log") as pool:
             while True:
                 if not self._to_end():
                     self._fill(pool)
@@ -173,7 +191,7 @@ class Coordinator:
 
     # -- what to train ------------------------------------------------------------------------------------
 
-    def _fill(self, pool: Pool) -> None:
+    def _fill(self, pool: Workers) -> None:
         """Give every idle worker something to do, as long as there is something."""
         while pool.idle:
             if not self._queue and self._beside:
@@ -202,14 +220,14 @@ class Coordinator:
             return not record.beside
         return source.status != "failed"
 
-    def _next_in_queue(self, pool: Pool) -> Record | None:
+    def _next_in_queue(self, pool: Workers) -> Record | None:
         busy = {job.spec.key for job in pool.running}
         record = next((record for record in self._queue if record.key not in busy), None)
         if record is not None:
             self._queue.remove(record)
         return record
 
-    def _propose(self, pool: Pool) -> Record | None:
+    def _propose(self, pool: Workers) -> Record | None:
         """Return the next proposal that is to be trained, or None if there is none (now)."""
         while self._blocks_left and not self._to_end():
             wished = self._wished.popleft() if self._wished else None
@@ -223,7 +241,7 @@ class Coordinator:
         """Return a fresh seed of a leader that is to be trained, if there is one."""
         return self.state.add_replicate() if self._replicates_left and not self._to_end() else None
 
-    def _start(self, pool: Pool, record: Record) -> None:
+    def _start(self, pool: Workers, record: Record) -> None:
         spec = self.state.train_spec(record)
         pool.start(
             Job(
@@ -239,7 +257,7 @@ class Coordinator:
 
     # -- what came of it ----------------------------------------------------------------------------------
 
-    def _listen(self, pool: Pool) -> None:
+    def _listen(self, pool: Workers) -> None:
         if self._to_end() and not self._pausing:
             self._pausing = True
             again = "; Ctrl-C again stops at once" if self._interrupts() else " (time limit)"
@@ -252,7 +270,7 @@ class Coordinator:
             elif event.status != "paused":
                 self._done(pool, event)
 
-    def _done(self, pool: Pool, outcome: Outcome) -> None:
+    def _done(self, pool: Workers, outcome: Outcome) -> None:
         if outcome.status == "failed" and outcome.key not in self._retried:
             self._try_again(pool, outcome)
             return
@@ -268,7 +286,7 @@ class Coordinator:
                 f"What is finished is kept; see {self._folder / 'workers.log'}"
             )
 
-    def _try_again(self, pool: Pool, outcome: Outcome) -> None:
+    def _try_again(self, pool: Workers, outcome: Outcome) -> None:
         record = self._trained_for[outcome.key]
         self._retried.add(record.key)
         # if the checkpoint is what is bad, start from nothing

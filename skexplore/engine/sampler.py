@@ -23,8 +23,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from skexplore.arch import parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
-from skexplore.space import Candidates, Forms, Level, Space, TooManyError
-from skexplore.study import SAMPLERS, Record, StudySpec, directions, new_model, tell
+from skexplore.space import Candidates, Forms, Level, Space
+from skexplore.study import SAMPLERS, Record, StudySpec, candidates_of, directions, new_model, tell
 from skexplore.surrogate import Model
 
 
@@ -127,10 +127,7 @@ class Proposer:
     @cached_property
     def candidates(self) -> Candidates | None:
         """What may be trained, None in a space too large to be taken apart: there levels are drawn one by one."""
-        try:
-            return Candidates(self.space, self._spec.bounds)
-        except TooManyError:
-            return None
+        return candidates_of(self._spec)
 
     @cached_property
     def model(self) -> Model | None:

@@ -3,6 +3,7 @@ from .belief import (
     LEVEL as LEVEL,
     SURE as SURE,
     Answer as Answer,
+    candidates_of as candidates_of,
     new_model as new_model,
     tell as tell,
 )
@@ -119,4 +120,9 @@ from .study import (
     trained as trained,
     trained_blocks as trained_blocks,
     usual_replicates as usual_replicates,
+)
+from .table import (
+    Table as Table,
+    load_table as load_table,
+    read_table as read_table,
 )

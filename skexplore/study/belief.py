@@ -75,22 +75,35 @@ class _Limits:
     spec: StudySpec = field(compare=False)
 
 
+def candidates_of(spec: StudySpec) -> Candidates | None:
+    """Return what a search may train, None in a space too large to be taken apart."""
+    return _candidates(_limits(spec))
+
+
 def new_model(spec: StudySpec) -> Model | None:
     """Return a model of a study's blocks that was told no error, None in a space too large to be taken apart."""
-    population = _population(
-        _Limits(
-            space_hash=spec.space_hash, decisions=bool(spec.space_decisions), bounds=spec.bounds, spec=spec
-        )
-    )
+    population = _population(_limits(spec))
     return None if population is None else Model(population, prior_of(spec))
+
+
+def _limits(spec: StudySpec) -> _Limits:
+    return _Limits(
+        space_hash=spec.space_hash, decisions=bool(spec.space_decisions), bounds=spec.bounds, spec=spec
+    )
+
+
+@lru_cache(maxsize=8)
+def _candidates(of: _Limits) -> Candidates | None:
+    try:
+        return Candidates(stored_space(of.spec), of.bounds)
+    except TooManyError:
+        return None
 
 
 @lru_cache(maxsize=8)
 def _population(of: _Limits) -> Population | None:
-    try:
-        return Population(Candidates(stored_space(of.spec), of.bounds))
-    except TooManyError:
-        return None
+    candidates = _candidates(of)
+    return None if candidates is None else Population(candidates)
 
 
 def tell(model: Model, records: Iterable[Record]) -> Model:

@@ -6,3 +6,7 @@ from .prior import (
     Prior as Prior,
     pooled as pooled,
 )
+from .worlds import (
+    Kernel as Kernel,
+    Worlds as Worlds,
+)

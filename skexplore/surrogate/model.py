@@ -33,6 +33,10 @@ class Population:
         drawn = self._drawn(seed)
         return drawn, self._features(drawn)
 
+    def rows(self, blocks: Iterable[Blocks]) -> Matrix:
+        """Return the features of ``blocks``, one row each."""
+        return self.scale.rows(map(stages_of, blocks))
+
     def _features(self, pool: Iterable[Forms]) -> Matrix:
         return self.scale.rows(map(self.candidates.stages, pool))
 
@@ -63,7 +67,7 @@ class Model:
             return
         self._told.add((name, key))
         if name not in self._rows:
-            self._rows[name] = self.population.scale.rows([stages_of(blocks)])
+            self._rows[name] = self.population.rows([blocks])
         self._errors.setdefault(name, []).append(error)
 
     @property

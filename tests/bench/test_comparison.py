@@ -6,12 +6,13 @@ import json
 import math
 
 import pytest
-from support.small_spaces import space
+from support.small_table import FEW
 
 from skexplore.arch.costs import cost
 from skexplore.arch.notation import format_blocks, parse_blocks
-from skexplore.engine import benchmark as bench_search
-from skexplore.engine.benchmark import OBJECTIVES, SHARES, compare, distinct, landscape, play, play_optuna
+from skexplore.bench import OBJECTIVES, analytic, compare, distinct, play as module
+from skexplore.bench.landscape import SHARES
+from skexplore.bench.play import play, play_optuna
 from skexplore.errors import UserError
 
 YAML = """
@@ -25,21 +26,10 @@ decisions:
   reduction: [8, 16]
   fuse: [select, sum]
 """
-FEW = space(
-    {
-        "branches.1": ("k1", "k3", "k3d2", "k5"),
-        "branches.1.groups": (32, 64),
-        "branches.2": ("none", "k1", "k3", "k3d3"),
-        "branches.2.groups": (32, 128),
-        "reduction": (8, 16),
-        "fuse": ("select", "sum"),
-    },
-    name="few",
-)
 
 
 def on_few(objective):
-    return landscape(FEW, distinct(FEW), objective, 4.4)
+    return analytic(FEW, distinct(FEW), objective, 4.4)
 
 
 @pytest.fixture
@@ -55,7 +45,7 @@ def test_thresholds_are_those_of_brute_force(objective):
     # from combinations of levels to notation to cost and error, each by itself
     texts = {format_blocks(FEW.decode(point)) for point in FEW.points()}
     inside = {text for text in texts if cost(parse_blocks(text)).macs <= 4.4e9}
-    assert set(land.errors) == texts
+    assert set(land.truths) == texts
     assert land.feasible == inside
     assert 0 < len(inside) < len(texts)
     errors = [OBJECTIVES[objective](parse_blocks(text)) for text in inside]
@@ -67,16 +57,16 @@ def test_thresholds_are_those_of_brute_force(objective):
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_the_dearest_blocks_are_not_simply_the_best_and_the_budget_binds(objective):
     land = on_few(objective)
-    assert all(0 < error < 1 for error in land.errors.values())
-    macs = {name: cost(parse_blocks(name)).macs for name in land.errors}
-    best = min(land.feasible, key=land.errors.__getitem__)
+    assert all(0 < error < 1 for error in land.truths.values())
+    macs = {name: cost(parse_blocks(name)).macs for name in land.truths}
+    best = min(land.feasible, key=land.truths.__getitem__)
     assert best != max(land.feasible, key=macs.__getitem__)
     assert any(
-        macs[one] > macs[other] and land.errors[one] > land.errors[other]
+        macs[one] > macs[other] and land.truths[one] > land.truths[other]
         for one in land.feasible
         for other in land.feasible
     )
-    assert min(land.errors.values()) <= min(land.errors[name] for name in land.feasible)
+    assert min(land.truths.values()) <= min(land.truths[name] for name in land.feasible)
 
 
 def test_objectives_are_fixed_numbers():
@@ -91,11 +81,11 @@ KNOWN = {"mixed": 0.27461472891815464, "layered": 0.3758026950927772}
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_played_search_trains_nothing_twice_and_nothing_over_the_budget(sampler, monkeypatch):
     land, seen = on_few("mixed"), []
-    see = bench_search._Watch.see
+    see = module._Watch.see
     monkeypatch.setattr(
-        bench_search._Watch, "see", lambda self, name, n: (seen.append(name), see(self, name, n))
+        module._Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
     )
-    found = play(land, sampler, seed=3, cap=12)
+    found = play(land, sampler, seed=3, target=12)
     assert len(seen) == len(set(seen)) == found.trained
     assert set(seen) <= land.feasible
     assert (found.duplicates, found.over_budget) == (0, 0)
@@ -103,32 +93,38 @@ def test_a_played_search_trains_nothing_twice_and_nothing_over_the_budget(sample
 
 def test_plain_optuna_counts_its_duplicates_and_what_is_over_the_budget(monkeypatch):
     land, seen = on_few("mixed"), []
-    monkeypatch.setattr(bench_search._Watch, "see", lambda self, name, n: seen.append(name))
-    found = play_optuna(land, seed=0, cap=40)
+    see = module._Watch.see
+    monkeypatch.setattr(
+        module._Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
+    )
+    found = play_optuna(land, seed=0, target=40)
     assert found.trained == len(seen) == 40
     assert found.duplicates == 40 - len(set(seen))
     assert found.over_budget == len(set(seen) - land.feasible)
-    assert found.reached == (None, None, None)
+    inside = [name for name in seen if name in land.feasible]
+    assert found.lowest == min((land.truths[name], name) for name in inside)
 
 
 def test_the_best_share_is_reached_at_the_first_block_in_it():
     land = on_few("layered")
-    watch = bench_search._Watch(land)
-    ranked = sorted(land.feasible, key=land.errors.__getitem__)
-    watch.see(ranked[-1], 1)
-    watch.see(min(set(land.errors) - land.feasible, key=land.errors.__getitem__), 2)
+    watch = module._Watch(land)
+    ranked = sorted(land.feasible, key=land.truths.__getitem__)
+    watch.see(ranked[-1], 0.5)
+    watch.see(min(set(land.truths) - land.feasible, key=land.truths.__getitem__), 0.1)
     assert watch.reached == [None] * 3
-    watch.see(ranked[0], 3)
-    watch.see(ranked[0], 4)
+    watch.see(ranked[0], 0.4)
+    watch.see(ranked[0], 0.45)
     assert watch.reached == [3, 3, 3]
+    assert watch.lowest == (0.4, ranked[0])
     assert watch.done
 
 
 def test_same_seed_same_result_and_another_seed_another():
     land = on_few("mixed")
-    first = compare(land, "mixed", repeats=2, seed=0, cap=8)
-    assert compare(land, "mixed", repeats=2, seed=0, cap=8) == first
-    assert compare(land, "mixed", repeats=2, seed=50, cap=8) != first
+    first, again, other = (
+        compare(lambda _: land, "mixed", repeats=2, seed=seed, cap=8) for seed in (0, 0, 50)
+    )
+    assert again == first != other
     assert any(each.duplicates for each in first.competitors)
     for each in first.competitors:  # shares of the trainings, of all repeats together
         assert 0 <= each.duplicates <= 1
@@ -172,7 +168,7 @@ def test_the_command_as_json_has_finite_numbers_and_repeats_them(command, few):
     assert [each["objective"] for each in found] == ["mixed"]
     for each in found:
         assert (each["repeats"], each["cap"], each["space"]) == (2, 30, "few")
-        numbers = [*each["thresholds"], *each["times_optuna"], *each["times_random"]]
+        numbers = [*each["times_optuna"], *each["times_random"]]
         numbers += [
             one[k] for c in each["competitors"] for one in c["reached"] for k in ("low", "median", "high")
         ]
@@ -190,4 +186,4 @@ def test_what_cannot_be_measured_is_refused(command, few):
         assert (code, out) == (2, "")
         assert words in err
     with pytest.raises(UserError, match="no block within 1 GFLOPs"):
-        landscape(FEW, distinct(FEW), "mixed", 1.0)
+        analytic(FEW, distinct(FEW), "mixed", 1.0)
