@@ -48,7 +48,9 @@ class Verdict:
     better: the share of the blocks within the budget that are truly better. regret: how much better the best of them
     is. beats_paper, beats_plain: whether it is truly better than the paper's block and than plain K3. off: what the
     search showed as its error, less its true error. covered: whether its 90 % interval held that; None without one.
-    unseen_beats_paper: whether recorded errors that the search did not see say so too; None without such.
+    said: the chance that the search gave it to beat the paper's block. set_held: whether the truly best of what the
+    search tried is in its set of what may be best. unseen_beats_paper: whether recorded errors that the search did not
+    see say so too; None without such.
     """
 
     block: str
@@ -58,6 +60,8 @@ class Verdict:
     beats_plain: bool
     off: float
     covered: bool | None = None
+    said: float | None = None
+    set_held: bool | None = None
     unseen_beats_paper: bool | None = None
 
 
@@ -66,7 +70,9 @@ class Verdicts:
     """On the blocks that many searches of one contender named: shares of the searches, 0..1, and means.
 
     named: searches that trained a block within the budget at all. best_5, best_1: with a block of the best 5 and 1 %.
-    covered, intervals: share of the intervals that hold the truth, and how many there are. unseen, unseen_beats_paper:
+    covered, intervals: share of the intervals that hold the truth, and how many there are. said, said_and_true: of the
+    searches that gave a chance to beat the paper's block their mean chance, and the share that did. set_held, sets: the
+    same of sets of what may be best as of intervals. unseen, unseen_beats_paper:
     searches whose block has recorded errors that they did not see, and the share of them where these are below the
     paper's block's.
     """
@@ -82,6 +88,10 @@ class Verdicts:
     off: float | None
     covered: float | None
     intervals: int
+    said: float | None
+    said_and_true: float | None
+    set_held: float | None
+    sets: int
     unseen_beats_paper: float | None
     unseen: int
 
@@ -149,6 +159,11 @@ def _of_study(world: World, study: Study) -> Verdict | None:
     verdict = _verdict(world, shown.estimate, best.block)
     if shown.low is not None and shown.high is not None:
         verdict = replace(verdict, covered=shown.low <= world.truths[best.block] <= shown.high)
+    if study.answer is not None:
+        truly = min((record.block for record in study.eligible()), key=world.truths.__getitem__)
+        verdict = replace(
+            verdict, said=study.answer.best.beats_paper, set_held=truly in study.answer.may_be_best
+        )
     ours, theirs = (
         world.unseen(block, {record.seed for record in study.records if record.block == block})
         for block in (best.block, PAPER)
@@ -173,6 +188,8 @@ def _verdict(world: World, shown: float, block: str) -> Verdict:
 def _together(name: str, verdicts: Sequence[Verdict | None]) -> Verdicts:
     named = [each for each in verdicts if each is not None]
     intervals = [each.covered for each in named if each.covered is not None]
+    said = [each for each in named if each.said is not None]
+    sets = [each.set_held for each in named if each.set_held is not None]
     unseen = [each.unseen_beats_paper for each in named if each.unseen_beats_paper is not None]
     return Verdicts(
         name=name,
@@ -186,6 +203,10 @@ def _together(name: str, verdicts: Sequence[Verdict | None]) -> Verdicts:
         off=_mean([each.off for each in named]),
         covered=_mean(intervals),
         intervals=len(intervals),
+        said=_mean([each.said for each in said if each.said is not None]),
+        said_and_true=_mean([each.beats_paper for each in said]),
+        set_held=_mean(sets),
+        sets=len(sets),
         unseen_beats_paper=_mean(unseen),
         unseen=len(unseen),
     )

@@ -231,7 +231,9 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
                 "regret": _points(each.regret),
                 "shown - true": _points(each.off),
                 "90 % held": _of(each.covered, each.intervals),
-                "unseen seeds: beats": _of(each.unseen_beats_paper, each.unseen),
+                "set held": _of(each.set_held, each.sets),
+                "said / true": _said(each.said, each.said_and_true),
+                "unseen seeds": _of(each.unseen_beats_paper, each.unseen),
             }
             for each in verdicts
         ]
@@ -245,8 +247,10 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
         "each world; all others the true error of the world and the noise of one training: a surrogate, no errors of\n"
         "trained networks. Each search has a world of its own, all contenders the same. Anchors are trained first and\n"
         "count nowhere. Regret: how much better the best block is, in points. 90 % held: intervals that held the\n"
-        "truth. Unseen seeds: of searches that name a block with recorded errors that they did not meet, those where\n"
-        "these are below the paper's block's.\n" + RULES
+        "truth. Set held: sets of what may be best that held the best of what was tried (stated: 95 %). Said / true:\n"
+        "the mean chance that was stated to beat the paper's block, and how often it was so. Unseen seeds: of\n"
+        "searches that name a block with recorded errors that they did not meet, those where these are below the\n"
+        "paper's block's.\n" + RULES
     )
 
 
@@ -256,6 +260,10 @@ def _percent(share: float) -> str:
 
 def _points(value: float | None) -> str:
     return "" if value is None else f"{100 * value:+.2f}"
+
+
+def _said(said: float | None, true: float | None) -> str:
+    return "" if said is None or true is None else f"{100 * said:.1f} / {100 * true:.1f} %"
 
 
 def _of(share: float | None, count: int) -> str:

@@ -82,7 +82,10 @@ class Workers(Protocol):
 
 
 class Coordinator:
-    """One run of a search over the state of an open study; ``new_workers`` makes, of devices and a log, what trains."""
+    """One run of a search over the state of an open study.
+
+    new_workers: makes, of devices and a log, what trains; a ``Pool`` if it is not given.
+    """
 
     def __init__(
         self,
@@ -90,11 +93,12 @@ class Coordinator:
         work: Work,
         on_progress: Callable[[Progress], None],
         interrupts: Callable[[], int],
-        new_workers: Callable[[list[str], Path], AbstractContextManager[Workers]] = Pool,
+        new_workers: Callable[[list[str], Path], AbstractContextManager[Workers]] | None = None,
     ) -> None:
         self.state, self.spec, self.work, self.target = state, state.spec, work, work.target
         self._folder = state.store.folder
-        self._report, self._interrupts, self._new_workers = on_progress, interrupts, new_workers
+        self._report, self._interrupts = on_progress, interrupts
+        self._new_workers = new_workers or Pool
         self._queue: deque[Record] = deque()
         # written when its turn comes: what was never begun can be taken back
         self._beside: deque[Record] = deque()

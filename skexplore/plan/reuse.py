@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from skexplore.arch import parse_blocks
 from skexplore.errors import UserError
-from skexplore.space import Level, Space, encode
+from skexplore.space import Level, NotInSpaceError, Space, encode
 from skexplore.study import Record, Study, StudySpec, differences
 
 
@@ -66,5 +66,5 @@ def _levels(space: Space, record: Record) -> dict[str, Level] | None:
     """Return levels that mean a record's block, None where the space does not hold it."""
     try:
         return encode(space, parse_blocks(record.block))
-    except UserError:
+    except NotInSpaceError:
         return None

@@ -16,6 +16,7 @@ from .decisions import (
 )
 from .encoder import (
     Encoder as Encoder,
+    NotInSpaceError as NotInSpaceError,
     encode as encode,
 )
 from .size import (

@@ -9,6 +9,10 @@ from skexplore.space.decisions import Level
 from skexplore.space.space import Space
 
 
+class NotInSpaceError(UserError):
+    """A block that a space does not hold."""
+
+
 class Encoder:
     """Finds levels for the blocks of one space; what it learns of the space it keeps."""
 
@@ -19,12 +23,12 @@ class Encoder:
         """Return levels, one per decision, that the space decodes to the canonical form of ``blocks``.
 
         Decisions are settled one after another, each at its first level with which the block is still there.
-        Raises ``UserError`` if the space does not hold the block.
+        Raises ``NotInSpaceError``.
         """
         target = canonical_at_reference(blocks)
         found = self.settled([form_of(target, group) for group in self._layout.groups])
         if found is None:
-            raise UserError(
+            raise NotInSpaceError(
                 f"block {format_blocks(target)} is not in the space {self._space.name}; skexplore space show lists its "
                 "choices"
             )

@@ -8,6 +8,8 @@ from support.instant import MIDDLE
 from skexplore.engine.workload import estimate
 from skexplore.errors import UserError
 from skexplore.plan.search import Request, plan_search
+from skexplore.space.boxes import TooManyError
+from skexplore.space.encoder import Encoder
 from skexplore.study.store import archive, load_study
 from skexplore.study.study import trained
 
@@ -62,6 +64,17 @@ def test_what_cannot_serve_is_refused_before_anything_is_written(run, spaces):
     assert load_study("old")
     with pytest.raises(UserError):
         load_study("new")
+
+
+def test_a_space_too_large_to_look_blocks_up_in_says_that(run, spaces, monkeypatch):
+    run(study="old", space=spaces["middle"], trials=5)
+
+    def too_large(*_):
+        raise TooManyError
+
+    monkeypatch.setattr(Encoder, "levels", too_large)
+    with pytest.raises(UserError, match="space wider: too large to look a block up in it"):
+        run(study="new", space=spaces["wider"], trials=5, reuse=("old",))
 
 
 def test_another_space_for_a_study_says_what_changed_and_how_to_go_on(run, spaces):
