@@ -35,6 +35,7 @@ def stub(room: str) -> frozenset[str]:
 
 # where what no contract of pyproject.toml holds may be imported: rooms and files
 DOORS = {
+    "ConfigSpace": {"bench/peers.py"},
     "PIL": {"training/releases.py"},
     "filelock": {"study/live.py", "study/reading.py"},
     "jaxtyping": {"nn", "training/batches.py"},
@@ -57,6 +58,7 @@ DOORS = {
     "safetensors": {"training/weights.py", "export/verification.py"},
     "scipy": {"analysis"},
     "sqlalchemy": {"study/database.py", "study/live.py", "study/reading.py"},
+    "smac": {"bench/peers.py"},
     "statsmodels": {"analysis/contrasts.py", "analysis/dunnett.py"},
 }
 

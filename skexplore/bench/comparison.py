@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from skexplore.bench.landscape import SHARES, Landscape
-from skexplore.bench.play import Play, play, play_optuna
+from skexplore.bench.peers import play_optuna
+from skexplore.bench.play import Play, play
 from skexplore.plan import Request
 
 CAP = 300  # trainings after which a search that has not found one ends

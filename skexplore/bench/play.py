@@ -1,4 +1,4 @@
-"""One search, played: skexplore's by its own coordinator, whose workers train nothing, and Optuna's as it comes."""
+"""One search of skexplore's, played by its own coordinator, whose workers train nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import optuna
-from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial
 
-from skexplore.arch import cost, format_blocks
 from skexplore.bench.landscape import SHARES, Landscape, Measure
-from skexplore.engine import Coordinator, Progress, State, Work, constraints
+from skexplore.engine import Coordinator, Progress, State, Work
 from skexplore.plan import Training
 from skexplore.study import Epoch, Record, Store, Study, StudySpec
 from skexplore.training import Job, Outcome
@@ -40,7 +37,7 @@ class Play:
     study: Study | None = None
 
 
-class _Watch:
+class Watch:
     """Notes when the best shares are reached, and the lowest error."""
 
     def __init__(self, land: Landscape) -> None:
@@ -136,7 +133,7 @@ def play(
     until_found: bool = False,
 ) -> Play:
     """Play a search of ``target`` trainings by skexplore's own rules; ``until_found``: it ends when all is reached."""
-    watch = _Watch(land)
+    watch = Watch(land)
 
     def note(progress: Progress) -> None:
         record = progress.record
@@ -162,32 +159,4 @@ def play(
         refused=sum(record.status in ("over_budget", "replay") for record in state.searched),
         lowest=watch.lowest,
         study=state.study,
-    )
-
-
-def play_optuna(land: Landscape, seed: int, *, target: int, until_found: bool = False) -> Play:
-    """Play a search as Optuna comes: its default sampler is told the constraint, and every proposal is trained."""
-    study, watch, seen = optuna.create_study(sampler=TPESampler(seed=seed)), _Watch(land), set()
-    duplicates = over_budget = 0
-    while watch.trained < target and not (until_found and watch.done):
-        trial = study.ask()
-        levels: dict[str, Any] = {
-            path: trial.suggest_categorical(path, of) for path, of in land.space.decisions.items()
-        }
-        blocks = land.space.decode(levels)
-        name, size = format_blocks(blocks), cost(blocks)
-        for key, value in constraints(land.spec, size.macs, size.params).items():
-            trial.set_constraint(key, value)
-        error = land.measure(name, seed)
-        study.tell(trial, error)
-        watch.see(name, error)
-        duplicates += name in seen
-        over_budget += name not in seen and name not in land.feasible
-        seen.add(name)
-    return Play(
-        reached=tuple(watch.reached),
-        trained=watch.trained,
-        duplicates=duplicates,
-        over_budget=over_budget,
-        lowest=watch.lowest,
     )

@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from skexplore.bench.play import play, play_optuna
+from skexplore.bench.peers import has_smac, play_optuna, play_smac
+from skexplore.bench.play import Play, play
 from skexplore.bench.recorded import Recorded, World
 from skexplore.plan import Request, Training, plan_search
 from skexplore.study import PAPER, PLAIN_BLOCK, Study
@@ -22,12 +23,13 @@ WORKERS = 2
 class Contender:
     """A way to search.
 
-    sampler: of skexplore, None for Optuna as it comes. lowest: what is named is the block of the lowest single error,
-    all trainings being of new blocks; else the one of the lowest estimate.
+    sampler: of skexplore; peer: plays another framework's search instead. lowest: what is named is the block of the
+    lowest single error, all trainings being of new blocks; else the one of the lowest estimate.
     """
 
     words: str
-    sampler: str | None
+    sampler: str = ""
+    peer: Callable[..., Play] | None = None
     lowest: bool = False
 
 
@@ -37,7 +39,8 @@ CONTENDERS = {
     "random": Contender(words="skexplore, --sampler random", sampler="random"),
     "nsga2": Contender(words="skexplore, --sampler nsga2", sampler="nsga2"),
     "first": Contender(words="skexplore 0.1: tpe, the lowest error", sampler="tpe", lowest=True),
-    "optuna": Contender(words="Optuna as it comes", sampler=None, lowest=True),
+    "optuna": Contender(words="Optuna as it comes", peer=play_optuna, lowest=True),
+    "smac": Contender(words="SMAC, over the budget told 100 %", peer=play_smac, lowest=True),
 }
 
 
@@ -96,6 +99,11 @@ class Verdicts:
     unseen: int
 
 
+def playable() -> list[str]:
+    """Return the names of the contenders that can be played here."""
+    return [name for name in CONTENDERS if name != "smac" or has_smac()]
+
+
 def judge(
     recorded: Recorded,
     *,
@@ -103,10 +111,14 @@ def judge(
     replicates: int,
     repeats: int,
     seed: int,
-    names: Sequence[str] = tuple(CONTENDERS),
+    names: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Verdicts]:
-    """Play ``repeats`` searches of each contender with ``trials`` trainings, each in a world of its own; judge them."""
+    """Play ``repeats`` searches of each contender with ``trials`` trainings, each in a world of its own; judge them.
+
+    names: of ``CONTENDERS``, by default all that can be played here.
+    """
+    names = playable() if names is None else names
     found: dict[str, list[Verdict | None]] = {name: [] for name in names}
     for at in range(seed, seed + repeats):
         if progress and at % 10 == 0:
@@ -119,8 +131,8 @@ def judge(
 
 def _judged(world: World, contender: Contender, trials: int, replicates: int) -> Verdict | None:
     """Return the verdict on one search, None if it trained no block within the budget."""
-    if contender.sampler is None:
-        lowest = play_optuna(world, world.seed, target=trials).lowest
+    if contender.peer is not None:
+        lowest = contender.peer(world, world.seed, target=trials).lowest
         return None if lowest is None else _verdict(world, *lowest)
     again = 0 if contender.lowest else replicates
     played = play(

@@ -238,6 +238,8 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
             for each in verdicts
         ]
     )
+    if all(each.name != "smac" for each in verdicts):
+        print('SMAC is not installed here: pip install "skexplore[bench]"')
     kernel = recorded.kernel
     print(
         "\nMethod: the truth of a world is a draw of a Gaussian process given the table (standard deviation between\n"

@@ -12,7 +12,8 @@ from skexplore.arch.costs import cost
 from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.bench import OBJECTIVES, analytic, compare, distinct, play as module
 from skexplore.bench.landscape import SHARES
-from skexplore.bench.play import play, play_optuna
+from skexplore.bench.peers import play_optuna
+from skexplore.bench.play import play
 from skexplore.errors import UserError
 
 YAML = """
@@ -81,9 +82,9 @@ KNOWN = {"mixed": 0.27461472891815464, "layered": 0.3758026950927772}
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
 def test_a_played_search_trains_nothing_twice_and_nothing_over_the_budget(sampler, monkeypatch):
     land, seen = on_few("mixed"), []
-    see = module._Watch.see
+    see = module.Watch.see
     monkeypatch.setattr(
-        module._Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
+        module.Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
     )
     found = play(land, sampler, seed=3, target=12)
     assert len(seen) == len(set(seen)) == found.trained
@@ -93,9 +94,9 @@ def test_a_played_search_trains_nothing_twice_and_nothing_over_the_budget(sample
 
 def test_plain_optuna_counts_its_duplicates_and_what_is_over_the_budget(monkeypatch):
     land, seen = on_few("mixed"), []
-    see = module._Watch.see
+    see = module.Watch.see
     monkeypatch.setattr(
-        module._Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
+        module.Watch, "see", lambda self, name, error: (seen.append(name), see(self, name, error))
     )
     found = play_optuna(land, seed=0, target=40)
     assert found.trained == len(seen) == 40
@@ -107,7 +108,7 @@ def test_plain_optuna_counts_its_duplicates_and_what_is_over_the_budget(monkeypa
 
 def test_the_best_share_is_reached_at_the_first_block_in_it():
     land = on_few("layered")
-    watch = module._Watch(land)
+    watch = module.Watch(land)
     ranked = sorted(land.feasible, key=land.truths.__getitem__)
     watch.see(ranked[-1], 0.5)
     watch.see(min(set(land.truths) - land.feasible, key=land.truths.__getitem__), 0.1)
