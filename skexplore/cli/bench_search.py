@@ -229,6 +229,15 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
                 "beats paper's": _percent(each.beats_paper),
                 "beats k3": _percent(each.beats_plain),
                 "regret": _points(each.regret),
+            }
+            for each in verdicts
+        ]
+    )
+    print("\nwhat they say of it, and what is true")
+    print_table(
+        [
+            {
+                "search": CONTENDERS[each.name].words,
                 "shown - true": _points(each.off),
                 "90 % held": _of(each.covered, each.intervals),
                 "set held": _of(each.set_held, each.sets),
