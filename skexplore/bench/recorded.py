@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from skexplore.arch import format_blocks, parse_blocks
 from skexplore.bench.landscape import Landscape, distinct, within
 from skexplore.errors import UserError
 from skexplore.space import Space
-from skexplore.study import StudySpec, Table, new_model, prior_of, stored_space
+from skexplore.study import PAPER, PLAIN_BLOCK, StudySpec, Table, new_model, prior_of, stored_space
 from skexplore.surrogate import Kernel, Worlds, pooled
 
 LEAST_BLOCKS = 30  # of a table: fewer say too little of a space
@@ -41,11 +41,17 @@ class World(Landscape):
 class Recorded:
     """The space of a table's search with all its blocks, and the worlds that agree with the table.
 
-    Raises ``UserError`` for a table of fewer than 30 blocks, or one whose noise is not known.
+    Raises ``UserError`` for a table of fewer than 30 blocks, one whose noise is not known, or whose search has no
+    budget in GFLOPs or two objectives. Rungs are left out: a table knows whole trainings.
     """
 
     def __init__(self, table: Table) -> None:
-        self.spec: StudySpec = table.spec
+        if table.spec.budget_gflops is None or table.spec.mode != "constrained":
+            raise UserError(
+                f"{table.spec.name}: a table that searches can be played on begins with a search under "
+                "--budget-gflops, not in --mode pareto"
+            )
+        self.spec: StudySpec = replace(table.spec, rungs=(), keep_weights="all")
         self.space: Space = stored_space(table.spec)
         self.errors = table.errors
         if len(self.errors) < LEAST_BLOCKS:
@@ -66,8 +72,8 @@ class Recorded:
         self.feasible = within(inside, table.spec)
         self.names = [format_blocks(each) for each in inside]
         known = {*self.names}
-        # rows of the paper's tables that the space does not hold may be anchors
-        outside = [name for name in self.errors if name not in known]
+        # anchors, and rows of the paper's tables, that the space does not hold
+        outside = [name for name in dict.fromkeys((PAPER, PLAIN_BLOCK, *self.errors)) if name not in known]
         self.names += outside
         place = {name: at for at, name in enumerate(self.names)}
         errors = [[*self.errors[name].values()] for name in self.errors]

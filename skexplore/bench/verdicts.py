@@ -75,9 +75,8 @@ class Verdicts:
     named: searches that trained a block within the budget at all. best_5, best_1: with a block of the best 5 and 1 %.
     covered, intervals: share of the intervals that hold the truth, and how many there are. said, said_and_true: of the
     searches that gave a chance to beat the paper's block their mean chance, and the share that did. set_held, sets: the
-    same of sets of what may be best as of intervals. unseen, unseen_beats_paper:
-    searches whose block has recorded errors that they did not see, and the share of them where these are below the
-    paper's block's.
+    same of sets of what may be best as of intervals. unseen, unseen_beats_paper: searches whose block has recorded
+    errors that they did not see, and the share of them where these are below the paper's block's.
     """
 
     name: str
@@ -121,7 +120,7 @@ def judge(
     names = playable() if names is None else names
     found: dict[str, list[Verdict | None]] = {name: [] for name in names}
     for at in range(seed, seed + repeats):
-        if progress and at % 10 == 0:
+        if progress and (at - seed) % 10 == 0:
             progress(f"{at - seed} of {repeats} worlds")
         world = recorded.world(at)
         for name in names:

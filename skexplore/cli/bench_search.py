@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.common import JsonOption
-from skexplore.errors import UserError
+from skexplore.errors import UserError, check_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skexplore.bench import Comparison, Recorded, Verdicts
+
+
+RULES = (
+    "A search ends with its first block of the last share; one that misses a share counts as the cap. skexplore's\n"
+    "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes: create_study\n"
+    "with its default sampler, seeded and told the constraint; every proposal is trained and counts, and only a block\n"
+    "within the budget reaches a share. All competitors have the same seeds."
+)
 
 
 def bench_search(
@@ -86,7 +94,6 @@ def _on_objectives(
     space: str, budget_gflops: float, objective: str, repeats: int, seed: int, *, quick: bool, as_json: bool
 ) -> None:
     from skexplore.bench import CAP, OBJECTIVES, analytic, compare, distinct
-    from skexplore.errors import check_one_of
     from skexplore.space import Space, check_budget
 
     check_one_of("--objective", objective, (*OBJECTIVES, "all"))
@@ -114,14 +121,6 @@ def _on_objectives(
         "and cost and a part hashed from its identity; nothing is trained. The best shares are of all distinct blocks\n"
         "within the budget, counted one by one. These are no errors of trained networks.\n" + RULES
     )
-
-
-RULES = (
-    "A search ends with its first block of the last share; one that misses a share counts as the cap. skexplore's\n"
-    "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes: create_study\n"
-    "with its default sampler, seeded and told the constraint; every proposal is trained and counts, and only a block\n"
-    "within the budget reaches a share. All competitors have the same seeds."
-)
 
 
 def _tell(text: str) -> None:

@@ -17,7 +17,7 @@ from skexplore.surrogate.features import Matrix
 from skexplore.surrogate.posterior import Vector
 
 SHARES = (0.05, 0.15, 0.3, 0.5, 0.7, 0.85)  # of the variance between blocks
-LENGTHS = (0.5, 1.0, 2.0)  # of what is smooth, in mean distances of two blocks
+LENGTHS = (0.5, 1.0, 2.0)  # of what is smooth, in median distances of two blocks
 WAVES = 1_000  # random features of its kernel
 MEAN_SD = 0.3  # of the mean about that of what was measured: as good as flat
 

@@ -33,6 +33,10 @@ def on_few(objective):
     return analytic(FEW, distinct(FEW), objective, 4.4)
 
 
+def on_file(path, objective):
+    return f"bench search --quick --space {path} --budget-gflops 4.4 --objective {objective}".split()
+
+
 @pytest.fixture
 def few(tmp_path):
     path = tmp_path / "few.yaml"
@@ -133,17 +137,7 @@ def test_same_seed_same_result_and_another_seed_another():
 
 
 def test_the_command_prints_finite_numbers_and_its_method(command, few):
-    arguments = (
-        "bench",
-        "search",
-        "--quick",
-        "--space",
-        few,
-        "--budget-gflops",
-        "4.4",
-        "--objective",
-        "layered",
-    )
+    arguments = on_file(few, "layered")
     code, out, _ = command(*arguments)
     assert code == 0
     for words in ("skexplore, --sampler tpe", "Optuna as it comes", "best 0.5 %", "The aim", "Method:"):
@@ -152,17 +146,7 @@ def test_the_command_prints_finite_numbers_and_its_method(command, few):
 
 
 def test_the_command_as_json_has_finite_numbers_and_repeats_them(command, few):
-    arguments = (
-        "bench",
-        "search",
-        "--quick",
-        "--space",
-        few,
-        "--budget-gflops",
-        "4.4",
-        "--objective",
-        "mixed",
-    )
+    arguments = on_file(few, "mixed")
     code, text, _ = command(*arguments, "--json")
     assert code == 0
     found = json.loads(text)

@@ -10,6 +10,7 @@ import pytest
 from support.small_table import FEW, NOISE
 
 from skexplore.arch import cost, format_blocks
+from skexplore.bench import judge
 from skexplore.bench.landscape import distinct
 from skexplore.bench.recorded import Recorded
 from skexplore.errors import UserError
@@ -78,3 +79,19 @@ def test_a_table_that_says_too_little_is_refused(synthetic_table):
     )
     with pytest.raises(UserError, match="noise is not known"):
         Recorded(unknown)
+
+
+@pytest.mark.parametrize("changes", [{"budget_gflops": None, "budget_params_m": 30.0}, {"mode": "pareto"}])
+def test_a_search_without_one_objective_under_a_budget_in_gflops_is_refused(synthetic_table, changes):
+    with pytest.raises(UserError, match="begins with a search under --budget-gflops"):
+        Recorded(replace(synthetic_table, spec=replace(synthetic_table.spec, **changes)))
+
+
+def test_anchors_that_are_neither_in_the_space_nor_in_the_table_have_a_truth_and_rungs_are_left_out(
+    synthetic_table,
+):
+    kept = tuple(r for r in synthetic_table.records if r.block not in ("k3", "k3+k3d2"))
+    spec = replace(synthetic_table.spec, rungs=(1, 3, 9))
+    recorded = Recorded(replace(synthetic_table, spec=spec, records=kept))
+    (found,) = judge(recorded, trials=4, replicates=1, repeats=1, seed=0, names=["random"])
+    assert found.named == 1
