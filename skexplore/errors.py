@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from skexplore.words import listed
+
 T = TypeVar("T")
+LEAST_PART, MOST_NEAR = 3, 3  # letters of a name that may stand for it; names that are proposed
 
 NO_MEMORY = (
     "torch could not be loaded for lack of memory; it takes about 4 GB of address space: close other programs, or "
@@ -23,10 +26,19 @@ class StudyError(RuntimeError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean NAME?)`` with the nearest of the ``known`` names, empty if none is near."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name.lower(), names, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    """Return `` (did you mean NAME?)`` with the ``known`` name of nearly these letters, or those that it is a part of.
+
+    Else with the one that is nearest, and empty if none is near.
+    """
+    names, small = list(known), name.lower()
+    part = [each for each in names if small in each.lower()] if len(name) >= LEAST_PART else []
+    near = _near(name, names, 0.8) or _near(small, names, 0.8) or part[:MOST_NEAR]
+    near = near or _near(name, names, 0.6) or _near(small, names, 0.6)
+    return f" (did you mean {listed(near)}?)" if near else ""
+
+
+def _near(name: str, names: Sequence[str], ratio: float) -> list[str]:
+    return difflib.get_close_matches(name, names, n=1, cutoff=ratio)
 
 
 def lookup(name: str, known: Mapping[str, T], *, what: str, where: str = "") -> T:

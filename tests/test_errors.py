@@ -25,6 +25,9 @@ def test_a_known_name_is_looked_up_and_an_unknown_one_says_what_is_near():
         lookup("x", {"alpha": 1}, what="letter", where="see the list")
     assert str(error.value) == "unknown letter 'x'; see the list"
     assert did_you_mean("zzz", ["alpha"]) == ""
+    names = ["one-search", "two-search", "search-three", "four-search"]
+    assert did_you_mean("Search", names) == " (did you mean one-search, two-search or search-three?)"
+    assert did_you_mean("ch", names) == ""  # too little of a name to stand for it
     check_one_of("--letter", "a", "ab")
     with pytest.raises(UserError) as error:
         check_one_of("--letter", "alpa", ("alpha", "beta"))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skexplore.cli.common import (
+    DECIDE,
+    SEARCH,
     DataOption,
     DatasetOption,
     JsonOption,
@@ -18,10 +20,13 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
+    print_next,
+    print_prose,
     run_settings,
     said_time,
     watched,
 )
+from skexplore.cli.completion import designs, studies
 from skexplore.shipped import shipped
 from skexplore.study import PROFILES
 from skexplore.words import counted, listed
@@ -42,12 +47,13 @@ PlanOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 def ablate(
     source: Annotated[
         str,
         typer.Argument(
             metavar="STUDY|FILE",
+            autocompletion=designs,
             help=f"{', '.join(shipped('studies', here=False))}, or a .yaml file.",
         ),
     ],
@@ -68,7 +74,9 @@ def ablate(
     reuse: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="STUDY", help="A study or archive whose same trainings are taken over (repeatable)."
+            metavar="STUDY",
+            autocompletion=studies,
+            help="A study or archive whose same trainings are taken over (repeatable).",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -98,9 +106,11 @@ def ablate(
     _carry_out(planned, settings, plan=plan, as_json=as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=DECIDE)
 def confirm(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A search, or its archive.")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", autocompletion=studies, help="A search, or its archive.")
+    ],
     top: Annotated[
         int | None,
         typer.Option(
@@ -184,8 +194,8 @@ def _print_result(study: Study, *, as_json: bool) -> None:
         rows, right=("n", "mean, %", "sd", "search, %", "val, %", "test, %"), title=f"Study {study.spec.name}"
     )
     for sentence in finalists_words(study) if confirms else statements(study, found):
-        print(sentence)
-    print(f"\nNext:\n  skexplore report {study.spec.name}")
+        print_prose(sentence)
+    print_next(f"skexplore report {study.spec.name}")
 
 
 def _variant_row(row: dict[str, Any], baseline: str) -> dict[str, str]:

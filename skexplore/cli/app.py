@@ -6,21 +6,46 @@ import importlib
 import os
 import pkgutil
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import skexplore.cli
-from skexplore.cli.common import GFLOPS
+from skexplore.cli.common import GFLOPS, HEADINGS
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.errors import NO_MEMORY, StudyError, UserError, lacks_memory
 
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
+
+REST = "More"
+MOST_HELP = 200  # characters of a command's first sentence
 # files of this room that hold no group of commands
-HELPERS = ("app", "bench_search", "common", "display", "interrupts")
+HELPERS = ("app", "bench_search", "common", "completion", "display", "interrupts")
 # as the help lists them
-FIRST = ("studies", "search", "compare", "ablate", "signal", "blocks", "systems", "space", "data", "bench")
+FIRST = ("search", "studies", "ablate", "compare", "signal", "blocks", "systems", "space", "data", "bench")
+
+
+class Grouped(TyperGroup):
+    """Lists commands under the headings that they were given (``rich_help_panel``), those without one last."""
+
+    def format_commands(self, _: Context, formatter: HelpFormatter) -> None:
+        """Write a section for each heading, names in one column throughout."""
+        width = max(map(len, self.commands))
+        sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*HEADINGS, REST)}
+        for name, command in self.commands.items():
+            heading = getattr(command, "rich_help_panel", REST)
+            rows = sections[heading if heading in HEADINGS else REST]
+            rows.append((name.ljust(width), command.get_short_help_str(limit=MOST_HELP)))
+        for heading, rows in sections.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
 
 app = typer.Typer(
+    cls=Grouped,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -86,7 +111,8 @@ def _add_groups() -> None:
     """Add the ``app`` of every other file of this room; those that ``FIRST`` does not name come last, by name."""
     found = {module.name for module in pkgutil.iter_modules(skexplore.cli.__path__)}.difference(HELPERS)
     for name in [*FIRST, *sorted(found.difference(FIRST))]:
-        app.add_typer(importlib.import_module(f"skexplore.cli.{name}").app)
+        group: typer.Typer = importlib.import_module(f"skexplore.cli.{name}").app
+        app.add_typer(group, rich_help_panel=group.rich_help_panel)  # Typer loses the group's own
 
 
 _add_groups()

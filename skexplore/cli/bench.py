@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.bench_search import bench_search
-from skexplore.cli.common import JsonOption
+from skexplore.cli.common import MACHINE, JsonOption
 
 if TYPE_CHECKING:
     from skexplore.training import TrainTimings
@@ -20,6 +20,7 @@ app = typer.Typer(
     name="bench",
     no_args_is_help=True,
     rich_markup_mode=None,
+    rich_help_panel=MACHINE,
     help="Measure speed on this machine, against timm and fvcore.",
 )
 

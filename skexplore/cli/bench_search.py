@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.common import JsonOption
+from skexplore.cli.completion import studies
 from skexplore.errors import UserError, check_one_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def bench_search(
         list[str] | None,
         typer.Option(
             metavar="STUDY",
+            autocompletion=studies,
             help="Play on recorded trainings: a study such as sk-table. Again for more studies, a search first.",
         ),
     ] = None,

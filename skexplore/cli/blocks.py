@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skexplore.arch import BACKBONES
-from skexplore.cli.common import GFLOPS, ClassesOption, JsonOption, ResolutionOption, chosen_network, signed
+from skexplore.cli.common import (
+    ASK,
+    GFLOPS,
+    ClassesOption,
+    JsonOption,
+    ResolutionOption,
+    chosen_network,
+    print_next,
+    print_prose,
+    signed,
+)
 
 if TYPE_CHECKING:
     from skexplore.arch import Architecture, Backbone, Blocks, Cost
@@ -23,7 +34,7 @@ BlockArgument = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def block(
     block: BlockArgument,
     backbone: Annotated[
@@ -87,6 +98,8 @@ def block(
         print(f"changed: {reason}")
     if body is not None:
         _print_taps(_taps_rows(form, body), body)
+    name = shlex.quote(format_blocks(form))
+    print_next(f"skexplore cost {name} --verify", f"skexplore place {name}")
 
 
 def _taps_rows(form: Blocks, body: Backbone) -> list[dict[str, Any]]:
@@ -138,7 +151,7 @@ def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
             )
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def cost(
     block: Annotated[
         str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
@@ -181,9 +194,11 @@ def cost(
         _print_cost_json(row, parts, None if not verify else not different)
     else:
         _print_cost(row, parts)
-        print(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
+        print_prose(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
+        if system is None:
+            print_next(f"skexplore place {shlex.quote(str(row['block']))}")
     for name, (ours, counted) in different.items():
         print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
     if different:
@@ -218,7 +233,7 @@ def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
         print(f"{name:<8}" + "".join(f"{getattr(part, key):>16,}" for key in COSTS))
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def place(block: BlockArgument, as_json: JsonOption = False) -> None:
     """Place a block on Tables 3, 6 and 7 of the SKNet paper, by params and multiply-adds at the reference."""
     from skexplore.arch import arch_id, canonical_at_reference, cost as closed_form, format_blocks
@@ -243,6 +258,7 @@ def place(block: BlockArgument, as_json: JsonOption = False) -> None:
             f"  above    {' | '.join(at.above) or '-'}\n"
             f"  in (params, macs) the block {at.relation} the nearest"
         )
-    print(
+    print_prose(
         f"\nBy complexity alone; rows in the order of macs, then params, by our own count of them. {GFLOPS}"
     )
+    print_next(f"skexplore train {shlex.quote(name)}")

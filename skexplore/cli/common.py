@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
 import typer
 
@@ -24,9 +26,52 @@ if TYPE_CHECKING:
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
 T = TypeVar("T")
+# headings of the help page, in its order
+HEADINGS = SEARCH, DECIDE, TAKE, ASK, PAPER, MACHINE = (
+    "Search",
+    "Decide",
+    "Take away",
+    "Ask of a block",
+    "The paper",
+    "This machine",
+)
 KEPT = "interrupted; everything finished is kept. Repeat the same command to go on."
 
 
+MULTIPLES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def _in(unit: float) -> Callable[[str], float]:
+    """Return what reads an amount in ``unit``, or with a letter of ``MULTIPLES`` behind it in ones."""
+
+    def read(text: str) -> float:
+        multiple = MULTIPLES.get(text[-1:].upper())
+        try:
+            return float(text) if multiple is None else float(text[:-1]) * multiple / unit
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not a valid number, such as 4.5, 4.5G or 4500M") from None
+
+    return read
+
+
+BudgetGflops = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-gflops",
+        parser=_in(1e9),
+        metavar="GFLOPS",
+        help=f"Budget at the reference (SKNet-50 at 224x224), as 4.5, 4.5G or 4500M. {GFLOPS}",
+    ),
+]
+BudgetParams = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-params",
+        parser=_in(1e6),
+        metavar="MILLIONS",
+        help="Budget in 10^6 parameters, at the reference, as 28 or 28M.",
+    ),
+]
 DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
 RecipeOption = Annotated[
     str | None,
@@ -51,6 +96,21 @@ ClassesOption = Annotated[
     typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.  [default: the backbone's]"),
 ]
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
+
+
+def print_prose(text: str) -> None:
+    """Print sentences, on a terminal each line of them broken between words."""
+    if sys.stdout and sys.stdout.isatty():
+        wrapper = textwrap.TextWrapper(
+            shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False
+        )
+        text = "\n".join(wrapper.fill(line) for line in text.split("\n"))
+    print(text)
+
+
+def print_next(*commands: str, file: TextIO | None = None) -> None:
+    """Print what to do next, one command a line; file: stderr where stdout lists files."""
+    print("\nNext:", *commands, sep="\n  ", file=file)
 
 
 def signed(percent: float) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.common import GFLOPS, JsonOption, pictures, writable
+from skexplore.cli.common import DECIDE, GFLOPS, JsonOption, pictures, print_next, print_prose, writable
+from skexplore.cli.completion import studies
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command()
+@app.command(rich_help_panel=DECIDE)
 def compare(
     studies: Annotated[
         list[str],
-        typer.Argument(metavar="STUDY STUDY...", help="Names of studies or archives, or their folders."),
+        typer.Argument(
+            metavar="STUDY STUDY...",
+            autocompletion=studies,
+            help="Names of studies or archives, or their folders.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; default reports/compare-FIRST.", show_default=False)
@@ -63,6 +69,7 @@ def compare(
         _print(found)
     for path in paths:
         print(path, file=sys.stderr if as_json else sys.stdout)
+    print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
 
 
 def _point(text: str) -> tuple[float, float]:
@@ -86,12 +93,12 @@ def _print(found: Compared) -> None:
     said = comparison_findings(found)
     print_table([_row(group) for group in said["groups"]], right=("searches", "val error", "hypervolume"))
     point = said["reference"]
-    print(
+    print_prose(
         f"\nAt equal images, {found.images:,} of each search. Hypervolume: share of the rectangle below "
         f"{100 * point['error']:.2f} % error and {point['gflops']:.6g} GFLOPs ({point['why']}). {GFLOPS}"
     )
     for sentence in (*(pair["said"] for pair in said["pairs"]), *said["differences"], *said["notes"]):
-        print(sentence)
+        print_prose(sentence)
     print()
 
 

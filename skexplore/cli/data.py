@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from skexplore.cli.common import JsonOption
+from skexplore.cli.common import MACHINE, JsonOption, print_next
 from skexplore.study import DATASETS, get_dataset
 from skexplore.words import listed
 
@@ -19,6 +19,7 @@ app = typer.Typer(
     name="data",
     no_args_is_help=True,
     rich_markup_mode=None,
+    rich_help_panel=MACHINE,
     help="Fetch a data set, or check the copy that is there.",
 )
 
@@ -85,6 +86,7 @@ def data_fetch(
     for part, count in images.items():
         print(f"{part:<6} {count:,} images of {release.classes} classes")
     print("sums   all as expected")
+    print_next(f"skexplore search --budget-gflops 4.5 --dataset {dataset}")
 
 
 @app.command("verify")

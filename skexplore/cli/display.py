@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -13,12 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from skexplore.cli.common import GFLOPS
+from skexplore.cli.common import GFLOPS, print_prose
 from skexplore.study import STATUSES, Study
 
 if TYPE_CHECKING:
     from skexplore.engine import Fetch, Note, Progress
     from skexplore.study import Estimate
+
+GAP = 2  # between columns
+BLOCKS = {"block", "best block", "network"}  # columns of tables that hold notation
 
 
 def error_console() -> Console:
@@ -27,17 +31,54 @@ def error_console() -> Console:
 
 
 def print_table(rows: list[dict[str, str]], *, right: tuple[str, ...] = (), title: str = "") -> None:
-    """Print rows as an aligned table on stdout; columns in ``right`` are aligned to the right."""
+    """Print rows as an aligned table on stdout; columns in ``right`` are aligned to the right.
+
+    Where the terminal is too narrow texts are broken between words, and blocks, if need be, before a ``+`` or ``/``.
+    """
     width = None if sys.stdout and sys.stdout.isatty() else 200
     console = Console(highlight=False, width=width)
     if title:  # as a title of the table it would be wrapped at the table's width
         console.print(Text(title, style="italic"))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0] if rows else ():
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    if not rows:
+        return
+    widths = _widths(rows, console.width)
+    excess = sum(widths.values()) + GAP * (len(widths) - 1) - console.width
+    if excess > 0 and (held := BLOCKS.intersection(widths)):
+        rows = [row | {name: broken(row[name], widths[name] - excess) for name in held} for row in rows]
+        widths = _widths(rows, console.width)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for name, column in widths.items():
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", width=column)
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
     console.print(table)
+
+
+def _widths(rows: list[dict[str, str]], room: int) -> dict[str, int]:
+    """Return the width of each column: its longest word, and what ``room`` has left to those that lack least."""
+    texts = {name: [name, *(row[name] for row in rows)] for name in rows[0]}
+    widths = {
+        name: max(len(word) for text in each for word in text.split() or [""]) for name, each in texts.items()
+    }
+    lacks = {
+        name: max(len(line) for text in each for line in text.splitlines() or [""]) - widths[name]
+        for name, each in texts.items()
+    }
+    left = room - sum(widths.values()) - GAP * (len(widths) - 1)
+    for name in sorted(lacks, key=lambda each: lacks[each]):
+        more = min(lacks[name], max(0, left))
+        widths[name], left = widths[name] + more, left - more
+    return widths
+
+
+def broken(block: str, most: int) -> str:
+    """Return ``block`` in lines of at most ``most`` letters, broken before ``+``, ``/`` and ``;`` alone."""
+    lines = [""]
+    for part in re.split(r"(?=[+/;])", block):
+        if lines[-1] and len(lines[-1]) + len(part) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 class Reporter:
@@ -45,7 +86,10 @@ class Reporter:
 
     def __init__(self, console: Console) -> None:
         self._console, self._live = console, console.is_terminal
-        self._display = Live(console=console, refresh_per_second=4, transient=True)
+        self._began, self._said = time.monotonic(), ""
+        self._display = Live(
+            console=console, refresh_per_second=4, transient=True, get_renderable=self._line_now
+        )
         self._skipped = 0
         self._fetched = 0.0
 
@@ -75,7 +119,12 @@ class Reporter:
             if line:
                 self._console.print(escape(self._skips() + line), soft_wrap=not self._live)
         if self._live:
-            self._display.update(Text(_status(event), style="bold", no_wrap=True, overflow="ellipsis"))
+            self._said = _status(event)
+
+    def _line_now(self) -> Text:
+        elapsed = int(time.monotonic() - self._began)
+        said = f"{elapsed // 60}:{elapsed % 60:02} | {self._said}" if self._said else ""
+        return Text(said, style="bold", no_wrap=True, overflow="ellipsis")
 
     def _skips(self) -> str:
         count, self._skipped = self._skipped, 0
@@ -85,7 +134,7 @@ class Reporter:
         share = f"{event.done / 1e6:.0f} of {event.total / 1e6:.0f} MB" if event.total else ""
         text = f"{event.what} {share}"
         if self._live:
-            self._display.update(Text(text, style="bold", no_wrap=True, overflow="ellipsis"))
+            self._said = text
         elif time.monotonic() - self._fetched > 5 or event.done >= event.total:
             self._fetched = time.monotonic()
             self._console.print(escape(text), soft_wrap=True)
@@ -177,8 +226,8 @@ def print_front(study: Study) -> None:
     print()
     said = answer_words(study.answer, trust(study.model)) if study.answer and study.model else []
     for note in [*said, *notes(study)]:
-        print(note)
-    print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+        print_prose(note)
+    print_prose(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
 
 
 def _estimate(found: Estimate) -> str:

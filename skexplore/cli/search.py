@@ -13,6 +13,9 @@ import typer
 
 from skexplore.cli.common import (
     GFLOPS,
+    SEARCH,
+    BudgetGflops,
+    BudgetParams,
     DataOption,
     DatasetOption,
     JsonOption,
@@ -21,11 +24,14 @@ from skexplore.cli.common import (
     TimeOption,
     WorkersOption,
     interruptible,
+    print_next,
+    print_prose,
     run_settings,
     said_time,
     taps_note,
     watched,
 )
+from skexplore.cli.completion import spaces, studies
 from skexplore.errors import UserError
 from skexplore.study import PROFILES, SAMPLERS
 from skexplore.words import listed
@@ -41,7 +47,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 _UNTAUGHT = listed((name for name, sampler in SAMPLERS.items() if not sampler.learns_budget), "and")
 
-SpaceOption = Annotated[str, typer.Option(help="Name of a space, or a .yaml file.")]
+SpaceOption = Annotated[str, typer.Option(autocompletion=spaces, help="Name of a space, or a .yaml file.")]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
@@ -55,14 +61,10 @@ BackboneOption = Annotated[
 SeedOption = Annotated[int, typer.Option(help="Seed of the sampler and first seed of the trainings.")]
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 def search(
-    budget_gflops: Annotated[
-        float | None, typer.Option(help=f"Budget at the reference (SKNet-50 at 224x224). {GFLOPS}")
-    ] = None,
-    budget_params: Annotated[
-        float | None, typer.Option(help="Budget in 10^6 parameters, at the reference.")
-    ] = None,
+    budget_gflops: BudgetGflops = None,
+    budget_params: BudgetParams = None,
     space: SpaceOption = "sk-paper",
     dataset: DatasetOption = None,
     trials: Annotated[
@@ -74,7 +76,9 @@ def search(
         typer.Option(help="Of these, fresh seeds of what may be best, at the end.  [default: every fifth]"),
     ] = None,
     time_limit: TimeOption = None,
-    study: Annotated[str | None, typer.Option(help="Name; the same name continues a study.")] = None,
+    study: Annotated[
+        str | None, typer.Option(autocompletion=studies, help="Name; the same name continues a study.")
+    ] = None,
     mode: Annotated[
         str,
         typer.Option(help="constrained (least error within the budget) or pareto (error and GFLOPs)."),
@@ -112,6 +116,7 @@ def search(
         list[str] | None,
         typer.Option(
             metavar="STUDY",
+            autocompletion=studies,
             help="A search whose trials this one begins with, as they were measured there (repeatable).",
         ),
     ] = None,
@@ -197,7 +202,7 @@ def _repeated(request: Request, repeats: int) -> list[Request]:
     ]
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 def train(
     block: Annotated[
         str, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
@@ -211,7 +216,8 @@ def train(
     study: Annotated[
         str | None,
         typer.Option(
-            help="Train by this study's recipe and keep the record there.  [default: a study of its own]"
+            autocompletion=studies,
+            help="Train by this study's recipe and keep the record there.  [default: a study of its own]",
         ),
     ] = None,
     workers: WorkersOption = None,
@@ -290,8 +296,8 @@ def _print_result(study: Study) -> None:
 
     name = study.spec.name
     print_front(study)
-    print(
-        f"\nNext:\n  skexplore report {name}\n  skexplore confirm {name}\n  skexplore export {name} --trial best"
+    print_next(
+        f"skexplore report {name}", f"skexplore confirm {name}", f"skexplore export {name} --trial best"
     )
 
 
@@ -306,14 +312,15 @@ def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: 
     else:
         shown = ("study", "state", "trained", "target", "best_block")
         table = [
-            {name: "none yet" if row[name] is None else str(row[name]) for name in shown} for row in rows
+            {name.replace("_", " "): "none yet" if row[name] is None else str(row[name]) for name in shown}
+            for row in rows
         ]
         errors = [
             "" if row["best_val_error"] is None else f"{100 * row['best_val_error']:.2f} %" for row in rows
         ]
         print_table([each | {"val error": error} for each, error in zip(table, errors, strict=True)])
         if len(rows) > 1:
-            print(f"\nNext:\n  {shlex.join(['skexplore', 'compare', *(row['study'] for row in rows)])}")
+            print_next(shlex.join(["skexplore", "compare", *(row["study"] for row in rows)]))
     if len(results) < len(plans):
         left = f"{len(plans) - len(results)} of {len(plans)} searches were not reached"
         print(f"the time limit is reached, {left}; the same command goes on", file=sys.stderr)
@@ -346,4 +353,5 @@ def _print_trainings(study: Study, own: str) -> None:
         if record.curve or record.status == "failed"
     ]
     print_table(rows, right=("GFLOPs", "#P (M)", "seed", "val error"), title=f"Study {study.spec.name}")
-    print(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_prose(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_next(f"skexplore report {study.spec.name}")

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.common import (
+    DECIDE,
     DataOption,
     JsonOption,
     RecipeOption,
     StorageOption,
     TimeOption,
     WorkersOption,
+    print_next,
     run_settings,
     watched,
 )
+from skexplore.cli.completion import designs, studies
 from skexplore.errors import UserError
 from skexplore.shipped import shipped
 from skexplore.study import PROFILES
@@ -30,12 +33,13 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command()
+@app.command(rich_help_panel=DECIDE)
 def signal(
     source: Annotated[
         str,
         typer.Argument(
             metavar="[STUDY|FILE]",
+            autocompletion=designs,
             help="Another panel of blocks: an ablation's name or file; any other study, or its folder, is read.",
         ),
     ] = "panel",
@@ -52,7 +56,11 @@ def signal(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="STUDY", help="Long trainings of the same blocks, to be compared with."),
+        typer.Option(
+            metavar="STUDY",
+            autocompletion=studies,
+            help="Long trainings of the same blocks, to be compared with.",
+        ),
     ] = None,
     study: Annotated[
         str | None,
@@ -121,4 +129,4 @@ def _show(found: Signal, study: Study, *, names: list[str | None], as_json: bool
         print(f"{label:<13} {words}")
     if found.whole is None:
         print("Validity needs long trainings of the same blocks: --against STUDY")
-    print(f"\nNext:\n  {shlex.join(['skexplore', 'report', *filter(None, names)])}")
+    print_next(shlex.join(["skexplore", "report", *filter(None, names)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,14 +12,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.common import GFLOPS, JsonOption, printable, taps_note
+from skexplore.cli.common import (
+    GFLOPS,
+    SEARCH,
+    BudgetGflops,
+    BudgetParams,
+    JsonOption,
+    print_next,
+    print_prose,
+    printable,
+    taps_note,
+)
+from skexplore.cli.completion import spaces
 
 if TYPE_CHECKING:
     from skexplore.arch import Bound
     from skexplore.space import Space, SpaceSummary
 
 app = typer.Typer(
-    name="space", no_args_is_help=True, rich_markup_mode=None, help="Look at search spaces, or begin one."
+    name="space",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    rich_help_panel=SEARCH,
+    help="Look at search spaces, or begin one.",
 )
 
 
@@ -37,6 +53,7 @@ def space_list(as_json: JsonOption = False) -> None:
         return
     for name, each in spaces:
         print(f"{name:<16} {each.raw_size:>18,} combinations  {printable(each.description)}")
+    print_next("skexplore space show sk-paper --budget-gflops 4.5")
 
 
 TEMPLATE = """\
@@ -76,16 +93,17 @@ def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Th
         write_atomic(path, TEMPLATE.format(path=path, name=path.stem))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
-    print(f"{path}\n\nNext:\n  skexplore space show {path}")
+    print(path)
+    print_next(f"skexplore space show {path}")
 
 
 @app.command("show")
 def space_show(
-    space: Annotated[str, typer.Argument(metavar="SPACE", help="Name of a space, or a .yaml file.")],
-    budget_gflops: Annotated[float | None, typer.Option(help="Budget at the reference, in GFLOPs.")] = None,
-    budget_params: Annotated[
-        float | None, typer.Option(help="Budget at the reference, in 10^6 parameters.")
-    ] = None,
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE", autocompletion=spaces, help="Name of a space, or a .yaml file.")
+    ],
+    budget_gflops: BudgetGflops = None,
+    budget_params: BudgetParams = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a search space holds: decisions, size, reference costs, and what a budget leaves of it."""
@@ -109,7 +127,14 @@ def space_show(
     _print_space(chosen)
     _print_summary(summary, bounds)
     for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *taps]):
-        print(note)
+        print_prose(note)
+    budgets = {"--budget-gflops": budget_gflops, "--budget-params": budget_params}
+    given = [word for name, value in budgets.items() if value for word in (name, f"{value:g}")]
+    print_next(
+        shlex.join(
+            ["skexplore", "search", "--space", space, *(given or ["--budget-gflops", "4.5"]), "--plan"]
+        )
+    )
 
 
 def _print_space(space: Space) -> None:
@@ -157,7 +182,7 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...]) -> None:
     if summary.ruled_out:
         gone = "; ".join(f"{path}: {_listed(levels)}" for path, levels in summary.ruled_out.items())
         print(f"ruled out   {gone}")
-    print(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_prose(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
     if summary.sampled:
         drawn = "combinations" if summary.combinations else "distinct architectures"
         what = "Medians" if certain else "Feasible share and medians"

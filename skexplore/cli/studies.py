@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.common import JsonOption, pictures, printable, writable
+from skexplore.cli.common import DECIDE, SEARCH, TAKE, JsonOption, pictures, print_next, printable, writable
+from skexplore.cli.completion import studies
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None)
 StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Name of a study or archive, or its folder.")
+    str,
+    typer.Argument(
+        metavar="STUDY", autocompletion=studies, help="Name of a study or archive, or its folder."
+    ),
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=SEARCH)
 def status(
     study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="A study; without it, all of them.")
+        str | None,
+        typer.Argument(metavar="[STUDY]", autocompletion=studies, help="A study; without it, all of them."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,32 +40,20 @@ def status(
     from skexplore.study import known_studies, load_study, status_row
 
     said = status_row if as_json else _status_in_words
-    rows = [said(load_study(study))] if study else [_row_or_reason(path, said) for path in known_studies()]
+    one = load_study(study) if study else None
+    rows = [said(one)] if one else [_row_or_reason(path, said) for path in known_studies()]
     if as_json:
-        print(json.dumps(rows[0] if study else rows))
+        print(json.dumps(rows[0] if one else rows))
     elif not rows:
         print("no studies here yet; begin one with: skexplore search --budget-gflops 4.5")
-    elif study:
+    elif one:
         for name, value in rows[0].items():
             print(f"{name:<15} {value}")
+        print_next(_next_of(one))
     else:
         shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
-        print_table([{name: row.get(name, "") for name in shown} for row in rows])
-
-
-@app.command()
-def table(
-    studies: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[STUDY]...", help="A search and more studies measured like it; without any, sk-table."
-        ),
-    ] = None,
-) -> None:
-    """Print the trainings of studies as CSV, a row for each block and seed."""
-    from skexplore.study import load_table
-
-    print(load_table(*(studies or ())).to_csv(index=False), end="")
+        print_table([{name.replace("_", " "): row.get(name, "") for name in shown} for row in rows])
+        print_next("skexplore status STUDY")
 
 
 def _status_in_words(study: Study) -> dict[str, str]:
@@ -89,6 +82,13 @@ def _said(name: str, value: object, *, searches: bool) -> str:
     return f"{value:,}{' (anchors included)' if searches else ''}" if name == "images" else str(value)
 
 
+def _next_of(study: Study) -> str:
+    """Return the command that goes on with a study: its own where it was interrupted here, else its report."""
+    if study.state == "interrupted" and study.command and not study.archived:
+        return printable(study.command)
+    return f"skexplore report {study.spec.name}"
+
+
 def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:
     """Return the status of a study, or why it cannot be read: one bad study must not hide the others."""
     from skexplore.study import load_study
@@ -99,7 +99,7 @@ def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dic
         return {"study": folder.name, "state": f"unreadable: {error}"}
 
 
-@app.command()
+@app.command(rich_help_panel=TAKE)
 def archive(study: StudyArgument) -> None:
     """Write study.json and records.jsonl of a study, the form in which evidence is kept and shared."""
     from skexplore.study import archive as write_archive, study_folder
@@ -108,15 +108,19 @@ def archive(study: StudyArgument) -> None:
         paths = write_archive(study)
     for path in paths:
         print(path)
+    print_next(f"skexplore report {shlex.quote(study)}", file=sys.stderr)
 
 
-@app.command()
+@app.command(rich_help_panel=DECIDE)
 def report(
     study: StudyArgument,
     beside: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STUDY...]", help="Comparable studies to draw in its plots too.", show_default=False
+            metavar="[STUDY...]",
+            autocompletion=studies,
+            help="Comparable studies to draw in its plots too.",
+            show_default=False,
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write; default reports/STUDY.")] = None,
@@ -141,6 +145,7 @@ def report(
         name, draw = _picture(loaded, others)
         for path in pictures(folder / name, draw, asked=picture):
             print(path)
+    print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
 
 
 def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:
@@ -152,7 +157,24 @@ def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], by
     return "pareto", lambda kind: search_picture(study, kind, beside)
 
 
-@app.command()
+@app.command(rich_help_panel=DECIDE)
+def table(
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STUDY]...",
+            autocompletion=studies,
+            help="A search and more studies measured like it; without any, sk-table.",
+        ),
+    ] = None,
+) -> None:
+    """Print the trainings of studies as CSV, a row for each block and seed."""
+    from skexplore.study import load_table
+
+    print(load_table(*(studies or ())).to_csv(index=False), end="")
+
+
+@app.command(rich_help_panel=TAKE)
 def export(
     study: StudyArgument,
     trial: Annotated[str, typer.Option(help="best, front, or the number of a trained trial.")] = "best",
@@ -187,10 +209,10 @@ def export(
             )
         if written.weights is None:
             print(f"no weights of trial {record.number}: {written.weights_note}", file=sys.stderr)
-    print(f"\nNext:\n  skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
+    print_next(f"skexplore verify {shlex.quote(str(folder))}", file=sys.stderr)
 
 
-@app.command()
+@app.command(rich_help_panel=TAKE)
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that export wrote.")],
     run_foreign_code: Annotated[
@@ -217,3 +239,4 @@ def verify(
     print(printable(verdict(checks)))
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+    print_next(f"open {shlex.quote(str(folder / 'README.md'))}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.common import GFLOPS, ClassesOption, JsonOption, ResolutionOption, chosen_network, signed
+from skexplore.cli.common import (
+    ASK,
+    GFLOPS,
+    PAPER,
+    ClassesOption,
+    JsonOption,
+    ResolutionOption,
+    chosen_network,
+    print_next,
+    print_prose,
+    signed,
+)
 
 if TYPE_CHECKING:
     from skexplore.paper import ReproducedRow
@@ -18,7 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 
-@app.command()
+@app.command(rich_help_panel=PAPER)
 def systems(as_json: JsonOption = False) -> None:
     """List the paper's networks: tables, definition, exact cost."""
     from skexplore.paper import SYSTEMS, printed_rows, system_cost
@@ -42,10 +54,11 @@ def systems(as_json: JsonOption = False) -> None:
         print(
             f"{row['name']:<{wide}} {row['params'] / 1e6:7.2f}M {row['macs'] / 1e9:7.3f}  {row['definition']}{other}"  # type: ignore[operator]
         )
-    print(f"\nFor one image at the backbone's own resolution. {GFLOPS}")
+    print_prose(f"\nFor one image at the backbone's own resolution. {GFLOPS}")
+    print_next("skexplore cost --system sknet50 --verify", "skexplore reproduce")
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 def build(
     system: Annotated[
         str | None, typer.Option(help="A network of the paper; see: skexplore systems.")
@@ -63,7 +76,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
-    from skexplore.arch import check_memory
+    from skexplore.arch import check_memory, format_blocks
 
     own = chosen_network(block, system, backbone, classes, how="--block BLOCK")
     title = system or f"{block if block != '-' else 'block'} in {own.backbone.name}"
@@ -90,10 +103,12 @@ def build(
             )
         print("\nsees: side of the square of input pixels behind one output element (receptive field).")
     outputs = rows[-1].shape[0]
-    print(f"{title}: 3x{size}x{size} -> {outputs} outputs, {params:,} params, {macs:,} macs. {GFLOPS}")
+    print_prose(f"{title}: 3x{size}x{size} -> {outputs} outputs, {params:,} params, {macs:,} macs. {GFLOPS}")
+    which = f"--system {system}" if system else shlex.quote(format_blocks(own.blocks))
+    print_next(f"skexplore cost {which} --verify")
 
 
-@app.command()
+@app.command(rich_help_panel=PAPER)
 def reproduce(
     table: Annotated[str, typer.Option(help="1, 2, 3, 4, 5, 6, 7, S8, S9 or all.")] = "all",
     as_json: JsonOption = False,
@@ -123,6 +138,7 @@ def reproduce(
         "each element a gate rescales, +b with BatchNorm's elements, +gb with both. diff: our params and macs over\n"
         f"the paper's. ~ is another reading of the row above. {GFLOPS}"
     )
+    print_next("skexplore systems")
 
 
 def _print_table(name: str, rows: list[ReproducedRow]) -> None:

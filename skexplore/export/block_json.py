@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from skexplore.arch import Backbone, Blocks, Cost, arch_id, get_backbone, parse_blocks
 from skexplore.errors import UserError
 from skexplore.files import PlainName, among, parse, read_json
+from skexplore.paper import named_blocks
 from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
@@ -202,17 +203,18 @@ def read_block_file(path: Path) -> BlockFile:
 
 
 def read_block(text: str) -> Blocks:
-    """Return the block that a user gave: notation, the path of a ``block.json`` or its folder, or ``-``.
+    """Return the block that a user gave: notation, a row of Table 6 or 7, the path of a ``block.json``, or ``-``.
 
-    ``-`` reads notation or the content of a ``block.json`` from standard input. What can be read as notation
-    is notation; write ``./NAME`` for a folder called like a block. Raises ``UserError``.
+    A row goes by its name in the paper, such as ``K3+K5 sum``. The path may be that of the file's folder. ``-`` reads
+    notation or the content of a ``block.json`` from standard input. What can be read as notation is notation; write
+    ``./NAME`` for a folder called like a block. Raises ``UserError``.
     """
     if text == "-":
         return _read_stdin()
     if _is_path(text):
         return load_block(text)
     try:
-        return parse_blocks(text)
+        return named_blocks(text)
     except UserError:
         if _exists(text):
             return load_block(text)
@@ -243,7 +245,7 @@ def _read_stdin() -> Blocks:
     if len(text) > MAX_STDIN:
         raise UserError(f"standard input: longer than {MAX_STDIN} characters; expected one block")
     if not text.lstrip().startswith("{"):
-        return parse_blocks(text.strip())
+        return named_blocks(text)
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:

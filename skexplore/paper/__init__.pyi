@@ -20,6 +20,7 @@ from .tables import (
     Placement as Placement,
     anchor_blocks as anchor_blocks,
     anchor_names as anchor_names,
+    named_blocks as named_blocks,
     place as place,
     place_cost as place_cost,
     printed_rows as printed_rows,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from skexplore.arch import Blocks, Cost, SKBlock, arch_id, cost
+from skexplore.arch import Blocks, Cost, SKBlock, arch_id, cost, parse_blocks
 from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, system_cost
 
@@ -124,6 +124,15 @@ def anchor_blocks(which: str) -> tuple[str, ...]:
     choices = dict(zip(ANCHOR_SETS, (two, rows[6], rows[7], two + rows[7] + rows[6], []), strict=True))
     check_one_of("--anchors", which, choices)
     return tuple(dict.fromkeys(choices[which]))
+
+
+def named_blocks(text: str) -> Blocks:
+    """Return the blocks of a row of Table 6 or 7 by its name, ``K3+K5`` for ``K3+K5 SK``, or of block notation.
+
+    K5 and K7 of Table 7 are dilated 3x3 kernels: ``K3+K5`` is ``k3+k3d2``, the paper's block. Raises ``UserError``.
+    """
+    rows = {row.system.removesuffix(" SK"): row.block for row in published_rows() if row.table in (6, 7)}
+    return parse_blocks(rows.get(text.strip().removesuffix(" SK"), text))
 
 
 def anchor_names() -> dict[str, str]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
-from skexplore.arch import cifar_backbone, parse_blocks, parse_gate
+from skexplore.arch import cifar_backbone, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
-from skexplore.paper import SYSTEMS, get_system, printed_rows
+from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
 from skexplore.plan.search import MAX_SEEDS
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
@@ -95,7 +95,7 @@ class Row:
     name: Annotated[
         str, Must("a text of 1 to 80 characters", lambda text: text.isprintable() and len(text) <= 80)
     ] = ""
-    block: Annotated[str, read_by(parse_blocks)] = ""
+    block: Annotated[str, read_by(named_blocks)] = ""
     system: Annotated[str, read_by(get_system)] = ""
     backbone: Annotated[str, read_by(cifar_backbone)] = ""
     gate: Annotated[str, read_by(parse_gate)] = ""
@@ -194,7 +194,7 @@ def _baseline_problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     if text is None or text in names or text in SYSTEMS or text.startswith(BEST):
         return
     try:
-        parse_blocks(text)
+        named_blocks(text)
     except UserError:
         known = f"a row ({', '.join(map(shown, names))}), " if names else ""
         yield (

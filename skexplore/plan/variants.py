@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from skexplore.arch import Setting, canonical_at_reference, format_blocks, parse_blocks
 from skexplore.errors import UserError
-from skexplore.paper import SYSTEMS, get_system, printed_rows
+from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
 from skexplore.plan.ablation_file import Change, Definition, Row
 from skexplore.space import NONE, Space, is_path
 from skexplore.study import Contrast, Design, Group, Printed, Variant
@@ -19,7 +19,7 @@ def base_of(text: str) -> Variant:
         system = get_system(text)
         setting = Setting.of(system.architecture(), "")
         return Variant(name=text, block=system.block, setting=setting, reference=system.backbone)
-    return Variant(name=text, block=format_blocks(canonical_at_reference(parse_blocks(text))))
+    return Variant(name=text, block=format_blocks(canonical_at_reference(named_blocks(text))))
 
 
 def expand(definition: Definition, base: Variant | None) -> Design:

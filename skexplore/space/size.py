@@ -6,7 +6,7 @@ import math
 import random
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from skexplore.arch import Blocks, Bound, budget_bounds, cost, format_blocks
@@ -77,9 +77,23 @@ def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> 
         if bound.keeps(*sizes):
             said.append(
                 f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {format_blocks(block)}, "
-                f"has {_amount(bound, sizes)} at the reference"
+                f"has {_amount(bound, sizes)} at the reference{_other_unit(space, bound)}"
             )
     return said
+
+
+def _other_unit(space: Space, bound: Bound) -> str:
+    """Return the budget that was meant if this one was given in another unit, empty if none would bind."""
+    key = 0 if bound.cost == "gflops" else 1
+    least, most = (
+        pick(_sizes(blocks)[key] for blocks in _extremes(space, costliest=costliest))
+        for pick, costliest in ((min, False), (max, True))
+    )
+    for factor in (1e-9, 1e-6, 1e-3, 1e3):
+        if least <= bound.limit * factor < most:
+            meant = replace(bound, limit=bound.limit * factor)
+            return f"; did you mean {_said(space, meant)}?"
+    return ""
 
 
 def _amount(bound: Bound, sizes: Sizes) -> str:
@@ -100,9 +114,10 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
         pick = min if bound.upper else max
         sizes, blocks = pick(extremes, key=lambda each: each[0])
         which, needs = ("cheapest", "needs") if bound.upper else ("costliest", "has only")
+        meant = "" if bound.of_space else _other_unit(space, bound)
         return (
             f"{_said(space, bound)}: the {which} block of {space.name}, {format_blocks(blocks)}, {needs} "
-            f"{_amount(bound, sizes)} at the reference"
+            f"{_amount(bound, sizes)} at the reference{meant}"
         )
     return (
         f"no block of {space.name} keeps all of {'; '.join(map(str, bounds))}: give another budget, or widen "

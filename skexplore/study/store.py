@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from skexplore.errors import UserError
+from skexplore.errors import UserError, did_you_mean
 from skexplore.files import parse, read_json, read_text, write_atomic
 from skexplore.study.folder import DEFINITION, RECORDS, STUDIES, check_name, is_begun, study_folder
 from skexplore.study.record import Record
@@ -25,8 +25,9 @@ def load_study(study: str) -> Study:
         return load_live(folder)
     if (folder / RECORDS).exists():
         return load_archive(folder)
-    known = ", ".join(path.name for path in known_studies()) or "none yet; begin one with skexplore search"
-    raise UserError(f"no study at {folder}; studies here: {known}")
+    names = [path.name for path in known_studies()]
+    known = ", ".join(names) or "none yet; begin one with skexplore search"
+    raise UserError(f"no study at {folder}{did_you_mean(study, names)}; studies here: {known}")
 
 
 def known_studies() -> list[Path]:

@@ -60,6 +60,9 @@ def test_fetch_says_what_is_cached_and_where(command, ten, given, tmp_path):
         "train  100 images of 10 classes",
         "test   20 images of 10 classes",
         "sums   all as expected",
+        "",
+        "Next:",
+        "  skexplore search --budget-gflops 4.5 --dataset cifar10",
     ]
     assert "checking CIFAR-10" in err
     assert "\x1b" not in err

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -287,3 +290,107 @@ def test_every_command_has_a_help_line(command):
     ):
         line = next(line for line in out.splitlines() if line.strip().startswith(name))
         assert len(line.split()) > 3
+
+
+def test_a_row_of_the_paper_is_a_block_wherever_one_is_asked_for(command, monkeypatch):
+    import io
+
+    paper = json.loads(command("cost", "k3+k3d2", "--json")[1])
+    assert json.loads(command("cost", "K3+K5", "--json")[1]) == paper
+    assert json.loads(command("cost", "3x3 D2 G32", "--json")[1]) == paper
+    monkeypatch.setattr("sys.stdin", io.StringIO("K3+K5 SK\n"))
+    assert json.loads(command("cost", "-", "--json")[1]) == paper
+    assert json.loads(command("block", "K3+K7 sum", "--json")[1])["block"] == "k3+k3d3/sum"
+    code, _, err = command("cost", "K3+K9")
+    assert (code, "block 'K3+K9'" in err) == (2, True)
+
+
+def test_help_lists_every_command_once_and_whole_under_a_heading(command):
+    from skexplore.cli.common import HEADINGS
+
+    out = command("--help")[1]
+    sections = dict(
+        zip(HEADINGS, re.split("|".join(f"\n{name}:\n" for name in HEADINGS), out)[1:], strict=True)
+    )
+    listed = {name: re.findall(r"^  (\S+) ", text, re.MULTILINE) for name, text in sections.items()}
+    assert listed["Search"] == ["search", "train", "status", "ablate", "space"]
+    assert {"report", "confirm", "compare"} <= {*listed["Decide"]}
+    assert listed["Take away"] == ["archive", "export", "verify"]
+    assert "More:" not in out
+    assert "..." not in sections["Search"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "proposed"),
+    [
+        ("status one", ["one-search"]),
+        ("report one-search two", ["two-search"]),
+        ("search --space sk-p", ["sk-paper"]),
+        ("ablate table", ["table3", "table5", "table5-small", "table6", "table7"]),
+        ("ablate table7 --reuse t", ["two-search"]),
+    ],
+)
+def test_the_shell_proposes_studies_and_spaces(tmp_path, typed, proposed):
+    for name in ("one-search", "two-search"):
+        (tmp_path / "studies" / name).mkdir(parents=True)
+        (tmp_path / "studies" / name / "records.jsonl").touch()
+    words = ["skexplore", *typed.split()]
+    shell = {
+        "_SKEXPLORE_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "skexplore.cli.app"],
+        cwd=tmp_path,
+        env=os.environ | shell,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, proposed, "")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "block k3+k3d2",
+        "cost k3+k3d2",
+        "place k3+k3d2",
+        "systems",
+        "reproduce --table 3",
+        "space list",
+        "space show sk-paper",
+        "build --block k3 --backbone 8x4d-1111-s2",
+    ],
+)
+def test_what_is_asked_ends_with_the_next_step_which_is_a_command(command, asked):
+    code, out, _ = command(*asked.split())
+    assert code == 0
+    answer, said = out.split("\nNext:\n")
+    assert answer.strip()
+    for line in said.splitlines():
+        name, *words = shlex.split(line)
+        assert (name, command(*words[:1], "--help")[0]) == ("skexplore", 0)
+        if words[0] != "train" and "--verify" not in words and "--plan" not in words:
+            assert command(*words)[0] == 0
+
+
+def test_a_narrow_table_breaks_between_words_and_before_the_signs_of_a_block(capsys, monkeypatch):
+    from skexplore.cli.display import broken, print_table
+
+    block = "k3+k3d2g64+k3d3g128/r8"
+    assert broken(block, 99) == block
+    assert broken(block, 12) == "k3+k3d2g64\n+k3d3g128/r8"
+    assert broken("k3;k3+k5", 1) == "k3\n;k3\n+k5"
+    rows = [{"block": block, "nearest in Table 7": "K3+K5 SK or K3+K7 SK", "error": "33.36 %"}]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    for width in (200, 60, 45, 30):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_table(rows, right=("error",))
+        lines = re.sub(r"\x1b\[\d+m", "", capsys.readouterr().out).splitlines()
+        assert max(map(len, lines)) <= width
+        shown = [line.split()[0] for line in lines[1:] if line[:1].strip()]
+        parts = re.split(r"(?=[+/])", block)
+        assert {part for each in shown for part in re.split(r"(?=[+/])", each)} >= {*parts}, width

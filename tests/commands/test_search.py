@@ -108,6 +108,22 @@ def test_a_budget_that_excludes_nothing_is_said_to(command, instant, monkeypatch
     assert "excludes nothing" not in "".join(command(*SEARCH, "--plan")[1:])
 
 
+@pytest.mark.parametrize("budget", ["4.5G", "4500M", "4.5g", "4500000K", "0.0045T"])
+def test_a_budget_may_carry_a_letter_for_its_unit(command, instant, monkeypatch, budget):
+    monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
+    asked = [word.replace("4.5", budget) for word in SEARCH]
+    assert command(*asked, "--plan") == command(*SEARCH, "--plan")
+
+
+@pytest.mark.parametrize("budget", ["four", "4G5", "G", ""])
+def test_a_budget_that_is_no_number_is_refused(command, budget):
+    code, _, err = command("search", "--budget-gflops", budget)
+    assert (
+        code,
+        f"'{budget}' is not a valid number, such as 4.5, 4.5G or 4500M" in " ".join(err.split()),
+    ) == (2, True)
+
+
 def test_a_plan_refuses_what_the_search_would(command, instant, monkeypatch):
     monkeypatch.setattr("skexplore.training.measure", lambda *_: 128.0)
     command(*SEARCH, "--study", "s", "--trials", "1")

@@ -10,7 +10,16 @@ from support.strategies import any_blocks
 
 from skexplore.arch.costs import Cost, cost
 from skexplore.arch.notation import parse_blocks
-from skexplore.paper.tables import anchor_blocks, anchor_names, place, place_cost, published_rows, table_rows
+from skexplore.errors import UserError
+from skexplore.paper.tables import (
+    anchor_blocks,
+    anchor_names,
+    named_blocks,
+    place,
+    place_cost,
+    published_rows,
+    table_rows,
+)
 
 # table, row: what the paper prints (definition, top-1 error in %, #P in M, GFLOPs)
 PRINTED = {
@@ -36,6 +45,7 @@ PRINTED = {
     (7, 10): ("K3+K5+K7 sum", "k3+k3d2+k3d3/sum", "sknet50", 21.47, 28.0, 4.69),
     (7, 11): ("K3+K5+K7 SK", "k3+k3d2+k3d3", "sknet50", 20.76, 29.3, 4.70),
 }
+ROWS = [(row, block) for (table, _), (row, block, *_) in PRINTED.items() if table != 3]
 SK_PAIRS = ("K3+K5 SK", "K3+K7 SK", "K5+K7 SK")
 
 
@@ -153,3 +163,14 @@ def test_anchors_of_a_table_are_the_blocks_of_its_rows(table):
 def test_the_names_of_table_7_are_known_by_architecture():
     names = anchor_names()
     assert sorted(names.values()) == sorted(name for (table, _), (name, *_) in PRINTED.items() if table == 7)
+
+
+@pytest.mark.parametrize(("row", "block"), ROWS)
+def test_a_row_of_tables_6_and_7_is_named_as_it_is_printed(row, block):
+    assert named_blocks(row) == named_blocks(row.removesuffix(" SK")) == parse_blocks(block)
+
+
+def test_notation_is_no_row_and_an_unknown_row_is_refused():
+    assert named_blocks("k3+k5") == parse_blocks("k3+k5")
+    with pytest.raises(UserError, match="block 'K3\\+K9': branch 'K3'"):
+        named_blocks("K3+K9")

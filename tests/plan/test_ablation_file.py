@@ -196,7 +196,7 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
             ROWS.replace("sknet50}", "sknet5}"),
             "rows.2.system: unknown system 'sknet5' (did you mean sknet50?)",
         ),
-        (ROWS.replace("baseline: K3", "baseline: K5"), "baseline: K5: must be a row (K3, SK, wider)"),
+        (ROWS.replace("baseline: K3", "baseline: K9"), "baseline: K9: must be a row (K3, SK, wider)"),
         (ROWS.replace("baseline: K3\n", ""), "baseline: missing"),
         (ROWS + "recipe: {epochs: 0}\n", "recipe.epochs: 0: must be a whole number from 1 to 10,000"),
         (
@@ -351,3 +351,9 @@ def test_contrasts_and_groups_are_kept_in_the_design():
     design = plan_ablation(AblationRequest(source=write(ASKS + more))).spec.ablation
     assert [(each.name, each.of, each.against) for each in design.contrasts] == [("c", ("K5", "K1"), ("K3",))]
     assert [(each.name, each.variants) for each in design.groups] == [("g", ("K3", "K5", "K1"))]
+
+
+def test_a_row_of_the_paper_is_a_block_of_a_file():
+    text = "name: named\nbaseline: K3+K5\nrows: [{name: sum, block: K3+K5 sum}]\n"
+    design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
+    assert {each.name: each.block for each in design.variants} == {"K3+K5": "k3+k3d2", "sum": "k3+k3d2/sum"}

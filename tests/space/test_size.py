@@ -162,6 +162,27 @@ def test_a_budget_above_the_dearest_block_is_named_with_it():
     ]
 
 
+@pytest.mark.parametrize(
+    ("gflops", "params", "meant"),
+    [
+        (4800.0, None, "--budget-gflops 4.8"),
+        (4.8e9, None, "--budget-gflops 4.8"),
+        (None, 29.5e6, "--budget-params 29.5"),
+        (45.0, 300.0, ""),
+    ],
+)
+def test_a_budget_in_another_unit_is_named_in_ours(gflops, params, meant):
+    pair = space({"branches.1": ("k3", "k5"), "fuse": ("select", "sum")}, base="k3+k3d2")
+    for said in idle_budgets(pair, gflops, params):
+        assert ("did you mean" in said) == bool(meant)
+        assert said.endswith(f"; did you mean {meant}?" if meant else "at the reference")
+
+
+def test_a_budget_that_nothing_keeps_may_have_been_in_another_unit_too():
+    with pytest.raises(UserError, match=r"cheapest block of .*; did you mean --budget-gflops 4\.35\?$"):
+        check_budget(PAIR, 0.00435, None)
+
+
 def test_a_budget_above_a_band_excludes_nothing_beyond_it():
     banded = replace(PAIR, band_gflops=(None, 4.2))
     assert idle_budgets(banded, 4.3, None) == [
