@@ -62,3 +62,7 @@ from .timm import (
     timm_arguments as timm_arguments,
     why_not as why_not,
 )
+from .traits import (
+    TRAITS as TRAITS,
+    traits as traits,
+)

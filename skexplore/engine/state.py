@@ -366,11 +366,13 @@ class State:
         return self.beside if record.beside else self.searched
 
     def _steps(self, record: Record) -> dict[int, float]:
-        """Return the errors at rungs, which tell a sampler of one objective how a stopped trial went."""
-        if self.spec.mode == "pareto" or not self.spec.rungs or record.beside:
+        """Return the errors after each epoch: a sampler learns from the last how a stopped trial went.
+
+        None with two objectives, for which Optuna has no such values.
+        """
+        if self.spec.mode == "pareto" and not record.beside:
             return {}
-        errors = {epochs: record.at(epochs) for epochs in self.spec.rungs}
-        return {epochs: error for epochs, error in errors.items() if error is not None}
+        return {epoch.epoch: epoch.val_error for epoch in record.curve}
 
     def _objectives(self, record: Record) -> tuple[float, ...]:
         """Return what the sampler is told of a measured record; an anchor's study has the error alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -11,12 +12,13 @@ from typing import Any
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from skexplore.arch import parse_blocks, traits
 from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.study.database import engine_options, hide_password, keep_url, readable, url_of
@@ -25,6 +27,8 @@ from skexplore.study.record import THEN, Record
 from skexplore.study.spec import StudySpec
 
 DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError)
+
+METRICS = ("val error", "reference GFLOPs")  # what Optuna's own plots call the objectives
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # progress is ours to tell
 
@@ -70,6 +74,8 @@ class Store:
                 if storage is not None:
                     keep_url(folder, storage)
                 self._main.set_user_attr("spec", asdict(spec))
+                with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                    self._main.set_metric_names(list(METRICS[: len(self._main.directions)]))
         except BaseException:
             if not is_begun(folder):
                 self._leave_nothing(made)
@@ -145,14 +151,15 @@ class Store:
                 distributions=dict(distributions or {}),
                 constraints=dict(constraints or {}),
                 system_attrs=dict(system_attrs or {}),
-                user_attrs={"record": record.to_dict()},
+                user_attrs=_seen(record) | {"record": record.to_dict()},
             )
         )
 
     def update(self, record: Record) -> None:
         """Write the record of a running trial anew."""
         study = self._of(record)
-        study._storage.set_trial_user_attr(_trial_id(study, record), "record", record.to_dict())
+        for name, value in (("record", record.to_dict()), ("status", record.status)):
+            study._storage.set_trial_user_attr(_trial_id(study, record), name, value)
 
     def finish(
         self,
@@ -178,6 +185,14 @@ class Store:
 
 def _trial_id(study: optuna.Study, record: Record) -> int:
     return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
+
+
+def _seen(record: Record) -> dict[str, Any]:
+    """Return what Optuna's own tools can plot and filter by, beside the whole ``record``, which alone is read here."""
+    costs = {"reference GFLOPs": record.ref_macs / 1e9, "reference params (M)": record.ref_params / 1e6}
+    names = {"block": record.block, "status": record.status, "seed": record.seed}
+    made_of = {name: value for name, value in traits(parse_blocks(record.block)).items() if value is not None}
+    return names | made_of | costs | {"proxy multiply-adds": record.proxy_macs}
 
 
 def _record(trial: FrozenTrial) -> Record:
