@@ -1,5 +1,6 @@
 # make search: from nothing to a report. make test: what the tests need, then the tests.
 # make test ROOM=arch: the quick tests of one room. make mutate ROOM=arch: do its tests notice wrong changes?
+# make docs: the pages of docs/ as a site in build/docs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -7,7 +8,7 @@ BUDGET ?= 4.5
 STUDY ?= cifar10-sk-paper-$(BUDGET)g-quick-s0
 ARGS ?=
 
-.PHONY: search test mutate check install browser clean
+.PHONY: search test mutate check docs install browser clean
 
 search: install
 	$(BIN)/skexplore search --budget-gflops $(BUDGET) --study $(STUDY) $(ARGS)
@@ -25,6 +26,9 @@ check: $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
+
+docs: $(VENV)/.test
+	$(BIN)/mkdocs build --quiet --config-file .mkdocs.yml
 
 install: $(VENV)/.install
 
