@@ -63,6 +63,5 @@ from .timm import (
     why_not as why_not,
 )
 from .traits import (
-    TRAITS as TRAITS,
     traits as traits,
 )

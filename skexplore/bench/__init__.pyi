@@ -1,3 +1,6 @@
+from .asking import (
+    time_asking as time_asking,
+)
 from .comparison import (
     CAP as CAP,
     COMPETITORS as COMPETITORS,

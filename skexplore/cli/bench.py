@@ -108,6 +108,52 @@ def bench_cost(quick: QuickOption = False, as_json: JsonOption = False) -> None:
     print(", ".join(f"{name} {value}" for name, value in where.items()))
 
 
+@app.command("ask")
+def bench_ask(
+    trainings: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Trainings that the search has behind it.")
+    ] = 1000,
+    asks: Annotated[int, typer.Option(min=1, max=10_000, help="Proposals that are timed.")] = 50,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time how long a long search waits for its next proposal, and until it goes on after a kill; Optuna beside it."""
+    from skexplore.bench import analytic, distinct, time_asking
+    from skexplore.nn import environment
+    from skexplore.space import Space
+
+    space = Space.load("sk-paper")
+    land = analytic(space, distinct(space), "mixed", 4.5)
+    trainings, asks = (20, 3) if quick else (trainings, asks)
+    found = []
+    for each in time_asking(
+        land,
+        ("model", "tpe", "random"),
+        trainings=trainings,
+        asks=asks,
+        progress=lambda text: print(text, file=sys.stderr),
+    ):
+        found.append(each)
+        if not as_json:
+            print(
+                f"{each.sampler:<8} {each.ask_ms:.1f} ms a proposal (Optuna {each.optuna_ms:.1f}, {each.times_ask:.2f} "
+                f"times), goes on after {each.continue_s:.2f} s (Optuna {each.optuna_s:.2f}, {each.times_continue:.2f} "
+                "times)",
+                flush=True,
+            )
+    where = environment()
+    if as_json:
+        print(json.dumps({"environment": where, "waits": [asdict(each) for each in found]}))
+        return
+    print(
+        f"\nMethod: sk-paper within 4.5 GFLOPs after {trainings:,} trainings, {found[0].proposals:,} trials with\n"
+        f"those over the budget; medians of {asks} proposals, each stored in the study's file. Goes on: from opening that\n"
+        "file to the first proposal, modules loaded. Optuna: TPE as it comes, as many trials in a SQLite file; times:\n"
+        "its time over ours."
+    )
+    print(", ".join(f"{name} {value}" for name, value in where.items()))
+
+
 @app.command("train")
 def bench_train(
     quick: QuickOption = False,

@@ -1,0 +1,139 @@
+"""How long a search of many trials waits for its sampler, and until it goes on after a kill; plain Optuna beside it."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import TPESampler
+from optuna.trial import create_trial
+
+from skexplore.arch import format_blocks
+from skexplore.bench.landscape import Landscape
+from skexplore.engine import State
+from skexplore.study import Epoch, Record, Store, StudySpec
+from skexplore.training import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Waits of one sampler after ``trainings`` trainings, in a study of ``proposals`` trials.
+
+    ask_ms: the median of ``asks`` proposals, each written to the study's file and told its error before the next.
+    continue_s: from opening that file to the first proposal, the space written out anew. optuna_ms, optuna_s: the same
+    of Optuna's TPE, as it comes, in a SQLite file of as many trials. times_ask, times_continue: its times over ours.
+    """
+
+    sampler: str
+    trainings: int
+    proposals: int
+    asks: int
+    ask_ms: float
+    continue_s: float
+    optuna_ms: float
+    optuna_s: float
+    times_ask: float
+    times_continue: float
+
+
+def time_asking(
+    land: Landscape, samplers: Sequence[str], *, trainings: int, asks: int, progress: Callable[[str], None]
+) -> Iterator[Asking]:
+    """Yield the waits of each of ``samplers``; all go on from the same trials, which were drawn at random."""
+    with tempfile.TemporaryDirectory() as place:
+        filled = Path(place) / "filled"
+        progress(f"a search of {trainings:,} trainings, played")
+        url = f"sqlite:///{place}/optuna.db"
+        proposals = _fill(land, filled, url, trainings)
+        for number, name in enumerate(samplers, start=1):
+            progress(name)
+            # a budget of its own, by less than a block: nothing is remembered of the space from the one before
+            budget = (land.spec.budget_gflops or 0) * (1 + 1e-9 * number)
+            spec = replace(land.spec, sampler=name, budget_gflops=budget)
+            folder = Path(place) / name
+            shutil.copytree(filled, folder)
+            theirs, optuna_s = _waits(partial(_of_optuna, land, url), asks)
+            ours, continue_s = _waits(partial(_of_ours, land, folder, spec), asks)
+            yield Asking(
+                sampler=name,
+                trainings=trainings,
+                proposals=proposals,
+                asks=asks,
+                ask_ms=1000 * ours,
+                continue_s=continue_s,
+                optuna_ms=1000 * theirs,
+                optuna_s=optuna_s,
+                times_ask=theirs / ours,
+                times_continue=optuna_s / continue_s,
+            )
+
+
+def _waits(begin: Callable[[], Generator[None]], asks: int) -> tuple[float, float]:
+    """Return the median seconds of ``asks`` proposals, and those from the beginning to the first one."""
+    started = time.perf_counter()
+    proposals = begin()
+    next(proposals)
+    first, times = time.perf_counter() - started, []
+    for _ in range(asks):
+        next(proposals)  # what was proposed before is told its error
+        started = time.perf_counter()
+        next(proposals)
+        times.append(time.perf_counter() - started)
+    proposals.close()  # and the study's file with it
+    return statistics.median(times), first
+
+
+def _of_ours(land: Landscape, folder: Path, spec: StudySpec) -> Generator[None]:
+    """Go on with the search in ``folder``: stop after each proposal, and again when it has its error."""
+    with Store(folder, spec) as store:
+        state = State(store, land.space)
+        while True:
+            record = state.propose(set())
+            yield
+            _measure(land, state, record)
+            yield
+
+
+def _measure(land: Landscape, state: State, record: Record) -> None:
+    """Tell a search the error of what it proposed, if that is to be trained."""
+    if record.status == "running":
+        error = land.measure(record.block, record.seed)
+        epoch = Epoch(epoch=1, train_loss=0.0, val_loss=0.0, val_error=error, seconds=0.0)
+        state.finish(record, Outcome(key=record.key, status="complete", curve=(epoch,)))
+
+
+def _of_optuna(land: Landscape, url: str) -> Generator[None]:
+    """Go on with Optuna's study in the same steps."""
+    study = optuna.load_study(study_name="bench", storage=url, sampler=TPESampler(seed=0))
+    decisions = land.space.decisions
+    while True:
+        trial = study.ask({path: CategoricalDistribution(levels) for path, levels in decisions.items()})
+        yield
+        study.tell(trial, land.measure(format_blocks(land.space.decode(trial.params)), 0))
+        yield
+
+
+def _fill(land: Landscape, folder: Path, url: str, trainings: int) -> int:
+    """Play a random search in ``folder``, give Optuna's file at ``url`` its trials, and return how many they are."""
+    with Store(folder, replace(land.spec, sampler="random")) as store:
+        state = State(store, land.space)
+        while state.trained < trainings:
+            _measure(land, state, state.propose(set()))
+        trials = [
+            create_trial(
+                params=trial.params,
+                distributions=trial.distributions,
+                value=land.measure(format_blocks(land.space.decode(trial.params)), 0),
+            )
+            for trial, _ in store.trials()
+        ]
+    optuna.create_study(study_name="bench", storage=url).add_trials(trials)
+    return len(trials)
