@@ -63,5 +63,5 @@ from .timm import (
     why_not as why_not,
 )
 from .traits import (
-    traits as traits,
+    traits_of as traits_of,
 )

@@ -9,7 +9,7 @@ from skexplore.arch.notation import Blocks, SKBlock
 Trait = int | str | None
 
 
-def traits(blocks: Blocks) -> dict[str, Trait]:
+def traits_of(blocks: Blocks) -> dict[str, Trait]:
     """Return the traits of ``blocks`` by name; where stages differ, theirs are joined by ``;``.
 
     M: number of branches. kernels, groups: of each branch in turn, joined by ``+`` (``3+3d2``; one number of groups if

@@ -147,7 +147,7 @@ def bench_ask(
         return
     print(
         f"\nMethod: sk-paper within 4.5 GFLOPs after {trainings:,} trainings, {found[0].proposals:,} trials with\n"
-        f"those over the budget; medians of {asks} proposals, each stored in the study's file. Goes on: from opening that\n"
+        f"those over the budget; medians of {asks} proposals, each stored in the file. Goes on: from opening that\n"
         "file to the first proposal, modules loaded. Optuna: TPE as it comes, as many trials in a SQLite file; times:\n"
         "its time over ours."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skexplore.arch.notation import parse_blocks
-from skexplore.arch.traits import TRAITS, traits
+from skexplore.arch.traits import TRAITS, traits_of
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ from skexplore.arch.traits import TRAITS, traits
     ],
 )
 def test_traits_say_what_a_block_is_made_of(block, values):
-    assert traits(parse_blocks(block)) == dict(zip(TRAITS, values, strict=True))
+    assert traits_of(parse_blocks(block)) == dict(zip(TRAITS, values, strict=True))

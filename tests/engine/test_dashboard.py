@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from support.instant import rugged
 
 from skexplore.arch.notation import parse_blocks
-from skexplore.arch.traits import traits
+from skexplore.arch.traits import traits_of
 
 
 def studies_of(name):
@@ -50,7 +50,7 @@ def test_the_dashboard_shows_values_costs_and_decisions_by_name(run, attributes_
     assert len(trials) == len(study.searched)
     for trial, record in zip(trials, study.searched, strict=True):
         said = attributes_of(trial)
-        for name, value in traits(parse_blocks(record.block)).items():
+        for name, value in traits_of(parse_blocks(record.block)).items():
             assert said.get(name) == (str(value) if name == "groups" else value)
         assert (said["block"], said["status"]) == (record.block, record.status)
         assert said["reference GFLOPs"] == record.ref_macs / 1e9
