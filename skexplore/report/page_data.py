@@ -21,7 +21,7 @@ from skexplore.analysis import (
     published_table,
     study_noise,
 )
-from skexplore.arch import block_svg, parse_blocks
+from skexplore.arch import REFERENCE, block_svg, parse_blocks, per_stage, traits_of
 from skexplore.report.figures import course as figures_course, files as figure_files, front as figures
 from skexplore.report.figures.style import Bar
 from skexplore.study import Record, Study
@@ -81,8 +81,7 @@ def figures_json(study: Study, importances: Importances, beside: Sequence[Study]
     others = {other.spec.name: incumbent(other) for other in beside}
     curves = curves_table(study, most=CURVES)
     drawn = {
-        "pareto-gflops": pareto_figure(study, "ref_macs", beside),
-        "pareto-params": pareto_figure(study, "ref_params", beside),
+        "pareto": pareto_figure(study, "ref_macs", beside),
         "placement": figures.placement_figure(published_table(), trials, front),
         "incumbent-images": figures_course.incumbent_figure(
             lowest, anchors, x="images", bar=bar, own=study.spec.name, beside=others
@@ -101,7 +100,8 @@ def page_data(study: Study) -> dict[str, Any]:
 
     rows: a list for each record (its position is its identity in the page), in the order of ``columns``; curves:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
-    estimates, places, drawings: by block.
+    eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
+    estimates, places, made_of (traits, and d at each stage) and drawings.
     """
     marks = may_be_best(study)
     front = _front(study, "ref_macs").rows
@@ -115,10 +115,27 @@ def page_data(study: Study) -> dict[str, Any]:
         "front": front,
         "best": None if best is None else _positions(study, [best])[0],
         "estimates": {block: asdict(found) for block, found in study.estimates.items()},
+        "eligible": _positions(study, study.eligible()),
+        "budgets": {
+            name: limit
+            for name, limit in (("ref_macs", study.spec.max_macs), ("ref_params", study.spec.max_params))
+            if math.isfinite(limit)
+        },
+        "made_of": {block: _made_of(block) for block in blocks},
         "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(record) for record in study.records},
         "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
     }
+
+
+def _made_of(block: str) -> dict[str, Any]:
+    blocks = parse_blocks(block)
+    placed = per_stage(blocks, len(REFERENCE.stages))
+    dims = [
+        each.dim(width) if each.selects else None
+        for each, width in zip(placed, REFERENCE.widths, strict=True)
+    ]
+    return traits_of(blocks) | {"d": dims if any(dims) else None}
 
 
 def _places(record: Record) -> list[list[Any]]:

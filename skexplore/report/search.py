@@ -56,7 +56,7 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
     others = [_compared(study, other) for other in searches]
     weights = importances(study)
     found = _findings(study, beside, others, weights) | {"confirmations": [*map(_confirmed, confirmations)]}
-    data = page_data(study)
+    data = page_data(study) | {"confirmed": _confirmed_errors(found["confirmations"])}
     drawings = data.pop("drawings")
     return write_files(
         out,
@@ -101,6 +101,15 @@ def _confirmed(confirmation: Study) -> dict[str, Any]:
         "epochs": confirmation.spec.recipe.epochs,
         "said": finalists_words(confirmation),
         "rows": records_of(confirmation_table(confirmation)),
+    }
+
+
+def _confirmed_errors(confirmations: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Return the mean errors that finalists have now, by block."""
+    return {
+        row["variant"]: {"val": row["val_mean"], "test": row["test_mean"]}
+        for each in confirmations
+        for row in each["rows"]
     }
 
 

@@ -15,7 +15,7 @@ document.head.append(element("script", await unpack("packed-plotly")));
 const figures = JSON.parse(await unpack("packed-figures"));
 
 const LIGHT_ACCENT = /#0072B2/g; // too dim on the dark page
-const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
+const config = { displayModeBar: false, responsive: true, doubleClick: false };
 const narrow = matchMedia("(max-width: 599px)");
 const plots = [...document.querySelectorAll(".plot[data-figure]")];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -39,7 +39,8 @@ const styled = (json) => {
   }
   return [traces, layout];
 };
-const draw = (plot) => Plotly.react(plot, ...styled(figures[plot.id]), config);
+const VIEWS = {}; // what a page makes of a figure, by its plot
+const draw = (plot) => Plotly.react(plot, ...(VIEWS[plot.id] || ((same) => same))(styled(figures[plot.id])), config);
 // draws every figure, and again where colours or the room change; "also" redraws what a page has besides
 const drawAll = async (also = () => {}) => {
   await Promise.all(plots.map(draw));

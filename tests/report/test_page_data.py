@@ -12,6 +12,7 @@ from support.studies import EDGE_CASES, know_noise, many, only, synthetic
 
 from skexplore.analysis import checklist_search as checklist
 from skexplore.arch.notation import parse_blocks
+from skexplore.arch.traits import traits_of
 from skexplore.paper.tables import place
 from skexplore.report import page_data as page_module
 from skexplore.report.figures.style import overlay
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.page, pytest.mark.slow]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-PLOTS = ["pareto-gflops", "pareto-params", "placement", "incumbent-images", "incumbent-trained", "curves"]
+PLOTS = ["pareto", "placement", "incumbent-images", "incumbent-trained", "curves"]
 HOSTILE = "<script>alert(1)</script>\"'\n<img src=x onerror=alert(2)>"
 
 # where a trial, given by its position among the records, stands on the screen
@@ -137,7 +138,7 @@ def test_every_state_of_a_study_is_drawn(visit, case):
     study = EDGE_CASES[case]
     page = visit(study)
     assert page.locator("h1").inner_text() == "synthetic"
-    assert page.locator("#pareto-gflops .ytick").count() > 1
+    assert page.locator("#pareto .ytick").count() > 1
     assert len(rows(page)) == len(study.records)
     assert page.locator("#pinned").is_visible() == (study.best() is not None)
 
@@ -145,7 +146,7 @@ def test_every_state_of_a_study_is_drawn(visit, case):
 def test_hover_shows_the_whole_block_both_costs_and_the_curve(visit):
     study = synthetic()
     page = visit(study)
-    point_at(page, "pareto-gflops", study.records.index(study.front()[-1]))  # a per-stage block
+    point_at(page, "pareto", study.records.index(study.front()[-1]))  # a per-stage block
     page.wait_for_selector("#tip:not([hidden])")
     text = page.locator("#tip").text_content()
     for part in (
@@ -164,7 +165,7 @@ def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
     assert page.inner_text("#pinned-name") == f"trial {study.best().number}: complete, on the front"
     chosen = study.searched[3]
     position = study.records.index(chosen)
-    point_at(page, "pareto-gflops", position, click=True)
+    point_at(page, "pareto", position, click=True)
     assert page.inner_text("#pinned-name") == "trial 3: complete"
     assert page.inner_text("#pinned-block") == chosen.block
     panel = page.inner_text("#pinned")
@@ -178,7 +179,7 @@ def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
         assert f"Table {at.table}: {' | '.join(at.nearest)}" in panel
     assert page.locator("#drawing svg").count() == 1
     assert page.locator("#pinned-curve .scatterlayer .point").count() == 6
-    for plot in PLOTS[:3]:
+    for plot in PLOTS[:2]:
         ring = page.locator(f"#{plot} .ring").bounding_box()
         x, y = page.evaluate(SPOT, [plot, position])
         assert (ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2) == pytest.approx(
@@ -201,7 +202,7 @@ def test_each_of_several_trials_at_one_point_is_reached(visit):
     seen = []
     for _ in range(3):
         page.mouse.move(2, 2)
-        point_at(page, "pareto-gflops", position, click=True)
+        point_at(page, "pareto", position, click=True)
         seen.append(page.inner_text("#pinned-name"))
     assert sorted(seen[:2]) == ["trial 3: complete", "trial 90: complete"]
     assert seen[2] == seen[0]
@@ -228,7 +229,7 @@ def test_every_trial_of_the_committed_searches_is_reached_by_a_click(visit, monk
             shown = []
             for _ in range(3):  # where several lie at one point, each click shows the next
                 page.mouse.move(2, 2)
-                point_at(page, "pareto-gflops", position, click=True)
+                point_at(page, "pareto", position, click=True)
                 shown.append(page.inner_text("#pinned-name").partition(":")[0])
             assert f"trial {record.number}" in shown
 
@@ -251,7 +252,7 @@ def test_no_line_strikes_a_label_through(visit):
         assert "within seed noise of the best" in page.locator(f"#{plot} .legend").text_content()
     assert "K3+K5 SK, mean of 2: 41.60 %" in page.locator("#incumbent-images .legend").text_content()
     halo = "all => all.map(each => getComputedStyle(each)).map(each => [each.paintOrder, each.strokeWidth])"
-    found = page.eval_on_selector_all("#pareto-gflops .annotation-text", halo)
+    found = page.eval_on_selector_all("#pareto .annotation-text", halo)
     assert found
     assert all(order.startswith("stroke") and width == "3px" for order, width in found)
 
@@ -334,7 +335,7 @@ def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
     assert opened.locator("#origin pre").text_content() == HOSTILE
     assert opened.locator("#pinned-block").text_content() == HOSTILE
     assert HOSTILE in opened.locator("#all-trials").text_content()
-    point_at(opened, "pareto-gflops", study.records.index(best))
+    point_at(opened, "pareto", study.records.index(best))
     opened.wait_for_selector("#tip:not([hidden])")
     assert HOSTILE in opened.locator("#tip").text_content()
     assert opened.locator("h1 *, pre *, img, #origin b, td script, #tip img, main b script").count() == 0
@@ -355,11 +356,11 @@ def test_a_study_beside_is_laid_over(visit):
     other = only(("k3", "complete", 0.43, 6), ("k3g64", "complete", 0.44, 6), anchors=True, name="the-other")
     opened = visit(synthetic(), beside=[other])
     names = "id => document.getElementById(id)._fullData.map(t => t.name)"
-    assert "front of the-other" in opened.evaluate(names, "pareto-gflops")
+    assert "front of the-other" in opened.evaluate(names, "pareto")
     assert "best of the-other" in opened.evaluate(names, "incumbent-images")
     assert "Compared with: the-other, 2 trained, its best 43.80 %" in opened.inner_text("#front")
     # what is the study's own is named so, too, and so are trainings that both have
-    assert "front of synthetic" in opened.evaluate(names, "pareto-gflops")
+    assert "front of synthetic" in opened.evaluate(names, "pareto")
     assert "best of synthetic" in opened.evaluate(names, "incumbent-images")
     assert "Shared: 1 of 13 trainings here are among its 2" in opened.inner_text("#front")
 
@@ -405,3 +406,223 @@ def test_ten_thousand_trials_are_searched_sorted_and_shown_step_by_step(visit, t
     opened.fill("#filter-text", "")
     opened.click("#more")
     assert "1,100 of 10,004 shown" in opened.inner_text("#count")
+
+
+# -- the plot of the front over chosen axes, and what the address keeps
+
+DRAWN = """() => document.getElementById("pareto")._fullData.filter(t => ["front", "complete"].includes(t.meta)).map(
+  t => ({meta: t.meta, x: [...t.x], y: [...t.y], positions: [...t.customdata], opacity: t.marker.opacity,
+         color: t.marker.color}))"""
+AXES = {
+    "ref_params": lambda record: record.ref_params / 1e6,
+    "proxy_macs": lambda record: record.proxy_macs / 1e6,
+    "proxy_params": lambda record: record.proxy_params / 1e3,
+    "seconds": lambda record: record.seconds,
+}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_trials_stand_over_the_chosen_axis_and_its_own_front_is_filled(visit, noise_is_known, axis):
+    study = synthetic()
+    page = visit(study)
+    page.select_option("#axis-x", axis)
+    page.wait_for_timeout(200)
+    assert f"x={axis}" in page.url
+    found = {trace["meta"]: trace for trace in page.evaluate(DRAWN)}
+    complete = {study.records.index(r) for r in study.searched if r.status == "complete"}
+    assert {*found["front"]["positions"], *found["complete"]["positions"]} == complete
+    for trace in found.values():
+        at = [study.records[position] for position in trace["positions"]]
+        assert trace["x"] == pytest.approx([AXES[axis](record) for record in at])
+        assert trace["y"] == pytest.approx([100 * study.estimated(record) for record in at])
+    front = {study.records.index(record) for record in study.front(AXES[axis])}
+    assert {*found["front"]["positions"]} <= front  # of equals one is drawn
+    assert len({study.records[p].block for p in front}) == len(found["front"]["positions"])
+
+
+def test_the_error_of_the_training_itself_is_drawn_too_and_a_budget_where_there_is_one(visit):
+    study = synthetic()
+    page = visit(study)
+    page.select_option("#axis-y", "single")
+    page.check("#logx")
+    page.wait_for_timeout(200)
+    for trace in page.evaluate(DRAWN):
+        at = [study.records[position] for position in trace["positions"]]
+        assert trace["y"] == pytest.approx([100 * record.val_error for record in at])
+    layout = "name => { const at = document.getElementById('pareto')._fullLayout; return at[name]; }"
+    assert [shape["x0"] for shape in page.evaluate(layout, "shapes")] == pytest.approx([study.spec.budget_gflops])
+    assert page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.type") == "log"
+    page.select_option("#axis-x", "order")
+    page.wait_for_timeout(200)
+    assert [trace["meta"] for trace in page.evaluate(DRAWN)] == ["complete"]  # the order is no cost
+    assert page.evaluate(layout, "shapes") == []
+
+
+def test_colours_tell_the_levels_of_a_decision_apart(visit):
+    study = synthetic()
+    page = visit(study)
+    page.select_option("#axis-color", "M")
+    page.wait_for_timeout(200)
+    colors = {}
+    for trace in page.evaluate(DRAWN):
+        for position, color in zip(trace["positions"], trace["color"], strict=True):
+            block = study.records[position].block
+            colors.setdefault(str(traits_of(parse_blocks(block))["M"]), set()).add(color)
+    assert len(colors) > 1
+    assert all(len(found) == 1 for found in colors.values())
+    assert len({color for (color,) in colors.values()}) == len(colors)
+    legend = page.locator("#pareto .legend").text_content()
+    assert all(f"M {level}" in legend for level in colors)
+
+
+def test_a_drag_zooms_and_a_double_click_shows_all(visit):
+    page = visit(synthetic())
+    page.locator("#pareto").scroll_into_view_if_needed()
+    box = page.locator("#pareto .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 250, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("#whole:not([hidden])")
+    low, high = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
+    assert "zoom=" in page.url
+    page.mouse.dblclick(box["x"] + 500, box["y"] + 10)
+    page.wait_for_selector("#whole", state="hidden")
+    whole = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
+    assert whole[0] < low < high < whole[1]
+    assert "zoom=" not in page.url
+
+
+def test_a_lasso_leaves_in_the_table_what_it_holds(visit):
+    page = visit(synthetic())
+    page.locator("#pareto").scroll_into_view_if_needed()
+    box = page.locator("#pareto .nsewdrag").bounding_box()
+    left, top, right, bottom = (
+        box["x"] + 30,
+        box["y"] + 30,
+        box["x"] + box["width"] / 2,
+        box["y"] + box["height"] - 30,
+    )
+    page.mouse.move(left, top)
+    page.keyboard.down("Shift")
+    while page.evaluate("() => document.getElementById('pareto')._fullLayout.dragmode") != "lasso":
+        page.wait_for_timeout(50)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom), (left, bottom), (left, top + 5)):
+        page.mouse.move(*corner, steps=5)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    page.wait_for_selector("#unlasso:not([hidden])", timeout=5000)
+    held = {*rows(page)}
+    drawn = {position for trace in page.evaluate(DRAWN) for position in trace["positions"]}
+    spots = {position: page.evaluate(SPOT, ["pareto", position]) for position in drawn}
+    inside = {position for position, (x, y) in spots.items() if left < x < right and top < y < bottom}
+    assert held & drawn == inside
+    assert 0 < len(inside) < len(drawn)
+    page.click("#unlasso")
+    assert len(rows(page)) == len(synthetic().records)
+
+
+def test_conditions_filter_the_table_and_fade_the_plot(visit):
+    study = synthetic()
+    page = visit(study)
+    page.fill("#filter-text", "m=2 gflops<4.4 select")
+    wanted = [
+        position
+        for position, record in enumerate(study.records)
+        if traits_of(parse_blocks(record.block))["M"] == 2
+        and record.ref_macs < 4.4e9
+        and "select" in record.block
+    ]
+    assert rows(page) == wanted == []  # a word that is no condition is looked for in the notation
+    page.fill("#filter-text", "m=2 gflops<4.4")
+    found = rows(page)
+    assert found == [
+        position
+        for position, record in enumerate(study.records)
+        if traits_of(parse_blocks(record.block))["M"] == 2 and record.ref_macs < 4.4e9
+    ]
+    assert found
+    page.wait_for_timeout(200)
+    for trace in page.evaluate(DRAWN):
+        faded = [position in found for position in trace["positions"]]
+        assert [value == 1 for value in trace["opacity"]] == faded
+    page.fill("#filter-text", "r!=16 estimate<100")
+    others = {r.block for r in study.records if traits_of(parse_blocks(r.block))["r"] not in (16, None)}
+    assert {study.records[p].block for p in rows(page)} == others & {*study.estimates}
+
+
+def test_the_tray_sets_blocks_side_by_side_and_marks_what_differs(visit):
+    study = synthetic()
+    page = visit(study)
+    page.click("#compare")
+    page.locator("#pareto").press("ArrowLeft")
+    page.locator("#pareto").press("c")
+    assert page.locator("#tray .card").count() == 2
+    shown = page.eval_on_selector_all("#tray .card code", "all => all.map(each => each.textContent)")
+    assert shown[0] == study.best().block
+    assert shown[1] != shown[0]
+    made = [traits_of(parse_blocks(block)) for block in shown]
+    marks = page.eval_on_selector_all(
+        "#tray .card:first-child dt", "all => all.map(each => [each.textContent, each.nextSibling.className])"
+    )
+    assert {name: made[0][name] != made[1][name] for name in made[0]} == {
+        name: mark == "differs" for name, mark in marks if name in made[0]
+    }
+    page.locator("#tray .card button", has_text="remove").first.click()
+    assert page.locator("#tray .card").count() == 1
+    page.click("#tray-empty")
+    assert page.locator("#tray").is_hidden()
+
+
+def test_the_address_brings_back_what_was_chosen(visit, tab):
+    study = synthetic()
+    page = visit(study)
+    page.select_option("#axis-x", "ref_params")
+    page.select_option("#axis-color", "kernels")
+    page.check("#logy")
+    page.fill("#filter-text", "M=1")
+    page.locator("#all-trials tbody tr").first.click()
+    page.click("#compare")
+    address = page.url
+    name = page.inner_text("#pinned-name")
+    tab.goto("about:blank")
+    tab.goto(address)
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.url == address
+    assert [tab.input_value("#axis-x"), tab.input_value("#axis-color")] == ["ref_params", "kernels"]
+    assert tab.is_checked("#logy")
+    assert (tab.input_value("#filter-text"), tab.inner_text("#pinned-name")) == ("M=1", name)
+    assert tab.locator("#tray .card").count() == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["#x=nothing&color=__proto__&zoom=a,b&pin=trial-999&tray=x", "#trials", "#%"]
+)
+def test_an_address_that_says_nothing_known_is_no_trouble(visit, tab, address):
+    page = visit(synthetic())
+    here = page.url.split("#")[0]
+    tab.goto("about:blank")
+    tab.goto(here + address)
+    tab.wait_for_selector("html[data-ready]")
+    assert tab.input_value("#axis-x") == "ref_macs"
+    assert tab.inner_text("#pinned-name").startswith("trial")
+
+
+def test_the_selection_and_the_plot_are_saved_as_files(visit):
+    study = synthetic()
+    page = visit(study)
+    page.fill("#filter-text", "M=2")
+    chosen = [study.records[position] for position in rows(page)]
+    with page.expect_download() as saved:
+        page.click("#save-csv")
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert len(lines) == 1 + len(chosen)
+    assert lines[0].startswith("number,origin,block,")
+    with page.expect_download() as saved:
+        page.click("#save-json")
+    found = json.loads(Path(saved.value.path()).read_text())
+    assert [each["block"] for each in found] == [record.block for record in chosen]
+    with page.expect_download() as saved:
+        page.click("#save-svg")
+    assert Path(saved.value.path()).read_text().startswith("<svg")

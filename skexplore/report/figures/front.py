@@ -1,7 +1,8 @@
 """From tables to the plotly figures of a front: pure functions.
 
 A trace of trials carries no text: ``customdata`` is the position of each row in the table of trials, and the page
-shows what stands there. Anchors and published rows, which stand for more than one row, bring their own text.
+shows what stands there, over the axes that its reader chooses. Anchors and published rows, which stand for more than
+one row, bring their own text. ``meta`` says what else a trace is: the page draws it anew or leaves it out.
 """
 
 from __future__ import annotations
@@ -109,11 +110,12 @@ def pareto_figure(
         ("complete", "complete", {"symbol": "circle-open", "size": 9, "color": BLUE, "line": {"width": 1.6}}),
         ("stopped", "stopped early", {"symbol": "x-thin", "size": 8, "line": {"width": 1.6, "color": GREY}}),
     ):
-        _add_trials(figure, axis, rest[rest["status"] == status], name, marker)
+        _add_trials(figure, axis, rest[rest["status"] == status], name, marker, meta=status)
     sure = bool(best["high"].notna().any())
     title = f"front of {text_of(own)}" if beside else "Pareto front"
     title += ", 90 % intervals" if sure else ""
-    _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE}, **(_intervals(best) if sure else {}))
+    intervals = _intervals(best) if sure else {}
+    _add_trials(figure, axis, best, title, {"size": 11, "color": BLUE}, meta="front", **intervals)
     if bar:
         add_bar(figure, bar, axis.of(best.nsmallest(1, "shown"))[0])
     _add_knee(figure, axis, trials, front)
@@ -182,7 +184,7 @@ def _stairs(axis: _Axis, front: pd.DataFrame, end: float) -> tuple[list[float], 
 def _add_staircase(figure: go.Figure, axis: _Axis, front: pd.DataFrame, end: float) -> None:
     x, y = _stairs(axis, front, end)  # even an empty one: plotly draws no error axis that holds nothing
     line = {"color": BLUE, "width": 2, "shape": "hv"}
-    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, meta="stairs")
 
 
 def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, end: float) -> None:
@@ -199,6 +201,7 @@ def _add_overlay(figure: go.Figure, axis: _Axis, other: Overlay, number: int, en
         marker={"symbol": ["square"] * len(other.front) + ["line-ns"], "size": 8},
         text=[*(wrapped(block) for block in other.front["block"]), ""],
         hovertemplate=f"<b>%{{text}}</b><br>{name}<br>%{{y:.2f}} %<extra></extra>",
+        meta="beside",
     )
 
 
@@ -214,6 +217,7 @@ def _add_knee(figure: go.Figure, axis: _Axis, trials: pd.DataFrame, front: Front
         name="knee",
         marker=ring,
         hoverinfo="skip",
+        meta="knee",
     )
 
 
@@ -263,12 +267,15 @@ def _add_anchors(
         text=[_anchor_text(row) for row in rows],
         customdata=[int(own.index[own["arch_id"] == row["arch_id"]][0]) for row in rows],
         hovertemplate="%{text}<extra></extra>",
+        meta="anchors",
     )
     for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, means, strict=False):
         side = -22 if size > sum(ends) / 2 else 22
         low, high = figure.layout.yaxis.range
         rise = 34 if mean > low + 0.7 * (high - low) else -34  # near the top the budget's label stands above
-        figure.add_annotation(x=size, y=mean, text=text_of(row["name"]), ax=side, ay=rise, **leader)
+        figure.add_annotation(
+            x=size, y=mean, text=text_of(row["name"]), ax=side, ay=rise, name="anchor", **leader
+        )
 
 
 def _anchor_text(row: Mapping[Any, Any]) -> str:
@@ -290,7 +297,9 @@ def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, ends: Seque
     tick = {"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": GREY}}
     cross = {"symbol": "x", "size": 8, "color": PURPLE}
     for rows, name, marker in ((near, "over budget, untrained", tick), (lost, "failed or diverged", cross)):
-        _add_trials(figure, axis, rows, name, marker, lambda rows: [0.027] * len(rows), yaxis="y2")
+        _add_trials(
+            figure, axis, rows, name, marker, lambda rows: [0.027] * len(rows), yaxis="y2", meta="ticks"
+        )
     if beyond := len(refused) - len(near):
         figure.update_xaxes(title_text=f"{axis.title} ({beyond} over budget lie beyond →)")
     figure.update_xaxes(range=[ends[0], end])
