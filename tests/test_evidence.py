@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
 import statistics
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import parse_block
 from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.report.comparison import write_comparison
+from skexplore.report.overview import write_overview
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
 from skexplore.study.priors import PRIORS
@@ -42,6 +44,7 @@ REPEATS = sorted(
     path.parent for path in ROOT.glob("studies/*/*/records.jsonl") if path.parent not in SIGNALS + EARLIER
 )  # searches compared in a set
 SETS = sorted({path.parent for path in REPEATS})
+LONG = ROOT / "studies/signal/panel-long-even"  # six blocks trained long, by which nothing was chosen
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 DATA = ("trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md")
 
@@ -146,7 +149,7 @@ def test_costs_identities_and_cells_of_an_ablation_are_recomputed(folder):
 def test_what_was_taken_over_is_in_the_study_that_is_named():
     taken = [r for folder in ABLATIONS + SIGNALS for r in load_study(str(folder)).records if r.replay_of]
     assert taken
-    folders = {path.name: path for path in ABLATIONS + SIGNALS}
+    folders = {path.name: path for path in ABLATIONS + SIGNALS + UNFINISHED}
     for record in taken:
         number, name = re.fullmatch(r"measured as training (\d+) of (\S+)", record.reason).groups()
         source = load_study(str(folders[name])).anchors[int(number)]
@@ -244,6 +247,41 @@ def test_what_docs_say_of_recipes_is_in_their_archives():
         assert [cell.strip() for cell in rows[folder.name].split("|")][2:] == said, folder.name
 
 
+def test_what_docs_say_of_validity_is_in_their_archives():
+    """Each row: correlation and tau of one training with one long one, and of the good blocks; and the ceiling."""
+    text = (ROOT / "docs/proxy-and-recipe.md").read_text()
+    section = text[text.index("## How true it is") : text.index("## The noise that is shipped")]
+    rows = dict(re.findall(r"^\| `(\S+)` \| (.*) \|$", section, re.MULTILINE))
+    assert {*rows} == {"panel", "tried-sgd-even", "tried-muon-even"}
+    long = load_study(str(LONG))
+    for name, row in rows.items():
+        found = signal(load_study(str(ROOT / "studies/signal" / name)), long)
+        whole, good = found.whole, found.good
+        low, high = whole.correlation.low, whole.correlation.high
+        said = [
+            f"{whole.correlation.value:.2f} [{low:.2f}, {high:.2f}]",
+            f"{whole.tau:.2f}",
+            f"{whole.correlation.value / whole.long:.2f}",
+            f"{good.correlation.value:.2f}",
+            f"{good.tau:.2f}",
+        ]
+        assert [cell.strip() for cell in row.split("|")][1:] == said, name
+    words = " ".join(section.split())
+    assert f"a correlation of {whole.long:.2f} and a tau of {whole.long_tau:.2f}" in words
+
+
+def test_the_new_recipe_orders_blocks_no_worse_than_plain_sgd_at_equal_images():
+    """Fairness: plain SGD, by which the long reference was trained, is not favoured by it."""
+    long = load_study(str(LONG))
+    new, sgd = (
+        signal(load_study(str(ROOT / "studies/signal" / name)), long).whole
+        for name in ("tried-muon-even", "tried-sgd-even")
+    )
+    assert new.blocks == sgd.blocks == 6
+    assert new.tau >= sgd.tau
+    assert new.correlation.value >= sgd.correlation.value
+
+
 def test_what_docs_say_of_conclusions_is_in_reports_then_and_now(tmp_path):
     """Each row's figures: those of version 0.1 in the reports of its records, those of now in the committed ones."""
     text = (ROOT / "docs/proxy-and-recipe.md").read_text()
@@ -263,6 +301,11 @@ def test_what_docs_say_of_conclusions_is_in_reports_then_and_now(tmp_path):
     for _, before, after, *_ in rows:
         for cell, report in ((before, then), (after, now)):
             assert not [each for each in re.findall(r"\d+\.\d\d", cell) if not stands_in(report, each)]
+
+
+def test_the_overview_of_reports_is_what_they_say(tmp_path):
+    copied = shutil.copytree(ROOT / "reports", tmp_path / "reports")
+    assert write_overview(copied).read_bytes() == (ROOT / "reports/index.html").read_bytes()
 
 
 def test_nothing_is_reported_or_quoted_of_an_unfinished_study():

@@ -53,7 +53,7 @@ def compare(
 ) -> None:
     """Compare searches at equal cost; those that differ in their seed alone are repeats of one group."""
     from skexplore.analysis import compare as compare_studies
-    from skexplore.report import comparison_findings, comparison_picture, write_comparison
+    from skexplore.report import comparison_findings, comparison_picture, write_comparison, write_overview
     from skexplore.study import check_name, load_study
 
     point = None if reference is None else _point(reference)
@@ -63,13 +63,15 @@ def compare(
     with writable(folder):
         paths = write_comparison(found, folder)
         paths += pictures(folder / "compare", lambda kind: comparison_picture(found, kind), asked=picture)
+        if out is None:
+            paths.append(write_overview(folder.parent))
     if as_json:
         print(json.dumps(comparison_findings(found)))
     else:
         _print(found)
     for path in paths:
         print(path, file=sys.stderr if as_json else sys.stdout)
-    print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
+    print_next(f"open {shlex.quote(str(folder / 'compare.html'))}", file=sys.stderr)
 
 
 def _point(text: str) -> tuple[float, float]:

@@ -134,7 +134,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are drawn in its plots too."""
-    from skexplore.report import write_report
+    from skexplore.report import write_overview, write_report
     from skexplore.study import load_study
 
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
@@ -145,6 +145,9 @@ def report(
         name, draw = _picture(loaded, others)
         for path in pictures(folder / name, draw, asked=picture):
             print(path)
+    if out is None:
+        with writable(folder.parent):
+            print(write_overview(folder.parent))
     print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
 
 

@@ -9,6 +9,9 @@ from .comparison import (
 from .figures.files import (
     can_draw as can_draw,
 )
+from .overview import (
+    write_overview as write_overview,
+)
 from .page_data import (
     search_picture as search_picture,
 )

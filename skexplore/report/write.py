@@ -55,7 +55,7 @@ def write_files(
     texts = {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
     texts["findings.json"] = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     texts[text] = _rendered(_markdown(), template, "md", values)
-    texts[page] = _rendered(_html(), template, "html", values)  # last: it links the others
+    texts[page] = _rendered(html_environment(), template, "html", values)  # last: it links the others
     for name, content_of in texts.items():
         write_atomic(out / name, content_of)
     return [out / name for name in texts]
@@ -82,7 +82,7 @@ def compact(data: object) -> str:
 
 
 @cache
-def _html() -> Environment:
+def html_environment() -> Environment:
     """Return the environment of HTML pages: filters, the packed plotly.js and the files beside the templates."""
     env = environment()
     env.autoescape = True  # in the files of sections too, which hold both HTML and Markdown

@@ -40,7 +40,10 @@ def kept(monkeypatch):
 def test_compare_as_typed(command, kept):
     code, out, err = command("compare", "tpe-s0", "tpe-s1", "tpe-s2", "random-s0", "studies/random-s1")
     assert code == 0, err
-    assert out.splitlines()[-5:] == [f"reports/compare-tpe-s0/{name}" for name in FILES]
+    assert out.splitlines()[-6:] == [
+        *(f"reports/compare-tpe-s0/{name}" for name in FILES),
+        "reports/index.html",
+    ]
     assert "no pictures" in err
     assert re.search(r"tpe +3 +40\.00 % +38\.00 to 42\.00 ", out)
     assert "below 90.00 % error and 4.5 GFLOPs (error of chance among 10 classes, the budget)" in out

@@ -450,7 +450,9 @@ def test_the_error_of_the_training_itself_is_drawn_too_and_a_budget_where_there_
         at = [study.records[position] for position in trace["positions"]]
         assert trace["y"] == pytest.approx([100 * record.val_error for record in at])
     layout = "name => { const at = document.getElementById('pareto')._fullLayout; return at[name]; }"
-    assert [shape["x0"] for shape in page.evaluate(layout, "shapes")] == pytest.approx([study.spec.budget_gflops])
+    assert [shape["x0"] for shape in page.evaluate(layout, "shapes")] == pytest.approx(
+        [study.spec.budget_gflops]
+    )
     assert page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.type") == "log"
     page.select_option("#axis-x", "order")
     page.wait_for_timeout(200)
