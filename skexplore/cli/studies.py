@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.common import DECIDE, SEARCH, TAKE, JsonOption, pictures, print_next, printable, writable
+from skexplore.cli.common import (
+    DECIDE,
+    SEARCH,
+    TAKE,
+    JsonOption,
+    interruptible,
+    pictures,
+    print_next,
+    printable,
+    writable,
+)
 from skexplore.cli.completion import studies
 from skexplore.errors import UserError
 
@@ -132,11 +142,18 @@ def report(
             show_default=False,
         ),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Write it again every ten seconds until the study is done.")
+    ] = False,
 ) -> None:
     """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are drawn in its plots too."""
+    from skexplore.cli.following import follow
     from skexplore.report import write_overview, write_report
     from skexplore.study import load_study
 
+    if watch:
+        with writable(out or Path("reports")):
+            follow(study, beside or [], out or Path("reports") / load_study(study).spec.name)
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
     with writable(folder):
@@ -149,6 +166,30 @@ def report(
         with writable(folder.parent):
             print(write_overview(folder.parent))
     print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
+
+
+@app.command(rich_help_panel=DECIDE)
+def explore(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000,
+    browser: Annotated[bool, typer.Option(help="Open it in a browser.")] = True,
+) -> None:
+    """Serve reports/ to this machine's browser, and keep the reports of running studies up to date; Ctrl-C ends it."""
+    import time
+    import webbrowser
+
+    from skexplore.cli.following import EVERY, HERE, keep_up, serving
+
+    folder = Path("reports")
+    with writable(folder), interruptible(print, ""):
+        running = keep_up(folder, set())
+        server = serving(folder, port)
+        address = f"http://{HERE}:{server.server_port}/"
+        print(f"{address}  (Ctrl-C ends it)", flush=True)
+        if browser:
+            webbrowser.open(address)
+        while True:
+            time.sleep(EVERY)
+            running = keep_up(folder, running)
 
 
 def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:

@@ -65,14 +65,16 @@ class _Shown:
     n: int
 
 
-def write_ablation_report(study: Study, out: Path, against: Study | None = None) -> list[Path]:
+def write_ablation_report(
+    study: Study, out: Path, against: Study | None = None, *, refresh: int = 0
+) -> list[Path]:
     """Write the report of an ablation into the folder ``out`` and return the paths written.
 
     ``effects.csv``, ``trainings.csv``, ``course.csv``, ``findings.json``, ``report.md`` and ``index.html``
     (self-contained), of a confirmation ``finalists.csv`` too. Numbers in the data files are not rounded; errors are
     fractions there and % on the page. against: long trainings of the same blocks, which one training here is compared
-    with. The same studies give the same bytes. Raises ``OSError`` if the folder cannot be
-    written.
+    with. refresh: as in ``write_report``. The same studies give the same bytes. Raises ``OSError`` if the folder cannot
+    be written.
     """
     shown, told = _shown(study), _signal(study, against)
     figures, finalists = _figures(shown), is_confirmation(study)
@@ -94,6 +96,7 @@ def write_ablation_report(study: Study, out: Path, against: Study | None = None)
         content=_content(shown, list(figures))
         | {"signal": told, "signal_words": signal_words(told) if told else []},
         data={"figures": figures},
+        refresh=refresh,
     )
 
 

@@ -36,20 +36,20 @@ from skexplore.study import Study, compare_specs
 MANY = 200  # trained trials above which the placement tables of the page show the front only
 
 
-def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[Path]:
+def write_report(study: Study, out: Path, beside: Sequence[Study] = (), *, refresh: int = 0) -> list[Path]:
     """Write the report of ``study`` into the folder ``out`` and return the paths written.
 
     ``index.html`` (self-contained), ``report.md``, ``trials.csv``, ``pareto.csv``, ``placement.csv`` and
     ``findings.json``. Numbers in the data files are not rounded; errors are fractions there and % on the
     page. beside: comparable searches, whose fronts and incumbents are drawn with it, and confirmations of this search,
-    whose finalists are listed. The same studies give the same bytes. An ablation has files of its own, see
-    ``write_ablation_report``.
+    whose finalists are listed. refresh: seconds after which an open page loads itself anew, 0 for never. The same
+    studies give the same bytes. An ablation has files of its own, see ``write_ablation_report``.
     Raises ``UserError`` if a study is not comparable and ``OSError`` if the folder cannot be written.
     """
     if study.spec.ablation is not None and not beside:
-        return write_ablation_report(study, out)
+        return write_ablation_report(study, out, refresh=refresh)
     if len(beside) == 1 and _is_panel(study) and _is_panel(beside[0]):
-        return write_ablation_report(study, out, beside[0])
+        return write_ablation_report(study, out, beside[0], refresh=refresh)
     confirmations = [each for each in beside if confirms(each, study)]
     searches = [each for each in beside if each not in confirmations]
     _check_beside(study, beside, searches)
@@ -65,6 +65,7 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = ()) -> list[
         template="search",
         content=_content(study, found, data["front"]),
         data={"data": data, "drawings": drawings, "figures": figures_json(study, weights, searches)},
+        refresh=refresh,
     )
 
 

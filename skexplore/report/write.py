@@ -43,15 +43,17 @@ def write_files(
     data: Mapping[str, object],
     text: str = "report.md",
     page: str = "index.html",
+    refresh: int = 0,
 ) -> list[Path]:
     """Write the files of a report into the folder ``out`` and return their paths.
 
     tables: the CSV files by name; findings: the content of ``findings.json``, ``f`` in the templates. template: the
     kind of report, as its two templates are called; content: what they name besides. data: what the page's scripts
-    read, by name. text, page: names of the Markdown and the HTML file. The same values give the same bytes. Raises
-    ``OSError`` if the folder cannot be written.
+    read, by name. text, page: names of the Markdown and the HTML file; refresh: seconds after which an open page loads
+    itself anew, 0 for never. The same values give the same bytes. Raises ``OSError`` if the folder cannot be written.
     """
-    values = {**content, "f": findings, "data": {name: packed(compact(each)) for name, each in data.items()}}
+    held = {name: packed(compact(each)) for name, each in data.items()}
+    values = {**content, "f": findings, "refresh": refresh, "data": held}
     texts = {f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()}
     texts["findings.json"] = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     texts[text] = _rendered(_markdown(), template, "md", values)
