@@ -16,6 +16,7 @@ from skexplore.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+NAMES = {*get_command(app).commands}
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 
 
@@ -24,7 +25,10 @@ def commands_of(page):
     sentences, code = [], []
     for number, part in enumerate(page.read_text().split("```")):
         (code if number % 2 else sentences).append(part)
-    found = re.findall(r"`(skexplore [^`]+)`", "".join(sentences).replace("\n", " "))
+    inline = re.findall(r"`([^`]+)`", "".join(sentences).replace("\n", " "))
+    found = [text for text in inline if text.startswith("skexplore ")]
+    # in the middle of a sentence a command goes without its first word
+    found += [f"skexplore {text}" for text in inline if text.split()[0] in NAMES and " " in text]
     found += re.findall(r"^(skexplore .+)$", "".join(code), re.MULTILINE)
     return [command.split(" #")[0].strip() for command in found]
 

@@ -60,7 +60,8 @@ def time_asking(
             spec = replace(land.spec, sampler=name, budget_gflops=budget)
             folder = Path(place) / name
             shutil.copytree(filled, folder)
-            theirs, optuna_s = _waits(partial(_of_optuna, land, url), asks)
+            own_url = f"sqlite:///{shutil.copy(Path(place) / 'optuna.db', Path(place) / f'{name}.db')}"
+            theirs, optuna_s = _waits(partial(_of_optuna, land, own_url), asks)
             ours, continue_s = _waits(partial(_of_ours, land, folder, spec), asks)
             yield Asking(
                 sampler=name,

@@ -98,6 +98,11 @@ ClassesOption = Annotated[
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
 
 
+def opening(page: Path) -> str:
+    """Return the command that opens a file on this system."""
+    return shlex.join(["open" if sys.platform == "darwin" else "xdg-open", str(page)])
+
+
 def print_prose(text: str) -> None:
     """Print sentences, on a terminal each line of them broken between words."""
     if sys.stdout and sys.stdout.isatty():

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.cli.common import DECIDE, GFLOPS, JsonOption, pictures, print_next, print_prose, writable
+from skexplore.cli.common import (
+    DECIDE,
+    GFLOPS,
+    JsonOption,
+    opening,
+    pictures,
+    print_next,
+    print_prose,
+    writable,
+)
 from skexplore.cli.completion import studies
 from skexplore.errors import UserError
 
@@ -71,7 +79,7 @@ def compare(
         _print(found)
     for path in paths:
         print(path, file=sys.stderr if as_json else sys.stdout)
-    print_next(f"open {shlex.quote(str(folder / 'compare.html'))}", file=sys.stderr)
+    print_next(opening(folder / "compare.html"), file=sys.stderr)
 
 
 def _point(text: str) -> tuple[float, float]:

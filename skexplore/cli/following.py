@@ -17,19 +17,33 @@ from skexplore.errors import UserError
 if TYPE_CHECKING:
     from skexplore.study import Study
 
-EVERY = 10  # seconds between two reports of a running study
+EVERY, PATIENT = (
+    10,
+    5,
+)  # seconds between two reports of a running study; at least so many times as long as one takes
 HERE = "127.0.0.1"
 
 
 def follow(name: str, beside: Sequence[str], folder: Path) -> None:
-    """Write the report of a study into ``folder`` for as long as it runs; the open page loads itself anew."""
+    """Write the report of a study into ``folder`` for as long as it runs; the open page loads itself anew.
+
+    Whoever ends it leaves a page that rests.
+    """
     from skexplore.report import write_report
     from skexplore.study import load_study
 
-    while (study := load_study(name)).state == "running":
-        write_report(study, folder, [load_study(each) for each in beside], refresh=EVERY)
-        print(f"{time.strftime('%H:%M:%S')} {_progress(study)}: {folder / 'index.html'}", file=sys.stderr)
-        time.sleep(EVERY)
+    others = [load_study(each) for each in beside]
+    study = load_study(name)
+    try:
+        while study.state == "running":
+            began = time.monotonic()
+            write_report(study, folder, others, refresh=EVERY)
+            print(f"{time.strftime('%H:%M:%S')} {_progress(study)}: {folder / 'index.html'}", file=sys.stderr)
+            time.sleep(max(EVERY, PATIENT * (time.monotonic() - began)))
+            study = load_study(name)
+    except KeyboardInterrupt:
+        write_report(study, folder, others)
+        raise
 
 
 def _progress(study: Study) -> str:
@@ -39,22 +53,25 @@ def _progress(study: Study) -> str:
     return f"{row['study']}, {row['trained']} of {row['target']} trained"
 
 
-def keep_up(folder: Path, before: set[str]) -> set[str]:
-    """Write the reports in ``folder`` of the studies that run here, or did so ``before``; return those that do."""
+def keep_up(folder: Path, before: set[str], *, last: bool = False) -> set[str]:
+    """Write the reports in ``folder`` of the studies that run here, or did so ``before``; return those that do.
+
+    last: their pages are to rest from now on. A study whose report cannot be written is said and left out.
+    """
     from skexplore.report import write_overview, write_report
-    from skexplore.study import known_studies, load_study
+    from skexplore.study import is_begun, known_studies, load_study
 
     now = set()
-    for path in known_studies():
+    for path in filter(is_begun, known_studies()):
         try:
             study = load_study(str(path))
-        except UserError:
-            continue  # it has not begun yet, or cannot be read: status says so
-        if study.state == "running":
-            now.add(path.name)
-        if path.name in now | before:
-            refresh = EVERY if path.name in now else 0
-            write_report(study, folder / study.spec.name, refresh=refresh)
+            if study.state == "running":
+                now.add(path.name)
+            if path.name in now | before:
+                refresh = EVERY if path.name in now and not last else 0
+                write_report(study, folder / study.spec.name, refresh=refresh)
+        except UserError as error:  # it has not begun yet, or cannot be read
+            print(f"{path.name}: {error}", file=sys.stderr)
     write_overview(folder)
     return now
 

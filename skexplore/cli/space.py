@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterable
@@ -94,7 +95,7 @@ def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Th
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
     print(path)
-    print_next(f"skexplore space show {path}")
+    print_next(f"skexplore space show {shlex.quote(str(path))}")
 
 
 @app.command("show")
@@ -129,12 +130,12 @@ def space_show(
     for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *taps]):
         print_prose(note)
     budgets = {"--budget-gflops": budget_gflops, "--budget-params": budget_params}
-    given = [word for name, value in budgets.items() if value for word in (name, f"{value:g}")]
-    print_next(
-        shlex.join(
-            ["skexplore", "search", "--space", space, *(given or ["--budget-gflops", "4.5"]), "--plan"]
-        )
-    )
+    given = [word for name, value in budgets.items() if value for word in (name, str(value))]
+    usual = [
+        "--budget-gflops",
+        f"{math.ceil(summary.macs_median / 1e8) / 10:g}",
+    ]  # that half of the space keeps
+    print_next(shlex.join(["skexplore", "search", "--space", space, *(given or usual), "--plan"]))
 
 
 def _print_space(space: Space) -> None:

@@ -17,6 +17,7 @@ from skexplore.cli.common import (
     TAKE,
     JsonOption,
     interruptible,
+    opening,
     pictures,
     print_next,
     printable,
@@ -59,7 +60,7 @@ def status(
     elif one:
         for name, value in rows[0].items():
             print(f"{name:<15} {value}")
-        print_next(_next_of(one))
+        print_next(_next_of(one, str(study)))
     else:
         shown = ("study", "state", "trained", "target", "best_block", "best_val_error")
         print_table([{name.replace("_", " "): row.get(name, "") for name in shown} for row in rows])
@@ -92,11 +93,11 @@ def _said(name: str, value: object, *, searches: bool) -> str:
     return f"{value:,}{' (anchors included)' if searches else ''}" if name == "images" else str(value)
 
 
-def _next_of(study: Study) -> str:
+def _next_of(study: Study, typed: str) -> str:
     """Return the command that goes on with a study: its own where it was interrupted here, else its report."""
     if study.state == "interrupted" and study.command and not study.archived:
         return printable(study.command)
-    return f"skexplore report {study.spec.name}"
+    return f"skexplore report {shlex.quote(typed)}"
 
 
 def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def report(
     from skexplore.study import load_study
 
     if watch:
-        with writable(out or Path("reports")):
+        with writable(out or Path("reports")), interruptible(print, ""):
             follow(study, beside or [], out or Path("reports") / load_study(study).spec.name)
     loaded, others = load_study(study), [load_study(name) for name in beside or []]
     folder = out or Path("reports") / loaded.spec.name
@@ -165,7 +166,7 @@ def report(
     if out is None:
         with writable(folder.parent):
             print(write_overview(folder.parent))
-    print_next(f"open {shlex.quote(str(folder / 'index.html'))}", file=sys.stderr)
+    print_next(opening(folder / "index.html"), file=sys.stderr)
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -177,19 +178,23 @@ def explore(
     import time
     import webbrowser
 
-    from skexplore.cli.following import EVERY, HERE, keep_up, serving
+    from skexplore.cli.following import EVERY, HERE, PATIENT, keep_up, serving
 
     folder = Path("reports")
-    with writable(folder), interruptible(print, ""):
+    with writable(folder, "make room, or allow writing there"), interruptible(print, ""):
         running = keep_up(folder, set())
         server = serving(folder, port)
         address = f"http://{HERE}:{server.server_port}/"
         print(f"{address}  (Ctrl-C ends it)", flush=True)
         if browser:
             webbrowser.open(address)
-        while True:
-            time.sleep(EVERY)
-            running = keep_up(folder, running)
+        try:
+            while True:
+                began = time.monotonic()
+                running = keep_up(folder, running)
+                time.sleep(max(EVERY, PATIENT * (time.monotonic() - began)))
+        finally:
+            keep_up(folder, running, last=True)
 
 
 def _picture(study: Study, beside: list[Study]) -> tuple[str, Callable[[str], bytes]]:
@@ -283,4 +288,4 @@ def verify(
     print(printable(verdict(checks)))
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
-    print_next(f"open {shlex.quote(str(folder / 'README.md'))}", file=sys.stderr)
+    print_next(opening(folder / "README.md"), file=sys.stderr)

@@ -39,6 +39,17 @@ def test_a_running_study_is_reported_until_it_ends(states, capsys, tmp_path):
     assert all(" one, " in line and "trained" in line for line in said)
 
 
+def test_whoever_ends_it_leaves_a_page_that_rests(states, monkeypatch, tmp_path):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    states.append("running")
+    monkeypatch.setattr("time.sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        follow("one", [], tmp_path / "one")
+    assert REFRESH not in (tmp_path / "one/index.html").read_text()
+
+
 def test_the_command_ends_with_a_page_that_rests(command, states):
     keep(synthetic(name="one"))
     states += ["running", "running", "finished"]
@@ -49,7 +60,9 @@ def test_the_command_ends_with_a_page_that_rests(command, states):
 
 
 def test_what_runs_is_kept_up_to_date_and_what_ended_is_written_once_more(states, tmp_path):
-    keep(synthetic(name="one"))
+    for name in ("one", "archived"):
+        keep(synthetic(name=name))
+    Path("studies/one/study.db").touch()  # an archive runs nowhere
     page = tmp_path / "one/index.html"
     states.append("finished")
     assert keep_up(tmp_path, set()) == set()
@@ -59,14 +72,19 @@ def test_what_runs_is_kept_up_to_date_and_what_ended_is_written_once_more(states
     running = keep_up(tmp_path, set())
     assert running == {"one"}
     assert REFRESH in page.read_text()
+    assert keep_up(tmp_path, running, last=True) == running
+    assert REFRESH not in page.read_text()
     states[:] = ["finished"]
     assert keep_up(tmp_path, running) == set()
     assert REFRESH not in page.read_text()
 
 
 def test_files_are_served_to_this_machine_by_its_own_name_alone(tmp_path):
-    (tmp_path / "index.html").write_text("the overview")
-    server = serving(tmp_path, 0)
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "index.html").write_text("the overview")
+    (tmp_path / "secret").write_text("not for the browser")
+    server = serving(served, 0)
     try:
         address = f"http://127.0.0.1:{server.server_port}/"
         assert server.server_address[0] == "127.0.0.1"
@@ -76,9 +94,9 @@ def test_files_are_served_to_this_machine_by_its_own_name_alone(tmp_path):
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(foreign)
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{address}../secret")
+            urllib.request.urlopen(f"{address}%2e%2e/secret")
         with pytest.raises(UserError, match=f"--port {server.server_port}: cannot be served on"):
-            serving(tmp_path, server.server_port)
+            serving(served, server.server_port)
     finally:
         server.shutdown()
         server.server_close()

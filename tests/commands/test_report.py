@@ -31,7 +31,7 @@ def test_a_report_with_another_study_laid_over(command, studies):
     code, out, err = command("report", "one", "other")
     assert (code, out.splitlines()) == (0, [*(f"reports/one/{name}" for name in FILES), "reports/index.html"])
     assert "no pictures" in err
-    assert err.endswith("\nNext:\n  open reports/one/index.html\n")
+    assert err.endswith("open reports/one/index.html\n")
     found = json.loads(Path("reports/one/findings.json").read_text())
     assert [each["study"] for each in found["beside"]] == ["other"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.studies import EDGE_CASES, know_noise, many, only, synthetic
 
-from skexplore.analysis import checklist_search as checklist
+from skexplore.analysis import anchors_table, checklist_search as checklist
 from skexplore.arch.notation import parse_blocks
 from skexplore.arch.traits import traits_of
 from skexplore.paper.tables import place
@@ -412,7 +412,7 @@ def test_ten_thousand_trials_are_searched_sorted_and_shown_step_by_step(visit, t
 
 DRAWN = """() => document.getElementById("pareto")._fullData.filter(t => ["front", "complete"].includes(t.meta)).map(
   t => ({meta: t.meta, x: [...t.x], y: [...t.y], positions: [...t.customdata], opacity: t.marker.opacity,
-         color: t.marker.color}))"""
+         color: t.marker.color, bars: t.error_y.visible === false ? null : [t.error_y.array, t.error_y.arrayminus]}))"""
 AXES = {
     "ref_params": lambda record: record.ref_params / 1e6,
     "proxy_macs": lambda record: record.proxy_macs / 1e6,
@@ -435,6 +435,10 @@ def test_trials_stand_over_the_chosen_axis_and_its_own_front_is_filled(visit, no
         at = [study.records[position] for position in trace["positions"]]
         assert trace["x"] == pytest.approx([AXES[axis](record) for record in at])
         assert trace["y"] == pytest.approx([100 * study.estimated(record) for record in at])
+    above, below = found["front"]["bars"]
+    for position, high, low in zip(found["front"]["positions"], above, below, strict=True):
+        own = study.estimates[study.records[position].block]
+        assert (high, low) == pytest.approx((100 * (own.high - own.estimate), 100 * (own.estimate - own.low)))
     front = {study.records.index(record) for record in study.front(AXES[axis])}
     assert {*found["front"]["positions"]} <= front  # of equals one is drawn
     assert len({study.records[p].block for p in front}) == len(found["front"]["positions"])
@@ -453,7 +457,16 @@ def test_the_error_of_the_training_itself_is_drawn_too_and_a_budget_where_there_
     assert [shape["x0"] for shape in page.evaluate(layout, "shapes")] == pytest.approx(
         [study.spec.budget_gflops]
     )
-    assert page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.type") == "log"
+    axis = page.evaluate(
+        "(({type, range}) => [type, range])(document.getElementById('pareto')._fullLayout.xaxis)"
+    )
+    costs = [record.ref_macs / 1e9 for record in study.searched if record.status == "complete"]
+    assert axis[0] == "log"
+    assert 0.5 * min(costs) < 10 ** axis[1][0] < min(costs) < max(costs) < 10 ** axis[1][1] < 2 * max(costs)
+    anchors = page.evaluate(
+        "() => document.getElementById('pareto')._fullData.find(t => t.meta === 'anchors').y"
+    )
+    assert anchors == pytest.approx(list(100 * anchors_table(study)["mean"]))
     page.select_option("#axis-x", "order")
     page.wait_for_timeout(200)
     assert [trace["meta"] for trace in page.evaluate(DRAWN)] == ["complete"]  # the order is no cost
@@ -475,6 +488,38 @@ def test_colours_tell_the_levels_of_a_decision_apart(visit):
     assert len({color for (color,) in colors.values()}) == len(colors)
     legend = page.locator("#pareto .legend").text_content()
     assert all(f"M {level}" in legend for level in colors)
+
+
+def test_a_click_on_a_level_in_the_legend_asks_the_table_for_it(visit):
+    page = visit(synthetic())
+    page.select_option("#axis-color", "M")
+    page.wait_for_timeout(200)
+    page.locator("#pareto .legend .traces", has_text="M 2").locator(".legendtoggle").click()
+    page.wait_for_timeout(600)  # plotly waits whether a second click comes
+    assert page.input_value("#filter-text") == "M=2"
+    assert {traits_of(parse_blocks(synthetic().records[p].block))["M"] for p in rows(page)} == {2}
+
+
+def test_a_study_without_anchors_and_budget_is_drawn_over_other_axes_too(visit):
+    study = only(("k3", "complete", 0.43, 6), ("k3g64", "complete", 0.44, 6), anchors=False)
+    free = replace(study, spec=replace(study.spec, budget_gflops=None, budget_params_m=None, mode="pareto"))
+    page = visit(free)
+    page.select_option("#axis-x", "ref_params")
+    page.check("#logy")
+    page.wait_for_timeout(200)
+    assert sum(len(trace["positions"]) for trace in page.evaluate(DRAWN)) == 2
+
+
+def test_a_flat_drag_zooms_one_axis_and_is_kept(visit):
+    page = visit(synthetic())
+    page.locator("#pareto").scroll_into_view_if_needed()
+    box = page.locator("#pareto .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 103, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("#whole:not([hidden])")
+    assert "zoom=" in page.url
 
 
 def test_a_drag_zooms_and_a_double_click_shows_all(visit):
@@ -514,14 +559,14 @@ def test_a_lasso_leaves_in_the_table_what_it_holds(visit):
         page.mouse.move(*corner, steps=5)
     page.mouse.up()
     page.keyboard.up("Shift")
-    page.wait_for_selector("#unlasso:not([hidden])", timeout=5000)
+    page.wait_for_selector("#unbrush:not([hidden])", timeout=5000)
     held = {*rows(page)}
     drawn = {position for trace in page.evaluate(DRAWN) for position in trace["positions"]}
     spots = {position: page.evaluate(SPOT, ["pareto", position]) for position in drawn}
     inside = {position for position, (x, y) in spots.items() if left < x < right and top < y < bottom}
     assert held & drawn == inside
     assert 0 < len(inside) < len(drawn)
-    page.click("#unlasso")
+    page.click("#unbrush")
     assert len(rows(page)) == len(synthetic().records)
 
 
@@ -599,7 +644,13 @@ def test_the_address_brings_back_what_was_chosen(visit, tab):
 
 
 @pytest.mark.parametrize(
-    "address", ["#x=nothing&color=__proto__&zoom=a,b&pin=trial-999&tray=x", "#trials", "#%"]
+    "address",
+    [
+        "#x=nothing&color=__proto__&zoom=a,b&pin=trial-999&tray=x",
+        "#x=constructor&y=toString",
+        "#trials",
+        "#%",
+    ],
 )
 def test_an_address_that_says_nothing_known_is_no_trouble(visit, tab, address):
     page = visit(synthetic())
@@ -628,3 +679,37 @@ def test_the_selection_and_the_plot_are_saved_as_files(visit):
     with page.expect_download() as saved:
         page.click("#save-svg")
     assert Path(saved.value.path()).read_text().startswith("<svg")
+
+
+def test_strips_show_every_complete_trial_at_its_levels_and_choose_with_the_lasso(visit):
+    study = synthetic()
+    page = visit(study)
+    complete = {study.records.index(r) for r in study.eligible()}
+    made = {position: traits_of(parse_blocks(study.records[position].block)) for position in complete}
+    varied = [
+        name
+        for name in ("M", "kernels", "groups", "r", "L", "fuse")
+        if len({str(m[name]) for m in made.values()}) > 1
+    ]
+    panes = page.eval_on_selector_all("#slices .plot", "all => all.map(pane => pane.id)")
+    assert panes == [f"slice-{name}" for name in varied]
+    strip = """pane => {
+      const { _fullData: [dots], _fullLayout: { xaxis } } = document.getElementById(pane);
+      return [dots.customdata, dots.x.map((x) => xaxis.ticktext[Math.round(x)])];
+    }"""
+    for name, pane in zip(varied, panes, strict=True):
+        positions, levels = page.evaluate(strip, pane)
+        assert {*positions} == complete
+        assert [str(made[p][name]) if made[p][name] is not None else "–" for p in positions] == levels
+    page.evaluate("pane => document.getElementById(pane).scrollIntoView({block: 'center'})", panes[0])
+    box = page.locator(f"#{panes[0]} .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=8)
+    page.mouse.up()
+    page.wait_for_selector("#unbrush:not([hidden])")
+    held = {*rows(page)}
+    assert held
+    assert held < complete
+    page.click("#unbrush")
+    assert len(rows(page)) == len(study.records)

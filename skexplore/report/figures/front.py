@@ -296,10 +296,11 @@ def _add_ticks(figure: go.Figure, axis: _Axis, search: pd.DataFrame, ends: Seque
     lost = search[search["status"].isin(["failed", "diverged"])]
     tick = {"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": GREY}}
     cross = {"symbol": "x", "size": 8, "color": PURPLE}
-    for rows, name, marker in ((near, "over budget, untrained", tick), (lost, "failed or diverged", cross)):
-        _add_trials(
-            figure, axis, rows, name, marker, lambda rows: [0.027] * len(rows), yaxis="y2", meta="ticks"
-        )
+    for rows, name, marker, meta in (
+        (near, "over budget, untrained", tick, "over"),
+        (lost, "failed or diverged", cross, "lost"),
+    ):
+        _add_trials(figure, axis, rows, name, marker, lambda rows: [0.027] * len(rows), yaxis="y2", meta=meta)
     if beyond := len(refused) - len(near):
         figure.update_xaxes(title_text=f"{axis.title} ({beyond} over budget lie beyond →)")
     figure.update_xaxes(range=[ends[0], end])

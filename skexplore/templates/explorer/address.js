@@ -19,7 +19,7 @@ const restore = () => {
   const hash = location.hash.slice(1);
   if (!hash.includes("=")) return;
   const said = new URLSearchParams(hash);
-  const one = (key, known) => (said.has(key) && said.get(key) in known ? { [key]: said.get(key) } : {});
+  const one = (key, known) => (Object.hasOwn(known, said.get(key) ?? " ") ? { [key]: said.get(key) } : {});
   Object.assign(view, one("x", XS), one("y", ERRORS), one("color", COLORS));
   for (const key of ["logx", "logy"]) view[key] = said.get(key) === "true";
   const zoom = (said.get("zoom") || "").split(",").map(Number);
@@ -33,6 +33,7 @@ const restore = () => {
   kept = (said.get("tray") || "").split(" ").map(byIdOf).filter(Boolean).slice(0, MOST);
   return byIdOf(said.get("pin"));
 };
+window.addEventListener("hashchange", () => location.reload()); // another address was pasted; our own changes tell nothing
 // links to sections scroll, and leave the address to what was chosen
 for (const link of document.querySelectorAll('a[href^="#"]')) {
   link.onclick = (event) => {

@@ -2,8 +2,10 @@
 const wanted = restore();
 filter();
 propose();
-await drawAll(() => pinned && drawCurve());
+await drawAll(() => (drawSlices(), pinned && drawCurve()));
+await drawSlices();
 plots.forEach(tracked);
+sliced();
 zoomable();
 redrawFront();
 if (kept.length) showTray();

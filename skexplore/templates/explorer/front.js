@@ -4,7 +4,7 @@ const COSTS = {
   ref_macs: ["reference GFLOPs", 1e9], ref_params: ["reference #P, millions", 1e6],
   proxy_macs: ["proxy multiply-adds, millions", 1e6], proxy_params: ["proxy #P, thousands", 1e3],
 };
-const XS = { ...COSTS, seconds: ["seconds of training", 1], order: ["order", 1] };
+const XS = { ...COSTS, seconds: ["seconds of training", 1], order: ["order of proposals", 1] };
 const confirmed = (name) => (t) => data.confirmed[t.block]?.[name] ?? null;
 const ERRORS = {
   estimate: ["estimated validation error, %", (t) => (t.status === "complete" ? data.estimates[t.block]?.estimate : null) ?? t.val_error],
@@ -16,13 +16,14 @@ const ERRORS = {
 };
 const COLORS = { "": "status", ...Object.fromEntries([...TRAITS, "sampler"].map((name) => [name, name])), order: "order" };
 const USUAL = { x: "ref_macs", y: "estimate", color: "", logx: false, logy: false, zoom: null };
-const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808790"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star"];
-const OTHERS = PALETTE.length - 1; // the look of all values that are not among the most frequent
+const OTHERS = SYMBOLS.length - 1; // the look of all values that are not among the most frequent
+const palette = () => [color("--accent"), "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808790"];
 const view = { ...USUAL };
 
+const beside = (t) => ["anchor", "own block", "replicate"].includes(kind(t));
 const costOf = (t, x = view.x) => {
-  const value = x === "order" ? t.position + 1 : t[x];
+  const value = x === "order" ? (beside(t) ? null : t.number) : t[x];
   return value == null || (x === "seconds" && !t.images) ? null : value / XS[x][1];
 };
 const errorOf = (t, y = view.y) => {
@@ -37,109 +38,138 @@ const frontOf = () => {
   let best = Infinity;
   return found.filter((t) => errorOf(t) < best && ((best = errorOf(t)), true));
 };
+
+// -- traces
+const at = (positions) => positions.map((position) => trials[position]);
 const looks = () => {
   if (!view.color || view.color === "order") return null;
   const counts = new Map();
   for (const t of trials) if (eligible.has(t.position)) counts.set(trait(t[view.color]), (counts.get(trait(t[view.color])) || 0) + 1);
-  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, OTHERS).map(([value]) => value);
-  most.sort(new Intl.Collator("en", { numeric: true }).compare);
-  return { of: (t) => (most.indexOf(trait(t[view.color])) + PALETTE.length) % PALETTE.length, values: most, more: counts.size > OTHERS };
-};
-const placed = (trace, chosen) => {
-  const at = chosen.map((position) => trials[position]);
-  const y = trace.yaxis === "y2" ? at.map(() => trace.y[0]) : at.map((t) => errorOf(t));
-  return { ...trace, x: at.map((t) => costOf(t)), y, customdata: chosen };
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, OTHERS).map(([value]) => value).sort(inOrder);
+  return { of: (t) => (most.includes(trait(t[view.color])) ? most.indexOf(trait(t[view.color])) : OTHERS), values: most, more: counts.size > OTHERS };
 };
 const coloured = (trace, found) => {
-  const at = trace.customdata.map((position) => trials[position]), open = trace.meta === "front" ? "" : "-open";
-  const marker = { ...trace.marker };
-  if (view.color === "order") Object.assign(marker, { color: at.map((t) => t.position), colorscale: "Viridis", cmin: 0, cmax: trials.length - 1 });
+  const here = at(trace.customdata), open = trace.meta === "front" ? "" : "-open", colors = palette(), marker = { ...trace.marker };
+  if (view.color === "order") Object.assign(marker, { color: here.map((t) => t.number), colorscale: "Viridis", cmin: 0, cmax: trials.at(-1).number });
   if (found) {
-    marker.color = at.map((t) => PALETTE[found.of(t)]);
-    marker.symbol = at.map((t) => SYMBOLS[found.of(t)] + open);
+    marker.color = here.map((t) => colors[found.of(t)]);
+    marker.symbol = here.map((t) => SYMBOLS[found.of(t)] + open);
   }
-  const faded = matching.size < trials.length; // what the table leaves out
-  return { ...trace, marker: { ...marker, ...(faded && { opacity: at.map((t) => (matching.has(t.position) ? 1 : 0.15)) }) } };
+  if (matching.size < trials.length) marker.opacity = here.map((t) => (matching.has(t.position) ? 1 : 0.15)); // what the table leaves out
+  return { ...trace, marker };
+};
+const bars = (here) => {
+  const to = (name) => here.map((t) => Math.abs(100 * (data.estimates[t.block][name] ?? data.estimates[t.block].estimate) - errorOf(t)));
+  return { array: to("high"), arrayminus: to("low"), thickness: 1.4, width: 4, color: color("--accent") };
+};
+const NONE = { visible: false };
+// what each trace of the figure is over other axes than its own, null where it is nothing
+const OVER = {
+  noise: () => null,
+  knee: () => null,
+  beside: () => null,
+  stairs: (trace, best) => {
+    if (!best.length) return null;
+    const last = best.at(-1), end = Math.max(costOf(last), data.budgets[view.x] / XS[view.x][1] || 0);
+    return { ...trace, x: [...best.map((t) => costOf(t)), end], y: [...best.map((t) => errorOf(t)), errorOf(last)] };
+  },
+  front: (trace, best) => {
+    const sure = view.y === "estimate" && trace.error_y?.array;
+    const more = sure ? { error_y: bars(best) } : { error_y: NONE, name: trace.name.split(",")[0] };
+    return { ...trace, x: best.map((t) => costOf(t)), y: best.map((t) => errorOf(t)), customdata: best.map((t) => t.position), ...more };
+  },
+  complete: (trace, best, measured) => moved(trace, measured.filter((position) => !best.includes(trials[position]))),
+  over: (trace) => moved(trace, trials.filter((t) => t.status === "over_budget").slice(0, MOST_TICKS).map((t) => t.position)),
+  anchors: (trace) => {
+    const x = at(trace.customdata).map((t) => costOf(t));
+    if (view.y === "estimate" || view.y === "single") return { ...trace, x }; // the mean of its seeds stays what it is
+    const y = at(trace.customdata).map((t) => errorOf(t));
+    return { ...trace, x, y, name: "anchors, confirmed", error_y: NONE, hovertemplate: "%{y:.2f} %<extra></extra>" };
+  },
+};
+const MOST_TICKS = 1500;
+const moved = (trace, positions) => {
+  const here = at(positions), y = trace.yaxis === "y2" ? here.map(() => trace.y[0] ?? 0.027) : here.map((t) => errorOf(t));
+  return { ...trace, x: here.map((t) => costOf(t)), y, customdata: positions };
 };
 const SPLIT = new Set(["front", "complete"]); // one set of trials in two traces, which the axes divide
 // where all complete trials are on the front of the figure, others may not be on that over other axes
 const withRest = (traces) => {
-  const at = traces.findIndex((trace) => trace.meta === "front");
-  if (at < 0 || traces.some((trace) => trace.meta === "complete")) return traces;
-  const rest = { ...traces[at], meta: "complete", name: "complete", x: [], y: [], customdata: [], error_y: { visible: false } };
-  rest.marker = { symbol: "circle-open", size: 9, color: color("--accent"), line: { width: 1.6 } };
-  return [...traces.slice(0, at), rest, ...traces.slice(at)];
+  const place = traces.findIndex((trace) => trace.meta === "front");
+  if (place < 0 || traces.some((trace) => trace.meta === "complete")) return traces;
+  const marker = { symbol: "circle-open", size: 9, color: color("--accent"), line: { width: 1.6 } };
+  const rest = { ...traces[place], meta: "complete", name: "complete", x: [], y: [], customdata: [], error_y: NONE, marker };
+  return [...traces.slice(0, place), rest, ...traces.slice(place)];
+};
+const legendOf = (found) => {
+  const colors = palette(), rows = [...found.values, ...(found.more ? ["others"] : [])];
+  return rows.map((value, i) => ({
+    x: [null], y: [null], mode: "markers", name: `${view.color} ${value}`, hoverinfo: "skip", meta: "level",
+    marker: { color: colors[i < found.values.length ? i : OTHERS], symbol: SYMBOLS[i < found.values.length ? i : OTHERS], size: 9 },
+  }));
 };
 const explored = ([given, layout]) => {
   const traces = withRest(given), measured = traces.flatMap((trace) => (SPLIT.has(trace.meta) ? trace.customdata : []));
-  const best = frontOf(), onFront = new Set(best.map((t) => t.position)), usualAxes = view.x === USUAL.x && view.y === USUAL.y;
-  const found = looks(), shown = [];
+  const usual = view.x === USUAL.x && view.y === USUAL.y, best = frontOf(), found = looks(), shown = [], uids = new Map();
   for (const trace of traces) {
-    if (["noise", "knee", "beside"].includes(trace.meta) && !usualAxes) continue;
-    if (trace.meta === "stairs") {
-      if (usualAxes) shown.push(trace);
-      else if (best.length) {
-        const last = best.at(-1), end = Math.max(costOf(last), data.budgets[view.x] / XS[view.x][1] || 0);
-        shown.push({ ...trace, x: [...best.map((t) => costOf(t)), end], y: [...best.map((t) => errorOf(t)), errorOf(last)] });
-      }
-    } else if (trace.customdata) {
-      const drawnHere = { front: (p) => onFront.has(p), complete: (p) => !onFront.has(p) }[trace.meta] || (() => true);
-      const all = SPLIT.has(trace.meta) ? measured : trace.customdata;
-      let next = usualAxes ? trace : placed(trace, all.filter(drawnHere));
-      if (!usualAxes && next.error_y) {
-        const sure = trace.meta === "front" && view.y === "estimate";
-        next = { ...next, ...(sure ? intervals(best) : { error_y: { visible: false }, name: trace.name.split(",")[0] }) };
-      }
-      if (next.customdata.length) shown.push(SPLIT.has(trace.meta) ? coloured(next, found) : next);
-    } else shown.push(trace);
+    const over = OVER[trace.meta] || (trace.customdata ? (own) => moved(own, own.customdata) : (own) => own);
+    const next = usual ? trace : over(trace, best, measured);
+    if (next && (!next.customdata || next.customdata.length)) shown.push(SPLIT.has(trace.meta) ? coloured(next, found) : next);
   }
-  if (found) {
-    const rows = [...found.values, ...(found.more ? ["others"] : [])];
-    rows.forEach((value, i) => shown.push({
-      x: [null], y: [null], mode: "markers", name: `${view.color} ${value}`, hoverinfo: "skip",
-      marker: { color: PALETTE[i < found.values.length ? i : OTHERS], symbol: SYMBOLS[i < found.values.length ? i : OTHERS], size: 9 },
-    }));
+  if (found) shown.push(...legendOf(found));
+  for (const trace of shown) {
+    // what its reader hid in the legend stays hidden, whatever else comes and goes
+    const name = trace.meta || trace.name, number = uids.get(name) || 0;
+    uids.set(name, number + 1);
+    trace.uid = `${name}-${number}`;
   }
-  if (!usualAxes) relaid(layout, shown);
-  for (const [name, log] of [["xaxis", view.logx], ["yaxis", view.logy]]) {
-    if (log) Object.assign(layout[name], { type: "log", range: layout[name].range?.map((end) => Math.log10(Math.max(end, 1e-3))) });
-  }
-  if (view.logx) layout.annotations = (layout.annotations || []).map((each) => ({ ...each, x: Math.log10(each.x) }));
-  if (view.logy) {
-    layout.annotations = layout.annotations.map((each) => (each.yref === "paper" ? each : { ...each, y: Math.log10(each.y) }));
-  }
-  layout.annotations = (layout.annotations || []).filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
+  layout.annotations ??= [];
+  if (!usual || view.logx || view.logy) relaid(layout, shown);
   if (view.zoom) [layout.xaxis.range, layout.yaxis.range] = [view.zoom.slice(0, 2), view.zoom.slice(2)];
-  const legend = { ...layout.legend, uirevision: "kept" }; // what its reader hid stays hidden
+  const legend = { ...layout.legend, uirevision: "kept" };
   return [shown, { ...layout, legend, selections: [], dragmode: narrow.matches ? false : "zoom" }];
 };
-const intervals = (best) => {
-  const of = (name, t) => Math.abs(100 * (data.estimates[t.block][name] ?? data.estimates[t.block].estimate) - errorOf(t));
-  return { error_y: { array: best.map((t) => of("high", t)), arrayminus: best.map((t) => of("low", t)), thickness: 1.4, width: 4, color: PALETTE[0] } };
+
+// -- axes: titles, ranges, budget and names of anchors over other axes than the figure was drawn for
+const ends = (values, log) => {
+  const own = log ? values.filter((value) => value > 0).map(Math.log10) : values;
+  if (!own.length) return [0, 1];
+  const low = own.reduce((a, b) => Math.min(a, b)), high = own.reduce((a, b) => Math.max(a, b));
+  const room = 0.08 * (high - low || (log ? 1 : Math.abs(high)) || 1);
+  return [low - room, high + room];
 };
-// titles, ranges, budget and names of anchors over other axes than the figure was drawn for
 const relaid = (layout, shown) => {
-  const ends = (values) => {
-    const low = Math.min(...values), high = Math.max(...values), room = 0.08 * (high - low || Math.abs(high) || 1);
-    return [low - room, high + room];
-  };
-  const of = (name, traces) => traces.flatMap((trace) => trace[name] || []).filter((value) => value !== null);
-  const xs = of("x", shown.filter((trace) => trace.meta !== "ticks")), ys = of("y", shown.filter((trace) => trace.yaxis !== "y2"));
-  for (const { y, error_y: bars } of shown) {
-    if (bars?.array) y.forEach((value, i) => ys.push(value + bars.array[i], value - bars.arrayminus[i]));
+  const numbers = (values) => values.filter((value) => typeof value === "number");
+  const xs = numbers(shown.flatMap((trace) => (trace.meta === "over" ? [] : trace.x || [])));
+  const ys = numbers(shown.flatMap((trace) => (trace.yaxis === "y2" ? [] : trace.y || [])));
+  for (const { y, error_y: own } of shown) {
+    if (own?.array) y.forEach((value, i) => ys.push(value + own.array[i], value - own.arrayminus[i]));
   }
   const limit = data.budgets[view.x] / XS[view.x][1];
   if (limit) xs.push(limit);
-  layout.xaxis = { ...layout.xaxis, title: { ...layout.xaxis.title, text: titled(XS[view.x][0]) }, range: xs.length ? ends(xs) : [0, 1] };
-  layout.yaxis = { ...layout.yaxis, title: { ...layout.yaxis.title, text: titled(ERRORS[view.y][0]) }, range: ys.length ? ends(ys) : [0, 100] };
-  layout.shapes = limit ? [{ type: "line", x0: limit, x1: limit, yref: "paper", y0: 0, y1: 1, line: { color: PALETTE[OTHERS], width: 1.6, dash: "dash" } }] : [];
+  const titled = (axis, [text], same) => (same ? axis.title : { ...axis.title, text: text[0].toUpperCase() + text.slice(1) });
+  for (const [name, log, values, title, same] of [
+    ["xaxis", view.logx, xs, XS[view.x], view.x === USUAL.x],
+    ["yaxis", view.logy, ys, ERRORS[view.y], view.y === USUAL.y],
+  ]) {
+    layout[name] = { ...layout[name], title: titled(layout[name], title, same), type: log ? "log" : "linear", range: ends(values, log) };
+  }
+  if (view.x !== USUAL.x) {
+    const line = { color: color("--quiet"), width: 1.6, dash: "dash" };
+    layout.shapes = limit ? [{ type: "line", x0: limit, x1: limit, yref: "paper", y0: 0, y1: 1, line }] : [];
+  }
   const anchors = shown.find((trace) => trace.meta === "anchors");
+  let number = 0;
   layout.annotations = layout.annotations
-    .filter((each) => each.name === "anchor")
-    .map((each, i) => ({ ...each, x: anchors.x[i], y: anchors.y[i] }))
-    .filter((each) => each.x !== null && each.y !== null);
+    .map((each) => (each.name === "anchor" ? { ...each, x: anchors?.x[number], y: anchors?.y[number++] } : each))
+    .filter((each) => each.name === "anchor" || view.x === USUAL.x) // the budget's label
+    .map((each) => ({
+      ...each,
+      x: view.logx ? Math.log10(each.x) : each.x, // plotly takes places of texts, and not those of lines, as logarithms
+      y: view.logy && each.yref !== "paper" ? Math.log10(each.y) : each.y,
+    }))
+    .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y));
 };
-const titled = (text) => text[0].toUpperCase() + text.slice(1);
 VIEWS.pareto = explored;
 
 // -- its controls
@@ -147,6 +177,7 @@ const controls = byId("controls"), pareto = byId("pareto");
 const redrawFront = async () => {
   await draw(pareto);
   byId("whole").hidden = !view.zoom;
+  if (pinned) choose(here(pinned)); // what lies at its point is another over other axes
 };
 const chooser = (id, options, key) => {
   const select = byId(id);
@@ -154,8 +185,8 @@ const chooser = (id, options, key) => {
   select.onchange = () => change({ [key]: select.value, zoom: null });
   return () => (select.value = view[key]);
 };
-const named0 = (table) => Object.fromEntries(Object.entries(table).map(([key, [text]]) => [key, text]));
-const shows = [chooser("axis-x", named0(XS), "x"), chooser("axis-y", named0(ERRORS), "y"), chooser("axis-color", COLORS, "color")];
+const texts = (table) => Object.fromEntries(Object.entries(table).map(([key, [text]]) => [key, text]));
+const shows = [chooser("axis-x", texts(XS), "x"), chooser("axis-y", texts(ERRORS), "y"), chooser("axis-color", COLORS, "color")];
 for (const key of ["logx", "logy"]) {
   byId(key).onchange = (event) => change({ [key]: event.target.checked, zoom: null });
   shows.push(() => (byId(key).checked = view[key]));
@@ -164,17 +195,26 @@ const change = (changes) => {
   Object.assign(view, changes);
   for (const show of shows) show();
   keep();
-  return redrawFront();
+  return Promise.all([redrawFront(), drawSlices()]);
 };
 byId("whole").onclick = () => change({ zoom: null });
 for (const format of ["svg", "png"]) {
-  byId(`save-${format}`).onclick = () =>
-    Plotly.downloadImage(pareto, { format, filename: `${data.study}-front`, width: 1000, height: 620, scale: format === "png" ? 2 : 1 });
+  byId(`save-${format}`).onclick = () => {
+    const figure = { data: pareto.data, layout: { ...pareto.layout, paper_bgcolor: color("--page") } };
+    return Plotly.downloadImage(figure, { format, filename: `${data.study}-front`, width: 1000, height: 620, scale: format === "png" ? 2 : 1 });
+  };
 }
 const zoomable = () => {
   pareto.on("plotly_relayout", (event) => {
-    const ends = ["xaxis.range[0]", "xaxis.range[1]", "yaxis.range[0]", "yaxis.range[1]"].map((name) => event[name]);
-    if (ends.every((end) => end !== undefined)) change({ zoom: ends });
+    // a flat drag, or one on an axis, tells of one axis alone
+    const { xaxis, yaxis } = pareto._fullLayout;
+    if (Object.keys(event).some((key) => /^[xy]axis\.range/.test(key))) change({ zoom: [...xaxis.range, ...yaxis.range] });
+  });
+  pareto.on("plotly_legendclick", ({ data: all, curveNumber }) => {
+    const level = all[curveNumber].meta === "level" && all[curveNumber].name;
+    if (!level) return true;
+    if (!level.endsWith(" others")) askFor(level.replace(" ", "="));
+    return false;
   });
   pareto.on("plotly_doubleclick", () => change({ zoom: null }));
   // with Shift held a drag is a lasso; its outline goes, what it held stays
@@ -187,13 +227,14 @@ const zoomable = () => {
   pareto.on("plotly_selected", (event) => {
     if (!lassoing || !event?.lassoPoints) return; // clearing it is told as well
     lassoing = false;
-    lasso(new Set(event.points.map((point) => point.customdata).filter((position) => position !== undefined)));
+    brush("front", new Set(event.points.map((point) => point.customdata).filter((position) => position !== undefined)));
   });
 };
 // arrows walk the points by the axis of their direction, c puts the chosen one into the tray
 const STEPS = { ArrowLeft: [costOf, -1], ArrowRight: [costOf, 1], ArrowDown: [errorOf, -1], ArrowUp: [errorOf, 1] };
 pareto.tabIndex = 0;
 pareto.onkeydown = (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "c" && pinned) return tray(pinned);
   if (!STEPS[event.key]) return;
   event.preventDefault();

@@ -55,11 +55,14 @@ const choose = (here) => {
   choices.hidden = !several && !here.words.length;
 };
 // here: what lies at the same point; reveal: whether the table of all trials goes to its row
-const pin = (trial, here = null, reveal = false) => {
+const here = (trial) => {
+  const [plot] = plots, at = PLACES[plot.id](trial);
+  return at.includes(null) ? { trials: [], words: [] } : under(plot, place(plot, ...at));
+};
+const pin = (trial, found = null, reveal = false) => {
   pinned = trial;
   panel.hidden = false;
-  const [plot] = plots, at = PLACES[plot.id](trial);
-  choose(here || (at.includes(null) ? { trials: [], words: [] } : under(plot, place(plot, ...at))));
+  choose(found || here(trial));
   const also = trial.front ? ", on the front" : "";
   byId("pinned-name").textContent = `${named(trial)}: ${words(trial.status)}${also}`;
   breakable(Object.assign(byId("pinned-block"), { textContent: "" }), trial.block);

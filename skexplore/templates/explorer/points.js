@@ -90,7 +90,9 @@ const tracked = (plot) => {
   });
   plot.on("plotly_click", (event) => {
     const found = at(event), { trials: here } = found;
-    if (here.length) pin(here[(here.indexOf(pinned) + 1) % here.length], found, true);
+    if (!here.length) return;
+    plot.focus({ preventScroll: true }); // plotly keeps a click from doing so, and arrows are to walk on from here
+    pin(here[(here.indexOf(pinned) + 1) % here.length], found, true);
   });
   plot.on("plotly_afterplot", () => ring(plot));
 };

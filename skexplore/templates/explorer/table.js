@@ -10,7 +10,8 @@ const onlyFront = byId("filter-front"), more = byId("more");
 const INPUTS = { find: search, status, front: onlyFront };
 const hay = trials.map((t) => `${named(t)} ${t.block} ${words(t.status)} ${t.origin} ${t.reason}`.toLowerCase());
 let order = { column: "position", down: false }, found = trials, length = STEP;
-let matching = new Set(trials.map((t) => t.position)), lassoed = null;
+let matching = new Set(trials.map((t) => t.position));
+const brushes = new Map(); // what each view has chosen, as positions
 
 // -- the query: words to be found, and conditions such as M=3 gflops<4.3 r=8
 const FIELDS = {
@@ -18,7 +19,7 @@ const FIELDS = {
   gflops: (t) => t.ref_macs / 1e9, params: (t) => t.ref_params / 1e6, proxy: (t) => t.proxy_macs / 1e6,
   error: (t) => (t.val_error === null ? null : 100 * t.val_error),
   estimate: (t) => (data.estimates[t.block] ? 100 * data.estimates[t.block].estimate : null),
-  seed: (t) => t.seed, epochs: (t) => t.epochs, seconds: (t) => t.seconds, trial: (t) => (kind(t) === "search" ? t.number : null),
+  seed: (t) => t.seed, epochs: (t) => t.epochs, seconds: (t) => t.seconds, trial: (t) => (beside(t) ? null : t.number),
   status: (t) => t.status, sampler: (t) => t.sampler, origin: kind,
 };
 const CONDITION = /^([a-z]+)(<=|>=|!=|<|>|=)(.+)$/i;
@@ -27,12 +28,12 @@ const asked = (text) =>
   text.split(/\s+/).filter(Boolean).map((word) => {
     const [, name, sign, value] = CONDITION.exec(word) || [], of = name && FIELDS[name.toLowerCase()];
     if (!of) return (t) => hay[t.position].includes(word.toLowerCase());
-    const number = Number(value);
+    const number = Number(value), digits = Math.min(10, (value.split(".")[1] || "").length);
     return (t) => {
       const own = of(t);
       if (own == null) return false;
-      const numeric = typeof own === "number" && !Number.isNaN(number);
-      return numeric ? TESTS[sign](own, number) : TESTS[sign](String(own).toLowerCase(), value.toLowerCase());
+      if (typeof own !== "number" || Number.isNaN(number)) return TESTS[sign](String(own).toLowerCase(), value.toLowerCase());
+      return "!=".includes(sign) ? TESTS[sign](own.toFixed(digits), number.toFixed(digits)) : TESTS[sign](own, number); // as it is shown
     };
   });
 const proposals = [
@@ -47,8 +48,8 @@ const propose = () => {
 // -- rows
 const compare = (a, b) => {
   const x = a[order.column], y = b[order.column];
-  if (x === null || y === null) return (x === null) - (y === null); // what has no value comes last
-  const way = x < y ? -1 : x > y ? 1 : 0;
+  if (x == null || y == null) return (x == null) - (y == null); // what has no value comes last
+  const way = typeof x === "number" && typeof y === "number" ? x - y : inOrder(String(x), String(y));
   return (order.down ? -way : way) || a.position - b.position;
 };
 const rowOf = (trial) => {
@@ -86,22 +87,29 @@ const filter = () => {
       tests.every((test) => test(t)) &&
       (!status.value || t.status === status.value) &&
       (!onlyFront.checked || t.front) &&
-      (!lassoed || lassoed.has(t.position)),
+      [...brushes.values()].every((held) => held.has(t.position)),
   );
   matching = new Set(found.map((t) => t.position));
   found.sort(compare);
   length = STEP;
-  byId("unlasso").hidden = !lassoed;
+  byId("unbrush").hidden = !brushes.size;
   show();
 };
 const refilter = () => {
   filter();
   propose();
   keep();
-  return redrawFront();
+  return Promise.all([redrawFront(), drawSlices()]);
 };
-const lasso = (positions) => {
-  lassoed = positions?.size ? positions : null;
+const brush = (view, positions) => {
+  if (positions?.size) brushes.set(view, positions);
+  else brushes.delete(view);
+  return refilter();
+};
+// takes a condition into the query, or out of it
+const askFor = (condition) => {
+  const asked = search.value.split(/\s+/).filter(Boolean);
+  search.value = (asked.includes(condition) ? asked.filter((word) => word !== condition) : [...asked, condition]).join(" ");
   return refilter();
 };
 const chosen = (event) => {
@@ -112,7 +120,7 @@ const chosen = (event) => {
 };
 table.tBodies[0].onclick = table.tBodies[0].onkeydown = chosen;
 for (const input of [search, status, onlyFront]) input.oninput = refilter;
-byId("unlasso").onclick = () => lasso(null);
+byId("unbrush").onclick = () => (brushes.clear(), refilter());
 more.onclick = () => ((length += 10 * STEP), show());
 for (const head of table.tHead.querySelectorAll("button")) {
   head.onclick = () => {

@@ -16,6 +16,7 @@ const whole = (value) => Math.round(value).toLocaleString("en-US");
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} %`;
 const words = (status) => status.replace("_", " ");
 const trait = (value) => (value == null ? "–" : Array.isArray(value) ? value.map(trait).join(", ") : String(value));
+const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 const kind = (trial) => (trial.sampler === "user" ? "own block" : trial.origin); // a user's block stands with the anchors
 const named = (trial) => `${["anchor", "own block", "replicate"].includes(kind(trial)) ? kind(trial) : "trial"} ${trial.number}`;
 const breakable = (code, text) => {

@@ -1,0 +1,58 @@
+// One strip for each decision: the complete trials at their levels, at the error that the plot of the front shows, and
+// the mean of each level. A drag chooses what the table leaves; strips and lasso choose together.
+const MOST_LEVELS = 12;
+const candidates = trials.filter((t) => eligible.has(t.position));
+const strips = TRAITS.flatMap((name) => {
+  const found = [...new Set(candidates.map((t) => trait(t[name])))].sort(inOrder);
+  return found.length > 1 && found.length <= MOST_LEVELS ? [{ name, found }] : [];
+});
+// equal trials get equal places, spread over the width of their level
+const spread = (position) => (((position * 0.618034) % 1) - 0.5) * 0.55;
+const MOST_DOTS = 1500; // of one strip: a browser is slow with more
+const drawSlice = ({ name, found, pane }) => {
+  const step = Math.ceil(candidates.length / MOST_DOTS);
+  const at = candidates.filter((t, i) => errorOf(t) !== null && i % step === 0), column = (t) => found.indexOf(trait(t[name]));
+  const of = (level) => at.filter((t) => trait(t[name]) === level && matching.has(t.position)).map((t) => errorOf(t));
+  const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+  const [, { yaxis2, ...usual }] = styled(figures.pareto);
+  const traces = [
+    {
+      x: at.map((t) => column(t) + spread(t.position)), y: at.map((t) => errorOf(t)), customdata: at.map((t) => t.position),
+      mode: "markers", name, hoverinfo: "none", marker: { size: 7, color: color("--accent"), opacity: at.map((t) => (matching.has(t.position) ? 0.85 : 0.12)) },
+    },
+    {
+      x: found.map((_, i) => i), y: found.map((level) => mean(of(level))), mode: "markers", name: "mean", hovertemplate: "mean %{y:.2f} %<extra></extra>",
+      marker: { symbol: "line-ew", size: 34, line: { width: 2, color: color("--mark") } },
+    },
+  ];
+  const axis = { ...usual.yaxis, autorange: true, title: { text: "" } };
+  const layout = {
+    ...usual, shapes: [], annotations: [], showlegend: false, selections: [], dragmode: narrow.matches ? false : "select",
+    margin: { l: 40, r: 8, t: 6, b: 34 }, yaxis: axis,
+    xaxis: { ...usual.xaxis, title: { text: "" }, range: [-0.6, found.length - 0.4], tickvals: found.map((_, i) => i), ticktext: found, type: "linear" },
+  };
+  return Plotly.react(pane, traces, layout, config);
+};
+const drawSlices = () => Promise.all(strips.map(drawSlice));
+for (const strip of strips) {
+  const figure = element("figure"), pane = element("div", "", "plot small");
+  pane.id = `slice-${strip.name}`;
+  pane.setAttribute("role", "img");
+  pane.setAttribute("aria-label", `Errors by ${strip.name}`);
+  figure.append(element("figcaption", strip.name), pane);
+  byId("slices").append(figure);
+  strip.pane = pane;
+}
+const sliced = () => {
+  for (const { name, pane } of strips) {
+    tracked(pane);
+    let drawing = false;
+    pane.on("plotly_selecting", () => (drawing = true));
+    pane.on("plotly_selected", (event) => {
+      if (!drawing || !event) return; // clearing it is told as well
+      drawing = false;
+      brush(name, new Set(event.points.map((point) => point.customdata).filter((position) => position !== undefined)));
+    });
+    pane.on("plotly_doubleclick", () => brush(name, null));
+  }
+};
