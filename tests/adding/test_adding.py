@@ -312,7 +312,7 @@ WRITERS = {
 @pytest.mark.parametrize(
     ("kind", "file", "beside"),
     [
-        ("search", "14-toy", '<a href="#place">Placement</a> {}\n<a href="#course">'),
+        ("search", "15-toy", '<a href="#place">Placement</a> {} <a href="#decisions">'),
         ("search", "toy", '<a href="#origin">Environment</a>\n{}</nav>'),
         ("ablation", "12-toy", '<a href="#effects">Effects</a> {} <a href="#variants">'),
         ("comparison", "10-toy", '<a href="#course">Course</a> {} <a href="#volumes">'),
@@ -321,7 +321,7 @@ WRITERS = {
 def test_a_section_of_a_report_is_one_file(monkeypatch, tmp_path, kind, file, beside):
     shutil.copytree(TEMPLATES, tmp_path / "templates")
     monkeypatch.setattr("skexplore.templates.TEMPLATES", tmp_path / "templates")
-    for name in ("_html", "_markdown"):  # not those that this process has made before
+    for name in ("html_environment", "_markdown"):  # not those that this process has made before
         monkeypatch.setattr(write, name, getattr(write, name).__wrapped__)
     (tmp_path / "templates" / kind / f"{file}.j2").write_text(TOY_SECTION)
     written = {path.suffix: path.read_text() for path in WRITERS[kind](tmp_path / "report")}

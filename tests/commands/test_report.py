@@ -141,7 +141,7 @@ def test_pictures_that_fail_leave_a_report_unless_they_were_asked_for(command, s
     monkeypatch.setattr("skexplore.report.search_picture", fails)
     monkeypatch.setattr("skexplore.report.can_draw", lambda: True)
     code, out, err = command("report", "one")
-    assert (code, len(out.splitlines())) == (0, len(FILES))
+    assert (code, len(out.splitlines())) == (0, len(FILES) + 1)  # and the overview
     assert "the picture could not be drawn" in err
     code, _, err = command("report", "one", "--picture")
     assert code == 2

@@ -21,15 +21,15 @@ const drawSlice = ({ name, found, pane }) => {
       mode: "markers", name, hoverinfo: "none", marker: { size: 7, color: color("--accent"), opacity: at.map((t) => (matching.has(t.position) ? 0.85 : 0.12)) },
     },
     {
-      x: found.map((_, i) => i), y: found.map((level) => mean(of(level))), mode: "markers", name: "mean", hovertemplate: "mean %{y:.2f} %<extra></extra>",
-      marker: { symbol: "line-ew", size: 34, line: { width: 2, color: color("--mark") } },
+      x: found.flatMap((_, i) => [i - 0.3, i + 0.3, null]), y: found.flatMap((level) => [...Array(2).fill(mean(of(level))), null]),
+      mode: "lines", name: "mean", hovertemplate: "mean %{y:.2f} %<extra></extra>", line: { width: 2, color: color("--mark") },
     },
   ];
   const axis = { ...usual.yaxis, autorange: true, title: { text: "" } };
   const layout = {
     ...usual, shapes: [], annotations: [], showlegend: false, selections: [], dragmode: narrow.matches ? false : "select",
     margin: { l: 40, r: 8, t: 6, b: 34 }, yaxis: axis,
-    xaxis: { ...usual.xaxis, title: { text: "" }, range: [-0.6, found.length - 0.4], tickvals: found.map((_, i) => i), ticktext: found, type: "linear" },
+    xaxis: { ...usual.xaxis, title: { text: "" }, range: [-0.6, found.length - 0.4], tickvals: found.map((_, i) => i), ticktext: found, type: "linear", automargin: true, tickfont: { size: 10 } },
   };
   return Plotly.react(pane, traces, layout, config);
 };
