@@ -41,7 +41,7 @@ def test_a_whole_run_is_changed_by_other_keywords():
     ("options", "says"),
     [
         ({"trails": 3}, r"search: no option 'trails' \(did you mean trials\?\); options: budget_gflops, "),
-        ({"budget": 3, "zzzz": 1}, r"no option 'budget' \(did you mean budget_gflops\?\)"),
+        ({"budget": 3, "zzzz": 1}, r"no option 'budget' \(did you mean budget_gflops or budget_params_m\?\)"),
         ({"zzzz": 1}, r"no option 'zzzz'; options: "),
     ],
 )
