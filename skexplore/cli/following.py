@@ -17,10 +17,8 @@ from skexplore.errors import UserError
 if TYPE_CHECKING:
     from skexplore.study import Study
 
-EVERY, PATIENT = (
-    10,
-    5,
-)  # seconds between two reports of a running study; at least so many times as long as one takes
+EVERY = 10  # seconds between two reports of a running study
+PATIENT = 5  # at least so many times as long as one report takes
 HERE = "127.0.0.1"
 
 

@@ -131,10 +131,8 @@ def space_show(
         print_prose(note)
     budgets = {"--budget-gflops": budget_gflops, "--budget-params": budget_params}
     given = [word for name, value in budgets.items() if value for word in (name, str(value))]
-    usual = [
-        "--budget-gflops",
-        f"{math.ceil(summary.macs_median / 1e8) / 10:g}",
-    ]  # that half of the space keeps
+    half = math.ceil(summary.macs_median / 1e8) / 10  # a budget that half of the space keeps
+    usual = ["--budget-gflops", f"{half:g}"]
     print_next(shlex.join(["skexplore", "search", "--space", space, *(given or usual), "--plan"]))
 
 

@@ -182,7 +182,7 @@ def explore(
 
     folder = Path("reports")
     with writable(folder, "make room, or allow writing there"), interruptible(print, ""):
-        running = keep_up(folder, set())
+        began, running = time.monotonic(), keep_up(folder, set())
         server = serving(folder, port)
         address = f"http://{HERE}:{server.server_port}/"
         print(f"{address}  (Ctrl-C ends it)", flush=True)
@@ -190,9 +190,8 @@ def explore(
             webbrowser.open(address)
         try:
             while True:
-                began = time.monotonic()
-                running = keep_up(folder, running)
                 time.sleep(max(EVERY, PATIENT * (time.monotonic() - began)))
+                began, running = time.monotonic(), keep_up(folder, running)
         finally:
             keep_up(folder, running, last=True)
 

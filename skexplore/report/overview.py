@@ -20,7 +20,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A report as the overview shows it. said: one sentence each; marks: the thumbnail's, see ``_scaled``."""
+    """A report as the overview shows it.
+
+    page: its path below the folder of reports. said: sentences. line, dots, bars: what its thumbnail draws, in pixels
+    from the left and the top: a staircase, points, and intervals from end to end.
+    """
 
     name: str
     page: str

@@ -21,7 +21,6 @@ const OTHERS = SYMBOLS.length - 1; // the look of all values that are not among 
 const palette = () => [color("--accent"), "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808790"];
 const view = { ...USUAL };
 
-const beside = (t) => ["anchor", "own block", "replicate"].includes(kind(t));
 const costOf = (t, x = view.x) => {
   const value = x === "order" ? (beside(t) ? null : t.number) : t[x];
   return value == null || (x === "seconds" && !t.images) ? null : value / XS[x][1];
@@ -173,7 +172,7 @@ const relaid = (layout, shown) => {
 VIEWS.pareto = explored;
 
 // -- its controls
-const controls = byId("controls"), pareto = byId("pareto");
+const pareto = byId("pareto");
 const redrawFront = async () => {
   await draw(pareto);
   byId("whole").hidden = !view.zoom;

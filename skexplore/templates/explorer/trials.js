@@ -18,7 +18,8 @@ const words = (status) => status.replace("_", " ");
 const trait = (value) => (value == null ? "–" : Array.isArray(value) ? value.map(trait).join(", ") : String(value));
 const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 const kind = (trial) => (trial.sampler === "user" ? "own block" : trial.origin); // a user's block stands with the anchors
-const named = (trial) => `${["anchor", "own block", "replicate"].includes(kind(trial)) ? kind(trial) : "trial"} ${trial.number}`;
+const beside = (trial) => ["anchor", "own block", "replicate"].includes(kind(trial));
+const named = (trial) => `${beside(trial) ? kind(trial) : "trial"} ${trial.number}`;
 const breakable = (code, text) => {
   text.split(";").forEach((part, i) => code.append(...(i ? [";", document.createElement("wbr")] : []), part));
   return code;
