@@ -25,6 +25,9 @@ from .confirmation import (
     finalists_words as finalists_words,
     is_confirmation as is_confirmation,
 )
+from .course import (
+    incumbent as incumbent,
+)
 from .dunnett import (
     DRAWS as DRAWS,
     MOST_SEEDS as MOST_SEEDS,
@@ -67,7 +70,6 @@ from .repeats import (
 from .tables import (
     anchors_table as anchors_table,
     curves_table as curves_table,
-    incumbent as incumbent,
     nearest_in_table_7 as nearest_in_table_7,
     pareto_table as pareto_table,
     placed_table as placed_table,

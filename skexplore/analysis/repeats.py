@@ -1,12 +1,13 @@
 """Searches that differ in their seed alone, as groups, and what tells one group from another: no drawing, no writing.
 
-Errors are fractions 0..1, GFLOPs are at the reference. Infinity stands for an error that is not there yet.
+A search is judged by the block that it would name, at what its error is thought to be, and not by its lowest error:
+that is too low by selection, the more so the more single trainings there are. Errors are fractions 0..1, GFLOPs are at
+the reference. Infinity stands for an error that is not there yet.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, pairwise
@@ -14,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
+from skexplore.analysis.course import Course, course, ended
 from skexplore.analysis.ranks import WinRate, win_rate
 from skexplore.errors import UserError
-from skexplore.study import Record, Study, compare_specs, load_study, search_command, trained
+from skexplore.study import Study, compare_specs, load_study, search_command, trained
 
 QUARTILES = 5  # repeats from which on the band is that of the quartiles, else from the lowest to the highest
 CURVE_COLUMNS = ("group", "study", "images", "best_val_error", "low", "high")
@@ -64,7 +66,7 @@ def _check_search(study: Study) -> None:
         )
     if not study.spec.searches:
         raise UserError(f"{name} is no search: its blocks were chosen by hand; compare takes searches")
-    if not any(record.images for record in _ended(study)):
+    if not any(record.images for record in ended(study)):
         raise UserError(f"{name}: no trial of its search is trained yet; go on with: {search_command(study)}")
 
 
@@ -112,54 +114,6 @@ def _words(study: Study) -> tuple[str, ...]:
     return spec.sampler, spec.mode, spec.space, rungs, f"anchors {spec.anchors}"
 
 
-# -- one study
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
-    """The ended trials of a search by number; after each the images trained on so far, and the lowest error."""
-
-    records: tuple[Record, ...]
-    images: tuple[int, ...]
-    best: tuple[float, ...]
-
-    @property
-    def total(self) -> int:
-        """Images that the search trained on."""
-        return self.images[-1]
-
-    def until(self, images: int) -> tuple[Record, ...]:
-        """Return the trials that had ended after so many images."""
-        return self.records[: bisect_right(self.images, images)]
-
-    def at(self, images: int) -> float:
-        """Return the lowest error after so many images."""
-        ended = bisect_right(self.images, images)
-        return self.best[ended - 1] if ended else math.inf
-
-
-def course(study: Study) -> Course:
-    """Return the course of a search, of which at least one trial has ended.
-
-    In what order trials ended is not on record, so that they count in the order of their numbers, and the images of
-    each when it ends, stopped and failed ones too. Replays and refused proposals cost nothing, anchors do not count.
-    """
-    records, eligible = _ended(study), {record.number for record in study.eligible()}
-    images, best, total, lowest = [], [], 0, math.inf
-    for record in records:
-        total += record.images
-        if record.number in eligible and record.val_error is not None:
-            lowest = min(lowest, record.val_error)
-        images.append(total)
-        best.append(lowest)
-    return Course(records=records, images=tuple(images), best=tuple(best))
-
-
-def _ended(study: Study) -> tuple[Record, ...]:
-    ended = (record for record in study.searched if record.status != "running")
-    return tuple(sorted(ended, key=lambda record: record.number))
-
-
 # -- hypervolume
 
 
@@ -203,9 +157,10 @@ def _reference(studies: Sequence[Study], given: tuple[float, float] | None) -> R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeat:
-    """One study. images: of its search. incumbent: lowest error within the budget, None if there is none.
+    """One study. images: of its search. incumbent: the estimated error of the block that it names, None if it has none.
 
-    ``..._at_equal``: when the search had trained on as many images as every other has.
+    hypervolume: of its estimated front. ``..._at_equal``: when the search had trained on as many images as every other
+    has.
     """
 
     study: str
@@ -253,8 +208,8 @@ def compare(studies: Sequence[str | Study], reference: tuple[float, float] | Non
     """
     found = [load_study(each) if isinstance(each, str) else each for each in studies]
     groups = grouped(found)
-    courses = {study.spec.name: course(study) for study in found}
-    images = min(each.total for each in courses.values())
+    images = min(sum(record.images for record in ended(study)) for study in found)
+    courses = {study.spec.name: course(study, also=(images,)) for study in found}
     point = _reference(found, reference)
     return Compared(
         groups=groups,
@@ -272,22 +227,17 @@ def compare(studies: Sequence[str | Study], reference: tuple[float, float] | Non
 
 
 def _repeat(study: Study, group: str, run: Course, images: int, reference: Reference) -> Repeat:
-    eligible = {record.number for record in study.eligible()}
-
-    def volume(records: Iterable[Record]) -> float:
-        points = ((r.val_error, r.ref_macs / 1e9) for r in records if r.number in eligible)
-        return hypervolume(((error, size) for error, size in points if error is not None), reference)
-
+    end, equal = run.moments[-1], run.at(images)
     return Repeat(
         study=study.spec.name,
         group=group,
         seed=study.spec.seed,
         trained=trained(study.records),
         images=run.total,
-        incumbent=finite(run.best[-1]),
-        incumbent_at_equal=finite(run.at(images)),
-        hypervolume=volume(run.records),
-        hypervolume_at_equal=volume(run.until(images)),
+        incumbent=finite(end.best),
+        incumbent_at_equal=finite(equal.best),
+        hypervolume=hypervolume(end.front, reference),
+        hypervolume_at_equal=hypervolume(equal.front, reference),
     )
 
 
@@ -297,7 +247,7 @@ def finite(error: float) -> float | None:
 
 
 def _pair(one: Group, other: Group, courses: dict[str, Course], images: int) -> Pair:
-    at = [[courses[study.spec.name].at(images) for study in group.studies] for group in (one, other)]
+    at = [[courses[study.spec.name].at(images).best for study in group.studies] for group in (one, other)]
     seeds = {study.spec.seed: study for study in other.studies}
     twins = [(a, seeds[a.spec.seed]) for a in one.studies if a.spec.seed in seeds]
     return Pair(
@@ -307,7 +257,7 @@ def _pair(one: Group, other: Group, courses: dict[str, Course], images: int) -> 
         alike={
             a.spec.seed: len(_measured(a) & _measured(b))
             for a, b in twins
-            if _ended(a)[0].arch_id == _ended(b)[0].arch_id
+            if ended(a)[0].arch_id == ended(b)[0].arch_id
         },
     )
 
@@ -357,10 +307,10 @@ def _curves(groups: Sequence[Group], courses: dict[str, Course], images: int) ->
         runs = {study.spec.name: courses[study.spec.name] for study in group.studies}
         for name, run in runs.items():
             for end in sorted({*_steps(run), run.total}):
-                if math.isfinite(run.at(end)):
-                    yield {"group": group.label, "study": name, "images": end, "best_val_error": run.at(end)}
+                if math.isfinite(best := run.at(end).best):
+                    yield {"group": group.label, "study": name, "images": end, "best_val_error": best}
         for end in sorted(ends):
-            values = [run.at(end) for run in runs.values()]
+            values = [run.at(end).best for run in runs.values()]
             if all(map(math.isfinite, values)):
                 low, median, high = spread(values)
                 row = {"group": group.label, "study": "", "images": end}
@@ -368,9 +318,10 @@ def _curves(groups: Sequence[Group], courses: dict[str, Course], images: int) ->
 
 
 def _steps(run: Course) -> list[int]:
-    """Return the images after which the lowest error of a search changed."""
-    changed = (after < before for before, after in pairwise((math.inf, *run.best)))
-    return [images for images, new in zip(run.images, changed, strict=True) if new]
+    """Return the images after which a search would have named another block, or thought otherwise of its error."""
+    bests = (math.inf, *(moment.best for moment in run.moments))
+    changed = (after != before for before, after in pairwise(bests))
+    return [moment.images for moment, new in zip(run.moments, changed, strict=True) if new]
 
 
 def repeats_table(found: Compared) -> pd.DataFrame:

@@ -24,7 +24,6 @@ ANCHOR_COLUMNS = (
     "arch_id", "block", "name", "n", "mean", "sd", "min", "max",
     "ref_params", "ref_macs", "proxy_params", "proxy_macs",
 )  # fmt: skip
-INCUMBENT_COLUMNS = ("position", "number", "images", "trained", "seconds", "val_error", "best_val_error")
 CURVE_COLUMNS = ("position", "status", "origin", "epoch", "val_error")
 PLACED_COLUMNS = (
     "kind", "number", "name", "block", "ref_params", "ref_macs", "printed_params_m", "printed_gflops",
@@ -38,7 +37,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.Da
     for name in ("number", "n"):
         if name in columns:
             table[name] = table[name].astype("Int64")
-    for name in ("val_error", "best_val_error", "sd"):
+    for name in ("val_error", "sd"):
         if name in columns:
             table[name] = table[name].astype("float64")
     return table
@@ -180,30 +179,6 @@ def anchors_table(study: Study) -> pd.DataFrame:
             | {"min": min(errors), "max": max(errors)}
         )
     return _table(rows, ANCHOR_COLUMNS)
-
-
-def incumbent(study: Study) -> pd.DataFrame:
-    """Return the best error so far after each trained record of the search, over images and trainings so far.
-
-    position: that of the record in the study. ``best_val_error`` is empty as long as nothing feasible is
-    complete. Anchors' images are not counted.
-    """
-    eligible = {record.number for record in study.eligible()}
-    rows: list[dict[str, Any]] = []
-    images, seconds, best = 0, 0.0, None
-    searched = [(p, record) for p, record in enumerate(study.records) if not record.beside]
-    for position, record in sorted(searched, key=lambda each: each[1].number):
-        images, seconds = images + record.images, seconds + record.seconds
-        if record.images == 0:
-            continue
-        error = record.val_error
-        if record.number in eligible and error is not None and (best is None or error < best):
-            best = error
-        rows.append(
-            {"position": position, "number": record.number, "images": images, "trained": len(rows) + 1}
-            | {"seconds": seconds, "val_error": error, "best_val_error": best}
-        )
-    return _table(rows, INCUMBENT_COLUMNS)
 
 
 def nearest_in_table_7(record: Record) -> str:

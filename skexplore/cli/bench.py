@@ -136,9 +136,9 @@ def bench_ask(
         found.append(each)
         if not as_json:
             print(
-                f"{each.sampler:<8} {each.ask_ms:.1f} ms a proposal (Optuna {each.optuna_ms:.1f}, {each.times_ask:.2f} "
-                f"times), goes on after {each.continue_s:.2f} s (Optuna {each.optuna_s:.2f}, {each.times_continue:.2f} "
-                "times)",
+                f"{each.sampler:<8} {each.ask_ms:.1f} ms a proposal and {each.store_ms:.1f} to store it (Optuna "
+                f"{each.optuna_ms:.1f} for both, {each.times_ask:.2f} times), goes on after {each.continue_s:.2f} s "
+                f"(Optuna {each.optuna_s:.2f}, {each.times_continue:.2f} times)",
                 flush=True,
             )
     where = environment()
@@ -147,7 +147,7 @@ def bench_ask(
         return
     print(
         f"\nMethod: sk-paper within 4.5 GFLOPs after {trainings:,} trainings, {found[0].proposals:,} trials with\n"
-        f"those over the budget; medians of {asks} proposals, each stored in the file. Goes on: from opening that\n"
+        f"those over the budget; medians of {asks} proposals. Goes on: from opening the study's\n"
         "file to the first proposal, modules loaded. Optuna: TPE as it comes, as many trials in a SQLite file; times:\n"
         "its time over ours."
     )

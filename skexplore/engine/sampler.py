@@ -55,6 +55,8 @@ class Proposer:
             path: CategoricalDistribution(levels) for path, levels in space.decisions.items()
         }
         self._mirror = optuna.create_study(directions=directions(spec))
+        known = SAMPLERS.get(spec.sampler)  # a study without a search has none
+        looks = known is not None and known.looks_at_trials
         for trial, record in history:
             # the budget may have changed since: feasibility is derived anew from the stored cost, and what
             # was refused and would not be now counts as never seen, not as bad
@@ -63,8 +65,8 @@ class Proposer:
                 create_trial(
                     state=TrialState.FAIL if forgotten else trial.state,
                     values=trial.values,
-                    params=trial.params,
-                    distributions=trial.distributions,
+                    params=trial.params if looks else {},
+                    distributions=self.distributions if looks else {},
                     constraints=constraints(spec, record.ref_macs, record.ref_params),
                     intermediate_values=trial.intermediate_values,
                     system_attrs=_sampler_notes(trial),
@@ -148,8 +150,26 @@ class Proposer:
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":
-            return _sampler(name, seed)
+            return self._of_optuna(name, seed)
         return ModelSampler(model=self.model, tried=self.tried, distributions=self.distributions, seed=seed)
+
+    def _of_optuna(self, name: str, seed: int) -> BaseSampler:
+        """Return the sampler of ``SAMPLERS`` called ``name``, told what it would find out anew for each trial."""
+        known = SAMPLERS[name]
+        sampler: BaseSampler = pkgutil.resolve_name(known.make)(seed=seed, **known.options)
+        if known.looks_at_trials:
+            # every trial has every decision; to find that, it compares them all
+            together = {path: each for path, each in self.distributions.items() if not each.single()}
+            sampler.infer_relative_search_space = lambda *_: together  # type: ignore[method-assign]
+        if isinstance(sampler, BaseGASampler):
+            # Optuna's come in another order the first time that a process asks: a resumed study would go astray
+            found = sampler.get_parent_population
+
+            def in_order(study: optuna.Study, generation: int) -> list[FrozenTrial]:
+                return sorted(found(study, generation), key=lambda trial: trial.number)
+
+            sampler.get_parent_population = in_order  # type: ignore[method-assign]
+        return sampler
 
     def constrain(self, values: Mapping[str, float]) -> None:
         """Tell the sampler how far the trial just asked for is from the budget."""
@@ -176,23 +196,6 @@ def _sampler_notes(trial: FrozenTrial) -> dict[str, Any]:
     """Return what a sampler keeps of its own on a trial (NSGA-II: the generation), to be kept with it."""
     attrs = trial.system_attrs.items()
     return {key: value for key, value in attrs if not key.startswith(("constraints", "fixed_params"))}
-
-
-def _sampler(name: str, seed: int) -> BaseSampler:
-    """Return the sampler of ``SAMPLERS`` called ``name``; a genetic one takes parents in the order of their numbers.
-
-    Optuna's come in another order the first time that a process asks, so that a resumed study would go astray.
-    """
-    known = SAMPLERS[name]
-    sampler: BaseSampler = pkgutil.resolve_name(known.make)(seed=seed, **known.options)
-    if isinstance(sampler, BaseGASampler):
-        found = sampler.get_parent_population
-
-        def in_order(study: optuna.Study, generation: int) -> list[FrozenTrial]:
-            return sorted(found(study, generation), key=lambda trial: trial.number)
-
-        sampler.get_parent_population = in_order  # type: ignore[method-assign]
-    return sampler
 
 
 def _seed(study_seed: int, number: int) -> int:

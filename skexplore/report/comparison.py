@@ -115,13 +115,14 @@ def pair_words(pair: Pair) -> str:
 def _notes(found: Compared) -> Iterator[str]:
     """Return what a reader must know before quoting a number, as sentences."""
     yield (
-        f"Equal images are {found.images:,}, what the shortest search trained on. When a trial ended is not on record: "
-        "trials count in the order of their numbers, each with all its images, stopped and failed ones too. Refused "
-        "proposals and replays cost nothing, and anchors do not count."
+        f"Equal images are {found.images:,}, what the shortest search trained on. When a training ended is not on "
+        "record: trials count in the order of their numbers and replicates after them, each with all its images, "
+        "stopped and failed ones too. Refused proposals and replays cost nothing, and anchors do not count."
     )
     yield (
-        "An incumbent is the lowest of many validation errors, each of a single training: it is too low by selection, "
-        "in every group. The test set plays no part."
+        "A search is judged by the block that it would have named by then, at what the error of that block is thought "
+        "to be. From eight blocks on that is the model's estimate, which is drawn towards those of blocks alike; "
+        "before, the mean of its trainings, which is too low by selection. The test set plays no part."
     )
     yield "Repeats of a group differ in the seed, which is that of the sampler and of the trainings alike."
     if not any(row.hypervolume_at_equal for row in found.repeats):

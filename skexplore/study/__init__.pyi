@@ -114,6 +114,7 @@ from .study import (
     Study as Study,
     cells as cells,
     distinct_trainings as distinct_trainings,
+    estimates_of as estimates_of,
     measured_error as measured_error,
     pareto_front as pareto_front,
     status_row as status_row,

@@ -23,6 +23,11 @@ class Sampler:
     learns_budget: bool = True
     models: bool = False
 
+    @property
+    def looks_at_trials(self) -> bool:
+        """Whether what it proposes depends on the trials of Optuna's study."""
+        return not self.models and not math.isinf(self.startup)
+
 
 STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
 # results before the model proposes: without any it tries the extremes of the space one after another, whatever the

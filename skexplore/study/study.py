@@ -112,20 +112,7 @@ class Study:
                 b.block: Estimate(estimate=b.mean, trainings=b.seeds, low=b.low, high=b.high)
                 for b in believed
             }
-        if self.model is not None and self.modelled:
-            means, _ = self.model.posterior().trained()
-            return {
-                block: Estimate(estimate=float(mean), trainings=self.model.seeds(block))
-                for block, mean in zip(self.model.blocks, means, strict=True)
-            }
-        errors: dict[str, dict[str, float]] = {}
-        for r in self.records:
-            if r.status == "complete" and r.setting == PLAIN and r.val_error is not None:
-                errors.setdefault(r.block, {})[r.key] = r.val_error
-        return {
-            block: Estimate(estimate=math.fsum(found.values()) / len(found), trainings=len(found))
-            for block, found in errors.items()
-        }
+        return estimates_of(self.model, self.records)
 
     def front(self, size: Size = reference_macs) -> list[Record]:
         """Return the Pareto front in (estimated error, ``size``), ordered by size."""
@@ -160,6 +147,27 @@ class Study:
     def best(self) -> Record | None:
         """Return the record of the block with the lowest estimated error, or None."""
         return min(self.eligible(), key=lambda r: (self.estimated(r), r.ref_macs, r.number), default=None)
+
+
+def estimates_of(model: Model | None, records: Iterable[Record]) -> dict[str, Estimate]:
+    """Return what the error of each block of ``records`` is thought to be by ``model``, which was told of them all.
+
+    Their intervals are not asked for. Without a model, or with too few blocks for it, it is the mean of the trainings.
+    """
+    if model is not None and compares(model):
+        means, _ = model.posterior().trained()
+        return {
+            block: Estimate(estimate=float(mean), trainings=model.seeds(block))
+            for block, mean in zip(model.blocks, means, strict=True)
+        }
+    errors: dict[str, dict[str, float]] = {}
+    for r in records:
+        if r.status == "complete" and r.setting == PLAIN and r.val_error is not None:
+            errors.setdefault(r.block, {})[r.key] = r.val_error
+    return {
+        block: Estimate(estimate=math.fsum(found.values()) / len(found), trainings=len(found))
+        for block, found in errors.items()
+    }
 
 
 def measured_error(record: Record) -> float:

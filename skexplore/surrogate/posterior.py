@@ -9,6 +9,7 @@ Everything is linear in what was measured, so that a posterior costs microsecond
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,11 +36,9 @@ LEAST_WEIGHT = 0.01  # of a setting that is averaged over; the others together c
 class _Setting:
     """The posterior for one s, u and sigma.
 
-    weight: the logarithm of its chance, but for a constant. own: the variance of delta. beta: its mean, mu first. root:
-    a matrix R such that R'R is the covariance of beta.
+    own: the variance of delta. beta: its mean, mu first. root: a matrix R such that R'R is the covariance of beta.
     """
 
-    weight: float
     own: float
     noise: float
     beta: Vector
@@ -68,17 +67,7 @@ class Posterior:
         self._rows, self._errors, self._seeds = _with_mean(rows), errors, seeds
         self._middle = float(errors.mean()) if len(errors) else 0.5
         self._sums = [self._summed(count) for count in np.unique(seeds)]
-        found = [
-            self._setting(spread, share, sigma, chance)
-            for sigma, chance in _noises(noise)
-            for spread in SPREADS
-            for share in OWN_SHARES
-        ]
-        heaviest = max(each.weight for each in found)
-        kept = [(each, math.exp(each.weight - heaviest)) for each in found]
-        kept = [(each, weight) for each, weight in kept if weight > LEAST_WEIGHT]
-        self._settings = [each for each, _ in kept]
-        weights = np.array([weight for _, weight in kept])
+        self._settings, weights = self._likely(noise)
         self._weights: Vector = weights / weights.sum()
 
     def _summed(self, seeds: int) -> _Sums:
@@ -92,23 +81,37 @@ class Posterior:
             squares=float(away @ away),
         )
 
-    def _setting(self, spread: float, share: float, noise: float, chance: float) -> _Setting:
-        features, own = max(1, self._rows.shape[1] - 1), share * spread**2
-        precision = np.full(self._rows.shape[1], features / ((1 - share) * spread**2))
-        precision[0] = MEAN_SD**-2
-        left, right, squares = np.diag(precision), np.zeros(len(precision)), 0.0
-        logs = float(np.log(precision).sum())
+    def _likely(self, known: Prior | None) -> tuple[list[_Setting], Vector]:
+        """Return the settings that are not out of the question, with their chances, the likeliest's being one.
+
+        All settings are computed at once, along the first axis.
+        """
+        thought = itertools.product(_noises(known), SPREADS, OWN_SHARES)
+        noise, chance, spread, share = np.array([(*each, spread, share) for each, spread, share in thought]).T
+        columns, own = self._rows.shape[1], share * spread**2
+        precision = np.tile(max(1, columns - 1) / ((1 - share) * spread**2), (columns, 1)).T
+        precision[:, 0] = MEAN_SD**-2
+        left, right = precision[:, :, None] * np.eye(columns), np.zeros_like(precision)
+        logs = 2 * np.log(chance) + np.log(precision).sum(1)
         for each in self._sums:
             weight = 1 / (own + noise**2 / each.seeds)
-            left, right = left + weight * each.rows, right + weight * each.errors
-            squares, logs = squares + weight * each.squares, logs + each.blocks * math.log(weight)
+            left, right = left + weight[:, None, None] * each.rows, right + weight[:, None] * each.errors
+            logs += each.blocks * np.log(weight) - weight * each.squares
         factor = np.linalg.cholesky(left)
-        root = np.asarray(np.linalg.inv(factor), dtype=np.float64)
-        beta = root.T @ (root @ right)
-        logs -= 2 * float(np.log(np.diag(factor)).sum())
+        root = np.linalg.inv(factor)
+        explained = (root @ right[:, :, None])[:, :, 0]
+        logs -= 2 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(1)
         # the quadratic form at its least: y'Wy less what beta explains of it
-        weight = math.log(chance) + (logs - squares + float(beta @ right)) / 2
-        return _Setting(weight=weight, own=own, noise=noise, beta=beta, root=root)
+        logs += (explained**2).sum(1)
+        weights = np.exp((logs - logs.max()) / 2)
+        kept = [int(at) for at in np.flatnonzero(weights > LEAST_WEIGHT)]
+        settings = [
+            _Setting(
+                own=float(own[at]), noise=float(noise[at]), beta=root[at].T @ explained[at], root=root[at]
+            )
+            for at in kept
+        ]
+        return settings, weights[kept]
 
     def predict(self, rows: Matrix) -> tuple[Vector, Vector]:
         """Return means and standard deviations of the true errors of blocks that were not trained."""

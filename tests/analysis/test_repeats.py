@@ -15,41 +15,12 @@ from support.searches import EPOCH, RANDOM, TPE, changed, searched
 from support.studies import SPEC, only, synthetic
 
 from skexplore.analysis.ranks import win_rate
-from skexplore.analysis.repeats import Reference, compare, course, hypervolume, quantile
+from skexplore.analysis.repeats import Reference, compare, hypervolume, quantile
 from skexplore.errors import UserError
 from skexplore.report.comparison import comparison_findings
 from skexplore.study.recipe import Split
 
-# -- one search
-
-
-def test_a_course_counts_every_image_in_the_order_of_numbers():
-    study = only(
-        ("k3", "complete", 0.45, 6),
-        ("k3+k7", "over_budget", None, 0),
-        ("k3d2", "stopped", 0.30, 2),  # not trained to the end: no incumbent, but its images count
-        ("k1+k3g64", "failed", None, 3),
-        ("k1", "complete", 0.50, 6),
-        ("k3+k3", "replay", 0.10, 0),
-        ("k3+k3d2", "complete", 0.44, 0),  # an anchor had measured it
-        ("k3g64", "complete", 0.40, 6),
-        ("k1+k3/r8", "running", None, 2),
-        anchors=True,
-    )
-    run = course(study.with_records(study.records[::-1]))
-    assert [images // EPOCH for images in run.images] == [6, 6, 8, 11, 17, 17, 17, 23]
-    assert run.best == (0.45, 0.45, 0.45, 0.45, 0.45, 0.45, 0.44, 0.40)
-    assert run.total == 23 * EPOCH
-    assert math.isinf(run.at(6 * EPOCH - 1))
-    assert [run.at(epochs * EPOCH) for epochs in (6, 16, 17, 22, 23, 99)] == [
-        0.45,
-        0.45,
-        0.44,
-        0.44,
-        0.40,
-        0.40,
-    ]
-    assert [record.number for record in run.until(8 * EPOCH)] == [0, 1, 2]
+# -- hypervolumes
 
 
 def test_a_hypervolume_is_the_area_below_stairs():

@@ -168,18 +168,6 @@ def test_the_best_may_be_the_best_even_if_seeds_agree():
     assert may_be_best(study) == {0: True}
 
 
-def test_incumbent_never_rises_and_ignores_what_is_not_eligible(study):
-    table = analysis.incumbent(study)
-    best = table["best_val_error"].dropna()
-    assert best.is_monotonic_decreasing
-    assert best.iloc[-1] == study.best().val_error
-    assert table["images"].iloc[-1] == findings.spending(study)["search_images"]
-    assert list(table["trained"]) == list(range(1, len(table) + 1))
-    assert [study.records[position].number for position in table["position"]] == list(table["number"])
-    stopped = only(("k3", "stopped", 0.1, 2), ("k3+k3", "complete", 0.5, 6))
-    assert list(analysis.incumbent(stopped)["best_val_error"].isna()) == [True, False]
-
-
 def test_what_beside_the_search_is_lower_than_its_best_is_said(study):
     assert not any("Lower than every block" in note for note in findings.notes(study))
     better = [

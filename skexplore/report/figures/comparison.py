@@ -32,12 +32,12 @@ SHADE = 0.16  # opacity of a band
 
 
 def curves_figure(curves: pd.DataFrame, groups: Mapping[str, str], *, images: int) -> go.Figure:
-    """Return the lowest validation error so far over the images that a search has trained on.
+    """Return the error of the block that a search would name over the images that a search has trained on.
 
     curves: ``repeats.Compared.curves``. groups: label and its words in the legend, in order. images: up to which
     the groups are compared; single searches are drawn whole, as thin lines.
     """
-    figure = empty("Images trained on by the search", "Lowest validation error so far, %")
+    figure = empty("Images trained on by the search", "Error of the named block, %")
     errors = [100 * error for error in curves["best_val_error"]]
     figure.update_yaxes(range=span(errors, least=1.0) if errors else [0.0, 100.0])
     figure.update_xaxes(rangemode="tozero", tickformat=",")

@@ -35,7 +35,7 @@ def incumbent_figure(
     own: str = "",
     beside: Mapping[str, pd.DataFrame] | None = None,
 ) -> go.Figure:
-    """Return the best feasible validation error so far, over images trained on or over trainings.
+    """Return the estimated error of the block that the search would name, over images trained on or over trainings.
 
     incumbent: ``analysis.incumbent``; anchors: ``analysis.anchors_table``, drawn as lines at their means. own: the
     name of the study. beside: the incumbents of other studies by name.
@@ -58,8 +58,8 @@ def incumbent_figure(
             hovertemplate=f"{name}<extra></extra>",
         )
     for number, (title, other) in enumerate(others.items()):
-        _add_best(figure, other, x, f"best of {text_of(title)}", {"width": 2, **overlay(number)})
-    title = f"best of {text_of(own)}" if others else "best feasible so far"
+        _add_best(figure, other, x, f"named by {text_of(title)}", {"width": 2, **overlay(number)})
+    title = f"named by {text_of(own)}" if others else "block it would name"
     _add_best(figure, incumbent, x, title, {"color": BLUE, "width": 2.6})
     if bar:
         add_bar(figure, bar, end)
