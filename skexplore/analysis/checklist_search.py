@@ -163,7 +163,7 @@ def _runs(study: Study, others: Sequence[Study]) -> Answer:
 
 
 def _ablation(study: Study, _: Sequence[Study]) -> Answer:
-    best = study.best()
+    best = study.best
     if best is None:
         return False, f"There is no best block yet. To go on: {search_command(study)}"
     variants = _variants(parse_blocks(best.block))
@@ -184,7 +184,7 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
 
 
 def _retrained(study: Study, beside: Sequence[Study]) -> Answer:
-    best, name = study.best(), study.spec.name
+    best, name = study.best, study.spec.name
     if best is None:
         return False, f"There is no best block yet. To go on: {search_command(study)}"
     said = f"Trial {best.number}, {best.block}: {percent(best.val_error)} in the search, "
@@ -197,7 +197,7 @@ def _retrained(study: Study, beside: Sequence[Study]) -> Answer:
             return row["n"] >= REPEATS, said if row[
                 "n"
             ] >= REPEATS else f"{said} To go on: {confirm_command(study)}"
-    fresh = {r.number: _errors(study, r.net_id, but=r.seed) for r in study.front()}
+    fresh = {r.number: _errors(study, r.net_id, but=r.seed) for r in study.front}
     whole = sum(len(errors) >= REPEATS for errors in fresh.values())
     errors = fresh.get(best.number) or _errors(study, best.net_id, but=best.seed)
     said += (

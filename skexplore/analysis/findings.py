@@ -49,7 +49,7 @@ def spending(study: Study) -> dict[str, Any]:
 
 def search_findings(study: Study) -> dict[str, Any]:
     """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
-    found, best, marks = study_noise(study), study.best(), may_be_best(study)
+    found, best, marks = study_noise(study), study.best, may_be_best(study)
     anchors = anchors_table(study)
     return {
         "study": study.spec.name,
@@ -61,7 +61,7 @@ def search_findings(study: Study) -> dict[str, Any]:
             record.row()
             | asdict(study.estimates[record.block])
             | {"may_be_best": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
-            for record in study.front()
+            for record in study.front
         ],
         "best": best.row() | asdict(study.estimates[best.block]) if best else None,
         "noise": asdict(found) if found else None,
@@ -153,7 +153,7 @@ def _rungs(study: Study) -> list[str]:
 
 def _lower_anchors(study: Study) -> list[str]:
     """Say which blocks trained beside the search have a lower error than its best, which hides in no plot."""
-    best = study.best()
+    best = study.best
     rows = [] if best is None else anchors_table(study).to_dict("records")
     lower = [
         f"{row['name']} ({100 * study.estimates[row['block']].estimate:.2f} %, n = {row['n']})"

@@ -101,13 +101,13 @@ def may_be_best(study: Study) -> dict[int, bool | None]:
 
     By what is believed of all blocks (``Study.answer``); in a search of too few, by Hsu's comparison with the best.
     """
-    best, found, said = study.best(), study_noise(study), study.answer
+    best, found, said = study.best, study_noise(study), study.answer
     if said is not None:
-        return {record.number: record.block in said.may_be_best for record in study.front()}
+        return {record.number: record.block in said.may_be_best for record in study.front}
     if best is None or found is None or found.least_difference is None:
-        return {record.number: None for record in study.front()}
+        return {record.number: None for record in study.front}
     lowest, reach = study.estimated(best), found.from_best or 0.0
     return {
         record.number: (error := study.estimated(record)) == lowest or error - lowest < reach
-        for record in study.front()
+        for record in study.front
     }

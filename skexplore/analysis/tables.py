@@ -45,7 +45,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> pd.Da
 
 def pareto_table(study: Study) -> pd.DataFrame:
     """Return the front in (val error, reference macs), ordered by macs; columns of ``trials.csv``."""
-    return study.table(study.front())
+    return study.table(study.front)
 
 
 def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
@@ -56,7 +56,7 @@ def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
     """
     curves = [(position, record) for position, record in enumerate(study.records) if record.curve]
     if most is not None and len(curves) > most:
-        front = {id(record) for record in study.front()}
+        front = {id(record) for record in study.front}
         kept = [(p, r) for p, r in curves if r.origin == "anchor" or id(r) in front]
         others = [(p, r) for p, r in curves if not (r.origin == "anchor" or id(r) in front)]
         curves = sorted(kept + others[:: max(1, -(-len(others) // most))], key=lambda each: each[0])
@@ -119,7 +119,7 @@ def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.Da
     own, or the mean of ``n`` seeds where the published block was trained as an anchor.
     """
     anchors = {row["arch_id"]: row for row in anchors_table(study).to_dict("records")}
-    front = {record.number for record in study.front()}
+    front = {record.number for record in study.front}
     rows: list[dict[str, Any]] = []
     for row in table_rows(table):
         anchor = anchors.get(arch_id(row.block)) if row.backbone == "sknet50" else None

@@ -30,6 +30,7 @@ from .costs import (
     sk_conv_cost as sk_conv_cost,
 )
 from .drawing import (
+    Drawing as Drawing,
     block_svg as block_svg,
     standalone as standalone,
     svg as svg,
@@ -63,5 +64,6 @@ from .timm import (
     why_not as why_not,
 )
 from .traits import (
+    TRAITS as TRAITS,
     traits_of as traits_of,
 )

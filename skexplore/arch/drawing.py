@@ -39,6 +39,16 @@ class _Panel:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A block drawn: ``svg`` is the text of the picture, which a notebook shows."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return standalone(self.svg)
+
+
 def block_svg(blocks: Blocks) -> str:
     """Return the picture of ``blocks`` as a bare inline ``<svg>``, one drawing for each different block.
 

@@ -163,7 +163,7 @@ def _anchors(world: World) -> tuple[Training, ...]:
 
 
 def _of_study(world: World, study: Study) -> Verdict | None:
-    best = study.best()
+    best = study.best
     if best is None:
         return None
     shown = study.estimates[best.block]

@@ -204,7 +204,7 @@ def print_front(study: Study) -> None:
     done = ", ".join(f"{counts[name]} {words}" for name, words in kinds.items() if counts.get(name))
     print(f"{study.spec.name}: {counts['trained']} of {study.target} trained ({done}), {study.state}\n")
     marks, names = may_be_best(study), {True: "yes", False: "no", None: "not known"}
-    best = study.best()
+    best = study.best
     rows = [
         {
             "trial": str(record.number),
@@ -216,7 +216,7 @@ def print_front(study: Study) -> None:
             "may be best": "best" if record == best else names[marks[record.number]],
             "nearest in Table 7": nearest_in_table_7(record),
         }
-        for record in study.front()
+        for record in study.front
     ]
     if rows:
         print_table(rows, right=("trial", "GFLOPs", "#P (M)", "estimate", "seeds"), title="Pareto front")

@@ -329,7 +329,7 @@ def _print_repeats(results: Sequence[Study], plans: Sequence[Plan], *, as_json: 
 def _print_json(study: Study) -> None:
     from skexplore.study import status_row
 
-    print(json.dumps(status_row(study) | {"front": [record.row() for record in study.front()]}))
+    print(json.dumps(status_row(study) | {"front": [record.row() for record in study.front]}))
 
 
 def _whose(record: Record) -> str:

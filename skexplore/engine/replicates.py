@@ -34,7 +34,7 @@ def next_replicate(study: Study) -> tuple[Record, int] | None:
 
 def _leaders(study: Study) -> list[Record]:
     if study.spec.mode == "pareto":
-        return study.front()
+        return study.front
     eligible = study.eligible()
     if study.answer is not None:
         return [record for record in eligible if record.block in study.answer.may_be_best]

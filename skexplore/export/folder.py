@@ -62,13 +62,13 @@ def chosen(study: Study, which: str) -> list[Record]:
         where = f"`skexplore export {other}`" if other else "the study of a search"
         raise UserError(f"study {study.spec.name} compares variants and has no trials; export from {where}")
     if which in ("best", "front"):
-        best = study.best()
+        best = study.best
         if best is None:
             raise UserError(
                 f"study {study.spec.name} has no complete trial within its budget, so no {which}; "
                 f"{_allowed(study)}"
             )
-        return [best] if which == "best" else study.front()
+        return [best] if which == "best" else study.front
     if not (which.isascii() and which.isdigit()):
         raise UserError(f"trial {which!r}: must be best, front or a number; {_allowed(study)}")
     found = [record for record in study.searched if record.number == int(which)]

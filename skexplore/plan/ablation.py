@@ -230,7 +230,7 @@ def _baseline(definition: Definition) -> Variant | None:
     search = load_study(text.removeprefix(BEST))
     if not search.spec.searches:
         raise UserError(f"baseline {text}: {search.spec.name} is no search, and has no best trial")
-    best = search.best()
+    best = search.best
     if best is None:
         raise UserError(f"baseline {text}: the study has no complete trial within its budget yet")
     return Variant(name=text, block=best.block)

@@ -109,7 +109,7 @@ def finalists(search: Study, top: int | None) -> list[Record]:
     """
     said, eligible = search.answer, search.eligible()
     if top is None and said is None:
-        eligible = search.front()
+        eligible = search.front
     elif top is None and said is not None:
         eligible = [record for record in eligible if record.block in said.may_be_best]
     by_belief = sorted(eligible, key=lambda r: (search.estimated(r), r.ref_macs, r.number))

@@ -12,7 +12,7 @@ from .figures.files import (
 from .overview import (
     write_overview as write_overview,
 )
-from .page_data import (
+from .plots import (
     search_picture as search_picture,
 )
 from .search import (

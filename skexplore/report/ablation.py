@@ -110,6 +110,11 @@ def ablation_picture(study: Study, kind: str) -> bytes:
     return figure_files.to_picture(_means_figure(shown), kind, width=PICTURE_WIDTH, height=height)
 
 
+def means_figure(study: Study) -> Any:
+    """Return the means of an ablation with their intervals."""
+    return _means_figure(_shown(study))
+
+
 def trainings_table(study: Study) -> pd.DataFrame:
     """Return one row for each training, with ``TRAINING_COLUMNS``; errors are fractions.
 

@@ -10,7 +10,8 @@ from typing import Any
 from skexplore.analysis import QUARTILES, Compared, Group, Pair, finite, repeats_table, spread
 from skexplore.report.figures import files as figure_files
 from skexplore.report.figures.comparison import curves_figure
-from skexplore.report.page_data import PICTURE_SIZE, rows_of
+from skexplore.report.page_data import rows_of
+from skexplore.report.plots import PICTURE_SIZE
 from skexplore.report.write import write_files
 from skexplore.study import SAMPLERS
 

@@ -79,19 +79,22 @@ def _search(found: Found) -> dict[str, Any]:
         said.append(f"{best['block']}: {_percent(best['estimate'])} %{interval}")
         said.append(f"{best['ref_macs'] / 1e9:.3f} GFLOPs, {counted(len(front), 'point')} on the front")
     said.append(f"{counts['trained']} of {counts['target']} trained")
-    points = [(row["ref_macs"], row["estimate"]) for row in front]
+    return {
+        "kind": "own trainings" if found["spec"]["sampler"] == "none" else "search",
+        "state": found["state"],
+        "said": tuple(said),
+        **front_picture([(row["ref_macs"], row["estimate"]) for row in front]),
+    }
+
+
+def front_picture(points: Sequence[Point]) -> dict[str, tuple[Point, ...]]:
+    """Return ``line`` and ``dots`` of a front in small, of its costs and errors in the order of costs."""
     corners = [
         point
         for before, point in zip([None, *points], points, strict=False)
         for point in _step(before, point)
     ]
-    return {
-        "kind": "own trainings" if found["spec"]["sampler"] == "none" else "search",
-        "state": found["state"],
-        "said": tuple(said),
-        "line": _scaled(corners, corners),
-        "dots": _scaled(points, corners),
-    }
+    return {"line": _scaled(corners, corners), "dots": _scaled(points, corners)}
 
 
 def _step(before: Point | None, point: Point) -> list[Point]:

@@ -29,7 +29,8 @@ from skexplore.analysis import (
 from skexplore.errors import UserError
 from skexplore.paper import TABLES
 from skexplore.report.ablation import write_ablation_report
-from skexplore.report.page_data import CURVES, figures_json, page_data, rows_of
+from skexplore.report.page_data import page_data, rows_of
+from skexplore.report.plots import CURVES, search_figures
 from skexplore.report.write import write_files
 from skexplore.study import Study, compare_specs
 
@@ -64,7 +65,7 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = (), *, refre
         findings=found,
         template="search",
         content=_content(study, found, data["front"]),
-        data={"data": data, "drawings": drawings, "figures": figures_json(study, weights, searches)},
+        data={"data": data, "drawings": drawings, "figures": search_figures(study, weights, searches)},
         refresh=refresh,
     )
 
@@ -116,7 +117,7 @@ def _confirmed_errors(confirmations: Sequence[dict[str, Any]]) -> dict[str, dict
 
 def _compared(study: Study, other: Study) -> dict[str, Any]:
     """Return what is said of ``other`` beside ``study``; raises ``UserError`` where errors cannot be compared."""
-    found, best = compare_specs(study, other), other.best()
+    found, best = compare_specs(study, other), other.best
     if found.refusals:
         raise UserError(
             f"{other.spec.name} cannot be drawn over {study.spec.name}: {' '.join(found.refusals)} "
@@ -138,7 +139,7 @@ def _findings(
     study: Study, beside: Sequence[Study], others: list[dict[str, Any]], weights: Importances
 ) -> dict[str, Any]:
     """Return the content of ``findings.json``."""
-    turn = knee(study.front(), error_of=study.estimated)
+    turn = knee(study.front, error_of=study.estimated)
     return search_findings(study) | {
         "knee": turn.number if turn else None,
         "importances": asdict(weights) | {"shares": dict(weights.shares)},

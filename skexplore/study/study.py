@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from skexplore.arch import PLAIN
+from skexplore.arch import PLAIN, TRAITS, parse_blocks, traits_of
 from skexplore.files import among
 from skexplore.study.belief import Answer, answered, claims, compares, new_model, tell
 from skexplore.study.design import Design
 from skexplore.study.record import COLUMNS, STATUSES, Record, Size, reference_macs
+from skexplore.study.shown import Shown
 from skexplore.study.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
     from skexplore.surrogate import Model
 
-ESTIMATED = ("estimate", "low", "high", "trainings")  # further columns of trials.csv
+ESTIMATED = (
+    "estimate",
+    "low",
+    "high",
+    "trainings",
+)  # further columns of trials.csv, then those of what blocks are
 STATES = ("running", "finished", "exhausted", "interrupted")
 State = Annotated[str, among(STATES)]
 
@@ -41,7 +47,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: what is derived from the records is kept
-class Study:
+class Study(Shown):
     """A study as it is read: its specification, its records (anchors first) and the counters beside them.
 
     target: trainings of the search asked for so far, asked_replicates of them for its leaders. environment: versions
@@ -114,7 +120,12 @@ class Study:
             }
         return estimates_of(self.model, self.records)
 
-    def front(self, size: Size = reference_macs) -> list[Record]:
+    @cached_property
+    def front(self) -> list[Record]:
+        """The Pareto front in (estimated error, multiply-adds at the reference), ordered by the latter."""
+        return self.front_over(reference_macs)
+
+    def front_over(self, size: Size) -> list[Record]:
         """Return the Pareto front in (estimated error, ``size``), ordered by size."""
         return pareto_front(self.eligible(), size, self.estimated)
 
@@ -136,16 +147,19 @@ class Study:
         rows = []
         for record in records:
             found = self.estimates.get(record.block) if record.setting == PLAIN else None
-            rows.append(record.row() | ({} if found is None else asdict(found)))
-        table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED)))
-        for name in ("rung", "number", "trainings"):
+            made_of = traits_of(parse_blocks(record.block))
+            rows.append(record.row() | ({} if found is None else asdict(found)) | made_of)
+        table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *TRAITS)))
+        whole = [name for name in TRAITS if all(isinstance(row[name], int | None) for row in rows)]
+        for name in ("rung", "number", "trainings", *whole):
             table[name] = table[name].astype("Int64")
         for name in ("val_error", "estimate", "low", "high"):
             table[name] = table[name].astype("float64")
         return table
 
+    @cached_property
     def best(self) -> Record | None:
-        """Return the record of the block with the lowest estimated error, or None."""
+        """The record of the block with the lowest estimated error, None where nothing is complete."""
         return min(self.eligible(), key=lambda r: (self.estimated(r), r.ref_macs, r.number), default=None)
 
 
@@ -239,7 +253,7 @@ def status_row(study: Study) -> dict[str, Any]:
     seeds: variants that are one network are trained once. Of own trainings they are those done and those begun.
     """
     counts = Counter(record.status for record in study.searched)
-    best, design = study.best(), study.spec.ablation
+    best, design = study.best, study.spec.ablation
     believed = study.estimates[best.block] if best else None
     done, target = trained(study.records), study.target
     if not study.spec.searches:

@@ -56,16 +56,16 @@ def test_a_replicate_costs_its_images_after_the_trials_and_may_change_what_is_na
 def test_the_last_moment_names_what_the_study_names_by_its_own_estimate():
     study = load_study(str(FIRST))
     run = course(study)
-    best = study.best()
+    best = study.best
     assert best is not None
     assert run.moments[-1].best == pytest.approx(study.estimated(best), abs=1e-12)
     errors, gflops = zip(*run.moments[-1].front, strict=True)
-    assert errors == pytest.approx([study.estimated(record) for record in study.front()], abs=1e-12)
-    assert gflops == tuple(record.ref_macs / 1e9 for record in study.front())
+    assert errors == pytest.approx([study.estimated(record) for record in study.front], abs=1e-12)
+    assert gflops == tuple(record.ref_macs / 1e9 for record in study.front)
     # long before, it is what the study of then would have said
     early = run.moments[4]
     then = study.with_records((*study.anchors, *ended(study)[: early.ended]))
-    named = then.best()
+    named = then.best
     assert named is not None
     assert early.best == pytest.approx(then.estimated(named), abs=1e-12)
 
@@ -82,7 +82,7 @@ def test_a_long_course_has_few_moments_and_stops_where_it_is_asked_to():
 def test_the_table_has_every_training_and_no_name_before_something_is_complete():
     study = synthetic()
     table = incumbent(study)
-    best = study.best()
+    best = study.best
     assert table["best_val_error"].iloc[-1] == pytest.approx(study.estimated(best))
     assert table["images"].iloc[-1] == spending(study)["search_images"]
     assert list(table["trained"]) == list(range(1, len(table) + 1))

@@ -6,6 +6,7 @@ from support.studies import ANCHORS, EDGE_CASES, SEARCH, SPEC, only, record, syn
 
 from skexplore.analysis import findings, tables as analysis
 from skexplore.analysis.noise import may_be_best, noise, study_noise
+from skexplore.arch import TRAITS
 from skexplore.arch.costs import cost
 from skexplore.paper.tables import TABLES, place, table_rows
 from skexplore.study.record import COLUMNS, STATUSES
@@ -19,7 +20,7 @@ def study():
 
 def test_trials_table_is_every_record_in_the_contract_s_columns(study):
     table = study.trials()
-    assert tuple(table.columns) == (*COLUMNS, *ESTIMATED)
+    assert tuple(table.columns) == (*COLUMNS, *ESTIMATED, *TRAITS)
     assert len(table) == len(ANCHORS) + len(SEARCH)
     assert {"over_budget", "failed", "diverged", "stopped", "replay", "complete"} == set(table["status"])
 
@@ -130,8 +131,8 @@ def test_what_may_be_the_best_is_what_is_believed_of_it(study, noise_is_known):
     assert found is not None
     assert (found.df, found.prior_df, found.n, found.compared) == (30, 28, 4, len(study.eligible()))
     marks = may_be_best(study)
-    assert marks == {r.number: r.block in study.answer.may_be_best for r in study.front()}
-    assert marks[study.best().number] is True
+    assert marks == {r.number: r.block in study.answer.may_be_best for r in study.front}
+    assert marks[study.best.number] is True
     assert not all(marks.values())
 
 
@@ -183,8 +184,8 @@ def test_curves_are_all_there_or_the_front_the_anchors_and_as_many_others(study)
     cut = analysis.curves_table(study, most=3)
     shown = [study.records[position] for position in cut["position"].unique()]
     assert [r for r in shown if r.origin == "anchor"] == list(study.anchors)
-    assert {r.number for r in study.front()} <= {r.number for r in shown}
-    others = [r for r in shown if r.origin != "anchor" and r not in study.front()]
+    assert {r.number for r in study.front} <= {r.number for r in shown}
+    others = [r for r in shown if r.origin != "anchor" and r not in study.front]
     assert 0 < len(others) <= 3
 
 
@@ -193,9 +194,9 @@ def test_findings_are_plain_strict_json_in_every_state(case):
     study = EDGE_CASES[case]
     found = findings.search_findings(study)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    best = study.best()
+    best = study.best
     assert found["best"] == (best.row() | asdict(study.estimates[best.block]) if best else None)
-    assert [row["number"] for row in found["front"]] == [r.number for r in study.front()]
+    assert [row["number"] for row in found["front"]] == [r.number for r in study.front]
     assert all(tuple(row)[: len(COLUMNS)] == COLUMNS for row in found["front"])
 
 

@@ -330,7 +330,7 @@ def test_a_training_that_fails_twice_leaves_its_reason(instant):
 
 
 def test_the_best_of_a_search_can_be_a_baseline(instant, run):
-    best = run().best()
+    best = run().best
     text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
     design = plan_ablation(AblationRequest(source=write(text))).spec.ablation
     assert design.variants[0].block == best.block

@@ -69,7 +69,7 @@ def test_finalists_anchors_and_random_blocks_within_the_budget(confirm, searched
     study = confirm(top=2)
     best = [record.block for record in sorted(searched.eligible(), key=searched.estimated)][:2]
     assert [block for block, role in roles(study) if role == "finalist"] == best
-    assert best[0] == searched.best().block
+    assert best[0] == searched.best.block
     assert [block for block, role in roles(study) if role == "anchor"] == ["k3+k3d2", "k3"]
     drawn = [block for block, role in roles(study) if role == "random"]
     assert len({arch_id(block) for block, _ in roles(study)}) == 6
@@ -176,7 +176,7 @@ def test_a_confirmation_that_trains_no_longer_is_refused(confirm, monkeypatch):
 def test_a_plan_says_the_roles_and_that_the_front_has_fewer(confirm, command, searched, monkeypatch):
     monkeypatch.setattr("skexplore.training.measure", lambda *_: 100.0)
     code, out, err = command("confirm", "s", "--top", "50", "--plan")
-    assert (code, out.count("finalist"), out.count("random")) == (0, len(searched.front()), 2)
+    assert (code, out.count("finalist"), out.count("random")) == (0, len(searched.front), 2)
     assert f"--top 50: s has {len({r.arch_id for r in searched.eligible()})} blocks to confirm" in err
 
 

@@ -106,7 +106,7 @@ ARCHIVE = str(Path(__file__).parents[2] / "studies" / "first-search")
 
 
 def test_command_writes_onnx_and_says_how_it_agrees(command, tmp_path):
-    out, block = tmp_path / "out", load_study(ARCHIVE).best().block
+    out, block = tmp_path / "out", load_study(ARCHIVE).best.block
     code, stdout, err = command(
         "export", ARCHIVE, "--trial", "best", "--scale", "proxy", "--onnx", "--out", str(out)
     )

@@ -40,7 +40,7 @@ def test_confirm_trains_the_finalists_of_a_search(run, instant):
     study = confirm("s", top=1, seeds=2, **instant)
     assert (study.spec.name, study.spec.ablation.of, study.spec.ablation.test) == ("s-confirm", "s", True)
     finalists = [v.block for v in study.spec.ablation.variants if v.role == "finalist"]
-    assert finalists == [searched.best().block]
+    assert finalists == [searched.best.block]
     assert {r.status for r in study.records} == {"complete"}
     assert min(r.seed for r in study.records) > max(r.seed for r in searched.records)
     with pytest.raises(UserError, match="--top 0"):

@@ -63,7 +63,7 @@ def test_trials_stop_at_rungs_and_the_rest_is_trained_to_the_end(run, trusting):
     for record in complete:
         assert (record.epochs, record.rung) == (9, 2)
     assert all(anchor.epochs == 9 for anchor in study.anchors)
-    assert set(study.front()) <= set(complete)
+    assert set(study.front) <= set(complete)
     # each segment was asked for once: no epoch is trained twice
     asked = [job.until for job in run.pool.jobs if job.spec.key == complete[-1].key]
     assert asked == [1, 3, 9]

@@ -207,7 +207,7 @@ def test_weights_of_a_training_in_hand_outlive_the_end_of_another(run):
     written = set()
     study = run(answer, trials=6, workers=2)
     kept = {path.stem for path in Path("studies/s/weights").glob("*")}
-    assert kept == {record.key for record in [*study.front(), *study.front(lambda r: r.ref_params)]}
+    assert kept == {record.key for record in [*study.front, *study.front_over(lambda r: r.ref_params)]}
 
 
 def test_an_own_block_joins_a_study_without_disturbing_its_search(run, synthetic_data, monkeypatch):

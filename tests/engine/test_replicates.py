@@ -96,7 +96,7 @@ def test_a_space_used_up_has_one_replicate_for_four_blocks(run, tmp_path):
 
 def test_a_front_is_replicated_in_pareto_mode(run):
     study = run(trials=20, mode="pareto", budget_gflops=None)
-    assert {r.block for r in study.replicates} <= {r.block for r in study.front()}
+    assert {r.block for r in study.replicates} <= {r.block for r in study.front}
 
 
 def test_leaders_are_never_stopped_at_a_rung(run, monkeypatch):
@@ -127,7 +127,7 @@ def test_two_notations_of_one_network_have_an_estimate_each(run):
     both = study.with_records([*study.records, twin])
     assert both.modelled
     assert {record.block, twin.block} <= set(both.estimates)
-    assert both.best() is not None
+    assert both.best is not None
 
 
 def test_an_own_training_of_a_leader_has_a_record_of_its_own(run, synthetic_data):

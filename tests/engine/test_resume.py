@@ -179,7 +179,7 @@ def test_weights_of_a_front_survive_a_change_of_budget(run, synthetic_data):
         return error_of(job)
 
     study = run(answer=weights, trials=6)
-    front = {weights_file(Path("studies/s"), r.key) for r in study.front()}
+    front = {weights_file(Path("studies/s"), r.key) for r in study.front}
     run(answer=weights, trials=7, budget_gflops=4.3)
     assert all(path.exists() for path in front)
     assert len(list(Path("studies/s/weights").glob("*"))) < 11
@@ -189,7 +189,7 @@ def test_the_budget_may_change_and_feasibility_is_derived_anew(run):
     first = run(trials=6)
     tight = run(trials=6, budget_gflops=4.3)
     assert tight.spec.budget_gflops == 4.3
-    assert all(r.ref_macs <= 4.3e9 for r in tight.front())
+    assert all(r.ref_macs <= 4.3e9 for r in tight.front)
     assert len(tight.records) == len(first.records)
 
 

@@ -138,7 +138,7 @@ def test_a_proposed_anchor_is_told_from_its_measurement_once(run, tmp_path):
     told = [r for r in replays if r.number in complete]
     assert len(told) == 1
     assert told[0].val_error == next(a.val_error for a in study.anchors if a.block == "k3" and a.seed == 0)
-    assert not any(r.status == "replay" for r in study.front())
+    assert not any(r.status == "replay" for r in study.front)
 
 
 def test_architectures_that_are_one_network_in_the_proxy_share_one_training(run, tmp_path):
@@ -199,7 +199,7 @@ def test_a_diverged_training_is_recorded_and_told_as_guessing(run):
     study = run(answer=answer, trials=4)
     diverged = {r.number for r in study.searched if r.status == "diverged"}
     assert diverged
-    assert not diverged & {r.number for r in study.front()}
+    assert not diverged & {r.number for r in study.front}
     stored = optuna.load_study(study_name="s", storage="sqlite:///studies/s/study.db")
     for number in diverged:
         assert study.searched[number].val_error is None
@@ -215,8 +215,8 @@ def test_ten_divergences_in_a_row_end_the_search(run):
     with pytest.raises(StudyError, match="10 trials in a row failed or diverged"):
         run(answer=answer, trials=2, anchors="none")
     study = load_study("s")
-    assert study.front() == []
-    assert study.best() is None
+    assert study.front == []
+    assert study.best is None
 
 
 @pytest.mark.slow
@@ -281,7 +281,7 @@ def test_a_real_search_trains_in_processes_of_its_own(tiny, synthetic_data):
             assert record.images == 2 * 128
             assert len(record.curve) == 2
             assert record.val_error == record.curve[-1].val_error
-    best = study.best()
+    best = study.best
     assert best is not None
     assert (Path("studies/real/weights") / f"{best.key}.safetensors").exists()
     assert not list(Path("studies/real/checkpoints").glob("*"))

@@ -408,7 +408,7 @@ def test_the_card_says_what_is_believed_and_how_surely(tmp_path, monkeypatch):
     assert "optimistic" in plain
     know_noise(monkeypatch)
     study, out = synthetic(), tmp_path / "sure"
-    export_block(study, study.best(), tmp_path, out)
+    export_block(study, study.best, tmp_path, out)
     believed, text = read_block_file(out).believed, (out / "README.md").read_text()
     assert believed.low < believed.estimate < believed.high
     low, mean, high = (f"{100 * each:.2f}" for each in (believed.low, believed.estimate, believed.high))

@@ -32,8 +32,8 @@ def test_every_state_of_a_study_has_its_card(tmp_path, case):
     write_report(study, tmp_path / "one")
     href, text = cards(write_overview(tmp_path))["one"]
     assert href == "one/index.html"
-    best = study.best()
-    assert f"{len(study.front())} point" in text if best else "point" not in text
+    best = study.best
+    assert f"{len(study.front)} point" in text if best else "point" not in text
     if best:
         assert said(text)[0].startswith(f"{best.block}: {100 * study.estimated(best):.2f} %")
 
@@ -58,7 +58,7 @@ def test_points_of_a_thumbnail_lie_in_it_and_rise_with_the_error(tmp_path):
     write_report(study, tmp_path / "one")
     _, text = cards(write_overview(tmp_path))["one"]
     points = [tuple(map(float, found)) for found in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', text)]
-    front = study.front()
+    front = study.front
     assert len(points) == len(front)
     assert all(MARGIN <= x <= WIDTH - MARGIN and MARGIN <= y <= HEIGHT - MARGIN for x, y in points)
     assert [x for x, _ in points] == sorted(x for x, _ in points)

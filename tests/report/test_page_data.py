@@ -140,13 +140,13 @@ def test_every_state_of_a_study_is_drawn(visit, case):
     assert page.locator("h1").inner_text() == "synthetic"
     assert page.locator("#pareto .ytick").count() > 1
     assert len(rows(page)) == len(study.records)
-    assert page.locator("#pinned").is_visible() == (study.best() is not None)
+    assert page.locator("#pinned").is_visible() == (study.best is not None)
 
 
 def test_hover_shows_the_whole_block_both_costs_and_the_curve(visit):
     study = synthetic()
     page = visit(study)
-    point_at(page, "pareto", study.records.index(study.front()[-1]))  # a per-stage block
+    point_at(page, "pareto", study.records.index(study.front[-1]))  # a per-stage block
     page.wait_for_selector("#tip:not([hidden])")
     text = page.locator("#tip").text_content()
     for part in (
@@ -162,7 +162,7 @@ def test_hover_shows_the_whole_block_both_costs_and_the_curve(visit):
 def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
     study = synthetic()
     page = visit(study)
-    assert page.inner_text("#pinned-name") == f"trial {study.best().number}: complete, on the front"
+    assert page.inner_text("#pinned-name") == f"trial {study.best.number}: complete, on the front"
     chosen = study.searched[3]
     position = study.records.index(chosen)
     point_at(page, "pareto", position, click=True)
@@ -275,13 +275,13 @@ def test_rows_and_front_numbers_pin_too(visit):
     page.locator("#all-trials tbody tr").nth(5).press("Enter")
     assert page.inner_text("#pinned-block") == study.records[5].block
     page.locator("[data-pin]").first.click()
-    assert page.inner_text("#pinned-block") == study.front()[0].block
+    assert page.inner_text("#pinned-block") == study.front[0].block
 
 
 def test_copy_buttons_copy_notation_json_and_the_command(visit):
     study = synthetic(name="it's mine")
     page = visit(study)
-    best = study.best()
+    best = study.best
     page.click("#copy-block")
     assert pasted(page) == best.block
     page.click("#copy-json")
@@ -312,7 +312,7 @@ def test_the_table_is_filtered_and_sorted(visit):
     page.check("#filter-front")
     page.click("[data-column=val_error]")
     errors = [records[p].val_error for p in rows(page)]
-    assert errors == sorted(record.val_error for record in study.front())
+    assert errors == sorted(record.val_error for record in study.front)
     page.click("[data-column=val_error]")
     assert [records[p].val_error for p in rows(page)] == errors[::-1]
     page.uncheck("#filter-front")
@@ -328,7 +328,7 @@ def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
             module, "parse_blocks", lambda block: parse_blocks("k3" if "<" in block else block)
         )
     study = synthetic(name=HOSTILE, command=HOSTILE, environment={"k": "</script><b>x</b>"})
-    best = study.best()
+    best = study.best
     changed = [replace(each, block=HOSTILE) if each == best else each for each in study.records]
     opened = visit(study.with_records(changed))
     assert opened.locator("h1").text_content() == HOSTILE
@@ -439,7 +439,7 @@ def test_trials_stand_over_the_chosen_axis_and_its_own_front_is_filled(visit, no
     for position, high, low in zip(found["front"]["positions"], above, below, strict=True):
         own = study.estimates[study.records[position].block]
         assert (high, low) == pytest.approx((100 * (own.high - own.estimate), 100 * (own.estimate - own.low)))
-    front = {study.records.index(record) for record in study.front(AXES[axis])}
+    front = {study.records.index(record) for record in study.front_over(AXES[axis])}
     assert {*found["front"]["positions"]} <= front  # of equals one is drawn
     assert len({study.records[p].block for p in front}) == len(found["front"]["positions"])
 
@@ -607,7 +607,7 @@ def test_the_tray_sets_blocks_side_by_side_and_marks_what_differs(visit):
     page.locator("#pareto").press("c")
     assert page.locator("#tray .card").count() == 2
     shown = page.eval_on_selector_all("#tray .card code", "all => all.map(each => each.textContent)")
-    assert shown[0] == study.best().block
+    assert shown[0] == study.best.block
     assert shown[1] != shown[0]
     made = [traits_of(parse_blocks(block)) for block in shown]
     marks = page.eval_on_selector_all(

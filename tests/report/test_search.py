@@ -15,11 +15,12 @@ import pytest
 from support.studies import EDGE_CASES, know_noise, only, synthetic
 
 from skexplore.analysis.tables import PLACEMENT_COLUMNS
+from skexplore.arch import TRAITS
 from skexplore.arch.notation import format_blocks, parse_block
 from skexplore.errors import UserError
 from skexplore.paper.tables import place
 from skexplore.report.figures import files as figure_files
-from skexplore.report.page_data import search_picture
+from skexplore.report.plots import search_picture
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
 from skexplore.study.record import COLUMNS
@@ -28,7 +29,7 @@ from skexplore.study.study import ESTIMATED
 NAMES = ["trials.csv", "pareto.csv", "placement.csv", "findings.json", "report.md", "index.html"]
 HOSTILE = "<script>alert(1)</script>\"'\n|`*_[x](javascript:alert(2))"
 
-RECORDED = (*COLUMNS, *ESTIMATED)
+RECORDED = (*COLUMNS, *ESTIMATED, *TRAITS)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +118,8 @@ def test_the_page_s_data_are_the_records(out):
         assert [row[1] for row in data["places"][record.block]] == [
             " | ".join(at.nearest) for at in place(record.block)
         ]
-    assert [study.records[position] for position in data["front"]] == study.front()
-    assert study.records[data["best"]] == study.best()
+    assert [study.records[position] for position in data["front"]] == study.front
+    assert study.records[data["best"]] == study.best
 
 
 def test_page_and_markdown_grey_the_other_protocol(out):

@@ -22,6 +22,7 @@ from skexplore.report.figures.style import (
     thinned,
 )
 
+Over = Literal["images", "trained"]
 OVER = {"images": "Images trained on by the search", "trained": "Trainings of the search"}
 ANCHOR_DASHES = ("dot", "dash", "dashdot", "longdash")
 
@@ -30,7 +31,7 @@ def incumbent_figure(
     incumbent: pd.DataFrame,
     anchors: pd.DataFrame,
     *,
-    x: Literal["images", "trained"],
+    x: Over,
     bar: Bar | None,
     own: str = "",
     beside: Mapping[str, pd.DataFrame] | None = None,
