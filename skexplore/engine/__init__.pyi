@@ -3,9 +3,11 @@ from .coordinator import (
     Progress as Progress,
     Work as Work,
 )
-from .options import (
+from .events import (
     Fetch as Fetch,
     Note as Note,
+)
+from .options import (
     Run as Run,
 )
 from .run import (

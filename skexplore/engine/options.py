@@ -1,4 +1,4 @@
-"""How a study is run, what is heard of it meanwhile, and functions that take all their options as keywords."""
+"""How a study is run, and functions that take all their options as keywords."""
 
 from __future__ import annotations
 
@@ -11,30 +11,16 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar
 
-from skexplore.engine.coordinator import Progress
+from skexplore.engine.bar import Bar
+from skexplore.engine.events import Event, Listener
 from skexplore.errors import did_you_mean
 from skexplore.study import Study
 
 K = TypeVar("K")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something to know before the search begins."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """Bytes of the data set fetched so far; ``what`` names the source."""
-
-    what: str
-    done: int
-    total: int
-
-
-Listener = Callable[[Progress | Fetch | Note], None]
+def unheard(_: Event) -> None:
+    """Let an event pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +29,9 @@ class Run:
 
     workers: processes (None: one per GPU, else per core). time_limit: seconds. storage: an Optuna RDB URL instead
     of the study's own SQLite file. data_dir: a folder with the data set; data_folder: arrays prepared elsewhere.
-    command: as typed. interrupts: how often the user asked to stop (once: after the epochs that are running, twice:
-    now).
+    command: as typed. on_progress: is told what happens; without it ``progress`` says whether a bar is shown on a
+    terminal and in a notebook. interrupts: how often the user asked to stop (once: after the epochs that are running,
+    twice: now).
     """
 
     workers: int | None = None
@@ -53,7 +40,8 @@ class Run:
     data_dir: Path | None = None
     data_folder: Path | None = None
     command: str = ""
-    on_progress: Listener = lambda _: None
+    on_progress: Listener = unheard
+    progress: bool = True
     interrupts: Callable[[], int] = lambda: 0
 
 
@@ -83,7 +71,10 @@ def by_keyword(kind: type[K]) -> Callable[[Callable[[K, Run], Study]], Callable[
             run = replace(
                 options.pop("run", None) or Run(), **{name: options.pop(name) for name in how & set(options)}
             )
-            return function(kind(**options), run)
+            if run.on_progress is not unheard or not run.progress:
+                return function(kind(**options), run)
+            with Bar() as bar:
+                return function(kind(**options), replace(run, on_progress=bar))
 
         called.__signature__ = signature  # type: ignore[attr-defined]  # what help() and notebooks show
         return called

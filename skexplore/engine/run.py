@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from skexplore import __version__
 from skexplore.engine.coordinator import Coordinator, Work
-from skexplore.engine.options import Fetch, Note, Run, by_keyword
+from skexplore.engine.events import Fetch, Note
+from skexplore.engine.options import Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
 from skexplore.plan import (

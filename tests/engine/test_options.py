@@ -31,7 +31,7 @@ def test_keywords_become_a_request_and_a_run():
 
 
 def test_a_whole_run_is_changed_by_other_keywords():
-    given = Run(workers=3, time_limit=60.0)
+    given = Run(workers=3, time_limit=60.0, progress=False)
     assert echo(parse_blocks("k3"), run=given)[1] == given
     changed = echo(parse_blocks("k3"), run=given, workers=1)[1]
     assert (changed.workers, changed.time_limit) == (1, 60.0)
