@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from report.test_page_data import BROWSERS, FLAGS
+from support.pages import BROWSERS, FLAGS
 from support.studies import many
 
 from skexplore.report.search import write_report

@@ -2,10 +2,12 @@
 const wanted = restore();
 filter();
 propose();
-await drawAll(() => (drawSlices(), pinned && drawCurve()));
+await drawAll(() => (drawSlices(), drawParallel(), pinned && drawCurve()));
 await drawSlices();
+await drawParallel();
 plots.forEach(tracked);
 sliced();
+brushed();
 zoomable();
 redrawFront();
 if (kept.length) showTray();

@@ -194,7 +194,7 @@ const change = (changes) => {
   Object.assign(view, changes);
   for (const show of shows) show();
   keep();
-  return Promise.all([redrawFront(), drawSlices()]);
+  return Promise.all([redrawFront(), drawSlices(), drawParallel()]);
 };
 byId("whole").onclick = () => change({ zoom: null });
 for (const format of ["svg", "png"]) {

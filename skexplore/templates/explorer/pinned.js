@@ -98,6 +98,7 @@ const pin = (trial, found = null, reveal = false) => {
   byId("export").hidden = !command;
   byId("export-command").textContent = command;
   drawCurve();
+  drawParallel();
   plots.forEach(ring);
   markRow(reveal);
   keep();

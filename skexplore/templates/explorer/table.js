@@ -99,7 +99,7 @@ const refilter = () => {
   filter();
   propose();
   keep();
-  return Promise.all([redrawFront(), drawSlices()]);
+  return Promise.all([redrawFront(), drawSlices(), drawParallel()]);
 };
 const brush = (view, positions) => {
   if (positions?.size) brushes.set(view, positions);
