@@ -46,7 +46,6 @@ TRAINING_COLUMNS = (
 )  # fmt: skip
 MANY_SEEDS = 12  # more do not fit beside each other on a page
 PICTURE_WIDTH = 860  # pixels; the width of a README's column
-TOP_AND_FOOT, ROW = 8.5, 2.1  # height of a plot with a row for each variant, in rem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ def ablation_picture(study: Study, kind: str) -> bytes:
     Needs the extra ``picture`` and a Chromium; raises ``UserError`` that names what is missing.
     """
     shown = _shown(study)
-    height = round(16 * (TOP_AND_FOOT + ROW * len(shown.own)))
+    height = round(16 * figures_ablation.rows_rem(len(shown.own)))
     return figure_files.to_picture(_means_figure(shown), kind, width=PICTURE_WIDTH, height=height)
 
 
@@ -260,7 +259,7 @@ def _content(shown: _Shown, figures: list[str]) -> dict[str, Any]:
         "draws": DRAWS,
         "nearly_equal": NEARLY_EQUAL,
         "figures": figures,
-        "plot_height": f"{TOP_AND_FOOT + ROW * len(own.names):g}rem",
+        "plot_height": figures_ablation.rows_height(len(own.names)),
     }
 
 

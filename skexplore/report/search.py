@@ -29,6 +29,8 @@ from skexplore.analysis import (
 from skexplore.errors import UserError
 from skexplore.paper import TABLES
 from skexplore.report.ablation import write_ablation_report
+from skexplore.report.figures.ablation import rows_height
+from skexplore.report.figures.finalists import finalists_figure
 from skexplore.report.page_data import page_data, rows_of
 from skexplore.report.plots import CURVES, search_figures
 from skexplore.report.write import write_files
@@ -65,7 +67,11 @@ def write_report(study: Study, out: Path, beside: Sequence[Study] = (), *, refre
         findings=found,
         template="search",
         content=_content(study, found, data["front"]),
-        data={"data": data, "drawings": drawings, "figures": search_figures(study, weights, searches)},
+        data={
+            "data": data,
+            "drawings": drawings,
+            "figures": search_figures(study, weights, searches) | _finalists(confirmations),
+        },
         refresh=refresh,
     )
 
@@ -103,6 +109,14 @@ def _confirmed(confirmation: Study) -> dict[str, Any]:
         "epochs": confirmation.spec.recipe.epochs,
         "said": finalists_words(confirmation),
         "rows": records_of(confirmation_table(confirmation)),
+    }
+
+
+def _finalists(confirmations: Sequence[Study]) -> dict[str, str]:
+    """Return the figures of finalists, then and now, by the id of their element."""
+    return {
+        f"finalists-{number}": str(finalists_figure(confirmation_table(each)).to_json())
+        for number, each in enumerate(confirmations, start=1)
     }
 
 
@@ -154,6 +168,7 @@ def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[
     return {
         "study": study,
         "spec": study.spec,
+        "rows_height": rows_height,
         "own": not study.spec.searches,
         "shell_name": shlex.quote(study.spec.name),
         "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES},

@@ -10,9 +10,12 @@ import pytest
 from support.pages import SPOT, rows
 from support.studies import only, synthetic
 
-from skexplore.analysis import anchors_table
+from skexplore.analysis import anchors_table, confirmation_table
 from skexplore.arch.notation import parse_blocks
 from skexplore.arch.traits import traits_of
+from skexplore.study import load_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
 
@@ -383,3 +386,34 @@ def test_axes_change_places_and_turn_around_by_the_keyboard_too(visit):
         return [y for x, y in zip(drawn["x"], drawn["y"], strict=True) if x == at]
 
     assert heights(turned) == pytest.approx([1 - y for y in heights(after)])
+
+
+def test_one_published_table_is_shown_at_a_time_and_the_address_says_which(visit, tab):
+    page = visit(synthetic())
+    faint = """() => document.getElementById("placement")._fullData.filter(t => /^Table/.test(t.name)).map(
+      t => [t.name, t.opacity < 1])"""
+    shown = "panes => panes.filter(p => !p.hidden).map(p => p.dataset.table)"
+    assert page.eval_on_selector_all("#place [data-table]", shown) == ["3"]
+    page.get_by_role("button", name="Table 7").click()
+    assert page.eval_on_selector_all("#place [data-table]", shown) == ["7"]
+    page.wait_for_timeout(200)
+    assert page.evaluate(faint) == [["Table 3", True], ["Table 6", True], ["Table 7", False]]
+    assert page.get_by_role("button", name="Table 7").get_attribute("aria-pressed") == "true"
+    assert "table=7" in page.url
+    page.reload()
+    tab.wait_for_selector("html[data-ready]")
+    assert page.eval_on_selector_all("#place [data-table]", shown) == ["7"]
+
+
+def test_finalists_are_drawn_then_and_now(visit):
+    first, confirmation = (
+        load_study(str(STUDIES / name)) for name in ("first-search", "first-search-confirm")
+    )
+    page = visit(first, beside=[confirmation])
+    drawn = page.evaluate(
+        "() => Object.fromEntries(document.getElementById('finalists-1')._fullData.map(t => [t.name, [...t.x]]))"
+    )
+    table = confirmation_table(confirmation)
+    assert drawn["validation, in the search"] == pytest.approx(list(100 * table["searched_error"].dropna()))
+    assert drawn["validation, now"] == pytest.approx(list(100 * table["val_mean"]))
+    assert drawn["test, now, 95 %"] == pytest.approx(list(100 * table["test_mean"]))

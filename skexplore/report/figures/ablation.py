@@ -31,7 +31,18 @@ from skexplore.report.figures.style import (
 NAMED = 16  # more names than this would cover the points of a plot; they stay on hover
 LABEL_GAP = 15  # pixels from the middle of a label to that of the next
 DRAWN_HEIGHT = 380  # pixels of an axis of errors in a page, about
+TOP_AND_FOOT, ROW = 8.5, 2.1  # height of a plot with a row for each variant, in rem
 LINES = [(color, dash) for dash in ("solid", "dash", "dot") for color in (BLUE, GREEN, ORANGE, PURPLE, GREY)]
+
+
+def rows_rem(rows: int) -> float:
+    """Return the height in rem of a plot with so many rows."""
+    return TOP_AND_FOOT + ROW * rows
+
+
+def rows_height(rows: int) -> str:
+    """Return the height of a plot with so many rows, as a style sheet has it."""
+    return f"{rows_rem(rows):g}rem"
 
 
 def means_figure(table: pd.DataFrame, seeds: pd.DataFrame, *, baseline: str, n: int, part: str) -> go.Figure:

@@ -11,6 +11,7 @@ const keep = () => {
     const value = input.type === "checkbox" ? input.checked : input.value;
     if (value) said.set(key, value);
   }
+  if (PLACED.table !== TABLES[0]) said.set("table", PLACED.table);
   if (pinned && pinned.position !== data.best) said.set("pin", idOf(pinned));
   if (kept.length) said.set("tray", kept.map(idOf).join(" "));
   history.replaceState(null, "", `${location.href.split("#")[0]}${said.size ? `#${said}` : ""}`);
@@ -30,6 +31,8 @@ const restore = () => {
     if (input.type === "checkbox") input.checked = said.get(key) === "true";
     else input.value = said.get(key);
   }
+  if (TABLES.includes(said.get("table"))) PLACED.table = said.get("table");
+  showPlaced();
   kept = (said.get("tray") || "").split(" ").map(byIdOf).filter(Boolean).slice(0, MOST);
   return byIdOf(said.get("pin"));
 };
