@@ -11,7 +11,10 @@ import pandas as pd
 from skexplore.analysis import may_be_best, places
 from skexplore.arch import REFERENCE, block_svg, parse_blocks, per_stage, traits_of
 from skexplore.report.plots import front_of, positions
-from skexplore.study import Record, Study
+from skexplore.study import Record, Study, drawn_together
+
+DRAWS = 400  # of true errors: the standard deviation of a difference is within 4 % then, and the page small
+MOST_DRAWN = 500  # blocks
 
 SHOWN = (
     "number", "origin", "block", "status", "val_error", "ref_macs", "ref_params", "proxy_macs", "proxy_params",
@@ -25,7 +28,8 @@ def page_data(study: Study) -> dict[str, Any]:
     rows: a list for each record (its position is its identity in the page), in the order of ``columns``; curves:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
     eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
-    estimates, places, made_of (traits, and d at each stage) and drawings.
+    estimates, places, made_of (traits, and d at each stage), drawings and, of a search that is no longer than can be
+    shown so, draws of true errors in %.
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows
@@ -38,6 +42,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "curves": [[epoch.val_error for epoch in record.curve] for record in study.records],
         "front": front,
         "best": None if best is None else positions(study, [best])[0],
+        "draws": _draws(study),
         "estimates": {block: asdict(found) for block, found in study.estimates.items()},
         "eligible": positions(study, study.eligible()),
         "budgets": {
@@ -50,6 +55,12 @@ def page_data(study: Study) -> dict[str, Any]:
         "places": {record.block: _places(record) for record in study.records},
         "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
     }
+
+
+def _draws(study: Study) -> dict[str, list[float]]:
+    if study.answer is None or study.model is None or len(study.model.blocks) > MOST_DRAWN:
+        return {}
+    return drawn_together(study.model, DRAWS)
 
 
 def _made_of(block: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from .belief import (
     SURE as SURE,
     Answer as Answer,
     candidates_of as candidates_of,
+    drawn_together as drawn_together,
     new_model as new_model,
     tell as tell,
 )

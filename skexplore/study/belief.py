@@ -161,6 +161,17 @@ def answered(model: Model, eligible: Collection[str]) -> Answer:
     )
 
 
+def drawn_together(model: Model, draws: int) -> dict[str, list[float]]:
+    """Return so many draws of the true errors of the blocks that ``model`` was told of, by notation, in %.
+
+    The same place in each list is one draw of all of them together, so that differences of two blocks can be read off.
+    """
+    found = model.posterior().draw(np.random.default_rng(0), draws)
+    return {
+        name: np.round(100 * errors, 2).tolist() for name, errors in zip(model.blocks, found.T, strict=True)
+    }
+
+
 def _beats(own: NDArray[np.float64], rival: NDArray[np.float64] | None) -> float | None:
     return None if rival is None else float((own < rival).mean())
 

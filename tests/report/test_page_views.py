@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.pages import SPOT, rows
 from support.studies import only, synthetic
@@ -229,6 +231,28 @@ def test_the_tray_sets_blocks_side_by_side_and_marks_what_differs(visit):
     assert page.locator("#tray .card").count() == 1
     page.click("#tray-empty")
     assert page.locator("#tray").is_hidden()
+
+
+def test_the_tray_says_how_far_two_blocks_are_apart_and_how_sure_that_is(visit, noise_is_known):
+    study = synthetic()
+    page = visit(study)
+    page.click("#compare")
+    page.locator("#pareto").press("ArrowLeft")
+    page.locator("#pareto").press("c")
+    blocks = page.eval_on_selector_all("#tray .card code", "all => all.map(each => each.textContent)")
+    against = (
+        "c => [...c.querySelectorAll('dt')].find(d => /against/.test(d.textContent)).nextSibling.textContent"
+    )
+    said = page.eval_on_selector_all("#tray .card", f"all => all.map({against})")
+    assert said[0] == "–"
+    numbers = [float(each.replace("−", "-")) for each in re.findall(r"[+−]\d+\.\d+", said[1])]
+    best, other = (study.estimates[block].estimate for block in blocks)
+    assert numbers[0] == pytest.approx(100 * (other - best), abs=0.006)
+    # the interval against one of many more draws
+    names, draws = study.model.blocks, study.model.posterior().draw(np.random.default_rng(5), 40_000)
+    own, theirs = (100 * draws[:, names.index(block)] for block in (blocks[1], blocks[0]))
+    half = (numbers[2] - numbers[1]) / 2
+    assert half == pytest.approx(1.645 * float((own - theirs).std()), rel=0.12)
 
 
 def test_the_address_brings_back_what_was_chosen(visit, tab):

@@ -6,10 +6,23 @@ const tray = (trial) => {
   kept = [...kept, trial].slice(-MOST);
   showTray();
 };
+// how far the true error of one block is from that of another, by draws of both together
+const HALF = 1.645; // standard deviations to either end of 90 %
+const apart = (t, other) => {
+  const [own, theirs] = [t, other].map((each) => data.draws[each.block]);
+  if (t.block === other.block || !own || !theirs) return "–";
+  const differences = own.map((error, i) => error - theirs[i]), n = differences.length;
+  const mean = 100 * (data.estimates[t.block].estimate - data.estimates[other.block].estimate);
+  const middle = differences.reduce((a, b) => a + b) / n;
+  const sd = Math.sqrt(differences.reduce((sum, each) => sum + (each - middle) ** 2, 0) / (n - 1));
+  const points = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`;
+  return `${points(mean)} points (90 %: ${points(mean - HALF * sd)} to ${points(mean + HALF * sd)})`;
+};
 const facing = (t) => [
   ...TRAITS.map((name) => [name, trait(t[name])]),
   ["d at each stage", trait(t.d)],
   ["estimate", estimated(t)],
+  ...(Object.keys(data.draws).length && kept.length > 1 ? [[`error against ${named(kept[0])}`, apart(t, kept[0])]] : []),
   ["val error", t.val_error === null ? "none" : `${percent(t.val_error)} %`],
   ["reference GFLOPs", giga(t.ref_macs)],
   ["reference #P, M", mega(t.ref_params)],
