@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import shlex
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+import skexplore
 from skexplore.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -118,3 +121,20 @@ def test_the_readmes_lines_put_a_block_into_a_network(command, tmp_path, monkeyp
     assert type(network.layer3[0].conv2).__name__ == "SKConv"
     with torch.no_grad():
         assert network.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("docs/*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_is_code_that_is_told_nothing_yet(path):
+    """Notebooks are run by ``.ci/run``; here: no output is committed, and what they call is there."""
+    cells = json.loads(path.read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    assert all(not cell.get("outputs") for cell in cells)
+    for source in code:
+        for node in ast.walk(ast.parse(source)):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "skexplore"
+            ):
+                assert node.attr in skexplore.__all__, node.attr
