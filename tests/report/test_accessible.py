@@ -1,4 +1,4 @@
-"""No violation that axe-core knows of, on any kind of page, in both schemes and at three widths."""
+"""No violation that axe-core knows of, on any kind of page, in both schemes, wide and narrow."""
 
 from __future__ import annotations
 
