@@ -37,9 +37,10 @@ def opened(tab, path, width=1000, scheme="light"):
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1000, "light"), (1000, "dark"), (390, "light"), (1600, "light")]
+    ("path", "width", "scheme"),
+    [(path, *look) for path in PAGES for look in ((1000, "light"), (390, "dark"))]
+    + [(PAGES[0], 1600, "light")],
 )
-@pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing(tab, axe, path, width, scheme):
     page = opened(tab, path, width, scheme)
     page.evaluate(axe)
