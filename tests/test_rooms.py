@@ -38,6 +38,7 @@ DOORS = {
     "ConfigSpace": {"bench/peers.py"},
     "PIL": {"training/releases.py"},
     "filelock": {"study/live.py", "study/reading.py"},
+    "tqdm": {"engine/bar.py"},
     "jaxtyping": {"nn", "training/batches.py"},
     "lazy_loader": {"__init__.py"},  # of the rooms
     "markupsafe": {"templates"},

@@ -70,9 +70,13 @@ def course(study: Study, also: Collection[int] = ()) -> Course:
     records = ended(study)
     images = [*accumulate(record.images for record in records)]
     told = [at for at, record in enumerate(records, start=1) if record.images or record.status == "complete"]
-    stops = {*_spread(told, MOMENTS), *(bisect_right(images, each) for each in also), len(records)}
     model = new_model(study.spec) if study.spec.searches else None
     eligible = {record.number for record in study.eligible()}
+    first = next(
+        (at for at, record in enumerate(records, start=1) if not record.beside and record.number in eligible),
+        len(records),
+    )
+    stops = {first, *_spread(told, MOMENTS), *(bisect_right(images, each) for each in also), len(records)}
     if model is not None:
         tell(model, study.anchors)
     moments, begin = [], 0
@@ -106,7 +110,8 @@ def incumbent(study: Study) -> pd.DataFrame:
     """Return what the search would have named after each of its trainings, replicates too, over images and trainings.
 
     position: that of the record in the study. ``best_val_error`` is the estimated error of that block, empty as long as
-    nothing feasible is complete. Anchors' images are not counted.
+    nothing feasible is complete; of a long search it is asked for at ``MOMENTS`` moments, and stays between them.
+    Anchors' images are not counted.
     """
     places = {id(record): position for position, record in enumerate(study.records)}
     records, moments = ended(study), [*course(study).moments] if ended(study) else []

@@ -85,7 +85,7 @@ def _check_comparable(studies: Sequence[Study]) -> None:
         if _budget(first) != _budget(study):
             raise UserError(
                 f"{first.spec.name} and {study.spec.name} cannot be compared: {first.spec.budget_words} and "
-                f"{study.spec.budget_words}; the lowest error within another budget answers another question"
+                f"{study.spec.budget_words}; the best block within another budget answers another question"
             )
 
 

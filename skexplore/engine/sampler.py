@@ -157,9 +157,9 @@ class Proposer:
         """Return the sampler of ``SAMPLERS`` called ``name``, told what it would find out anew for each trial."""
         known = SAMPLERS[name]
         sampler: BaseSampler = pkgutil.resolve_name(known.make)(seed=seed, **known.options)
-        if known.looks_at_trials:
-            # every trial has every decision; to find that, it compares them all
-            together = {path: each for path, each in self.distributions.items() if not each.single()}
+        if known.together:
+            # every trial has every decision: to find that out, and in this order, Optuna would compare them all
+            together = {path: each for path, each in sorted(self.distributions.items()) if not each.single()}
             sampler.infer_relative_search_space = lambda *_: together  # type: ignore[method-assign]
         if isinstance(sampler, BaseGASampler):
             # Optuna's come in another order the first time that a process asks: a resumed study would go astray

@@ -122,9 +122,20 @@ def _notes(found: Compared) -> Iterator[str]:
     )
     yield (
         "A search is judged by the block that it would have named by then, at what the error of that block is thought "
-        "to be. From eight blocks on that is the model's estimate, which is drawn towards those of blocks alike; "
-        "before, the mean of its trainings, which is too low by selection. The test set plays no part."
+        "to be. The test set plays no part."
     )
+    studies = [study for group in found.groups for study in group.studies]
+    plain = [study.spec.name for study in studies if not study.modelled]
+    if len(plain) < len(studies):
+        yield (
+            "From eight blocks on that is the model's estimate, which is drawn towards those of blocks alike; before, "
+            "the mean of its trainings, which is too low by selection."
+        )
+    if plain:
+        yield (
+            f"Of {_named(plain)} it is the mean of the block's trainings to the end, which is too low by selection: "
+            "there are too few blocks for a model, or the space is too large for one."
+        )
     yield "Repeats of a group differ in the seed, which is that of the sampler and of the trainings alike."
     if not any(row.hypervolume_at_equal for row in found.repeats):
         yield "No trial lies below the reference point, and no hypervolume tells anything: give another --reference."

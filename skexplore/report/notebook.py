@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import plotly.graph_objects as go
+
 from skexplore.analysis import answer_words, counters, effects, effects_table, records_of, trust
+from skexplore.errors import UserError
+from skexplore.report.figures.course import Over
+from skexplore.report.figures.front import Size
 from skexplore.report.overview import HEIGHT, WIDTH, front_picture
+from skexplore.report.plots import course_figure, pareto_figure
 from skexplore.report.write import FILTERS, html_environment
-from skexplore.study import Study
+from skexplore.study import Study, compare_specs
 
 Rows = list[dict[str, Any]]
+
+
+def pareto(study: Study, x: Size, beside: Sequence[Study]) -> go.Figure:
+    """Return the Pareto plot with the fronts of studies ``beside``; ``UserError`` if they cannot be compared."""
+    return pareto_figure(study, x, _comparable(study, beside))
+
+
+def course(study: Study, x: Over, beside: Sequence[Study]) -> go.Figure:
+    """Return the course of a search and those of studies ``beside``; ``UserError`` if they cannot be compared."""
+    return course_figure(study, x, _comparable(study, beside))
+
+
+def _comparable(study: Study, beside: Sequence[Study]) -> Sequence[Study]:
+    for other in beside:
+        if other.spec.ablation is not None:
+            raise UserError(
+                f"{other.spec.name} is an ablation: it has no front and no course to stand beside one"
+            )
+        if refusals := compare_specs(study, other).refusals:
+            raise UserError(
+                f"{other.spec.name} cannot be drawn beside {study.spec.name}: {' '.join(refusals)}"
+            )
+    return beside
 
 
 def study_html(study: Study) -> str:

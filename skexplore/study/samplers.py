@@ -14,7 +14,8 @@ class Sampler:
     make: where its class is (``module:class``); it is called with ``seed`` and ``options``. startup: architectures
     drawn uniformly until so many trials have results, and only then proposals (0: it begins by itself).
     learns_budget: whether a proposal that is over the budget teaches it anything. models: whether it is made of a
-    model of the candidates, and proposes nothing that is over the budget or tried.
+    model of the candidates, and proposes nothing that is over the budget or tried. together: whether Optuna's class
+    proposes all decisions together as they are, so that it may be told which they are.
     """
 
     make: str
@@ -22,6 +23,7 @@ class Sampler:
     startup: float = 0
     learns_budget: bool = True
     models: bool = False
+    together: bool = False
 
     @property
     def looks_at_trials(self) -> bool:
@@ -39,6 +41,7 @@ SAMPLERS: dict[str, Sampler] = {
         make="optuna.samplers:TPESampler",
         options={"n_startup_trials": STARTUP, "multivariate": True, "constant_liar": True},
         startup=STARTUP,
+        together=True,
     ),
     "model": Sampler(make="skexplore.engine.model_sampler:ModelSampler", startup=MODEL_STARTUP, models=True),
     "random": Sampler(make="optuna.samplers:RandomSampler", startup=math.inf),
@@ -46,8 +49,12 @@ SAMPLERS: dict[str, Sampler] = {
         make="optuna.samplers:NSGAIISampler",
         options={"population_size": 10},  # a search has tens of trials, and the first generation is random
         learns_budget=False,
+        together=True,
     ),
     "gp": Sampler(
-        make="optuna.samplers:GPSampler", options={"deterministic_objective": False}, learns_budget=False
+        make="optuna.samplers:GPSampler",
+        options={"deterministic_objective": False},
+        learns_budget=False,
+        together=True,
     ),
 }

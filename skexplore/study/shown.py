@@ -37,7 +37,7 @@ class Shown:
 
     def pareto(self, x: Cost = "ref_macs", beside: Sequence[Study] = ()) -> Figure:
         """Return estimated errors over the cost ``x`` at the reference, with the fronts of studies ``beside``."""
-        return self._search_figure("plots:pareto_figure", x, beside)
+        return self._search_figure("notebook:pareto", x, beside)
 
     def placement(self) -> Figure:
         """Return the trials among the rows of Tables 3, 6 and 7, by their costs at the reference."""
@@ -45,7 +45,7 @@ class Shown:
 
     def course(self, x: Literal["images", "trained"] = "images", beside: Sequence[Study] = ()) -> Figure:
         """Return the estimated error of the block that the search would have named, over images or trainings."""
-        return self._search_figure("plots:course_figure", x, beside)
+        return self._search_figure("notebook:course", x, beside)
 
     def curves(self) -> Figure:
         """Return the validation errors after each epoch, the front emphasised."""
@@ -66,6 +66,8 @@ class Shown:
         if isinstance(trial, str):
             return Drawing(block_svg(parse_blocks(trial)))
         if trial is None:
+            if not self.spec.searches:
+                raise UserError(f"{self.spec.name} is no search and names no block; give a block to draw")
             if self.best is None:
                 raise UserError(
                     f"{self.spec.name}: nothing is complete yet; give the number of a trial or a block"

@@ -19,9 +19,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def progress(images, left, *, best=None, trained=1):
+def progress(images, left, *, best=None, trained=1, kind="end", target=4):
     return Progress(
-        kind="end", trained=trained, target=4, anchors_left=0, best=best, counters={}, images=images,
+        kind=kind, trained=trained, target=target, anchors_left=0, best=best, counters={}, images=images,
         images_left=left, seconds=1.0,
     )  # fmt: skip
 
@@ -36,6 +36,8 @@ def test_a_terminal_sees_what_is_fetched_and_trained(monkeypatch):
         bar(progress(80_000, 0, best=0.3336, trained=4))
     said = screen.getvalue()
     assert "fetching cifar10" in said
+    assert "5.00/10.0" in said
+    assert "B/s" in said
     assert "said by" not in said
     last = said.replace("\n", "\r").rstrip("\r").split("\r")[-1]
     assert "4 of 4 trained" in last
@@ -64,3 +66,34 @@ def test_the_bar_is_there_unless_somebody_listens_or_wants_none(options, kind):
 
     search(budget_gflops=4.5, **options)
     assert type(found[0]) is kind
+
+
+def test_a_kernel_without_widgets_shows_text(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with Bar() as bar:
+        bar(progress(20_000, 60_000))
+        bar(progress(40_000, 40_000))
+    assert "1 of 4 trained" in log.getvalue()
+    assert "40.0k/80.0k" in log.getvalue()
+
+
+def test_an_epoch_counts_its_images_and_leaves_what_is_to_be_trained(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Bar() as bar:
+        bar(progress(0, 80_000, kind="start", trained=0))
+        bar(progress(20_000, 80_000, kind="epoch", trained=0))  # left, until it is done
+    assert "20.0k/80.0k" in screen.getvalue()
+    assert "100k" not in screen.getvalue()
+
+
+def test_an_ablation_has_no_target_and_says_what_is_left(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Bar() as bar:
+        bar(progress(0, 80_000, kind="start", trained=0, target=0))
+    assert "0 left to train" in screen.getvalue()
+    assert "of 0" not in screen.getvalue()

@@ -14,10 +14,14 @@ from support.instant import error_of, rugged
 import skexplore
 from skexplore.engine.options import Run
 from skexplore.engine.run import train
+from skexplore.engine.state import State
 from skexplore.errors import UserError
 from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import seconds_of
 from skexplore.study.database import DRIVERS
+from skexplore.study.live import Store
+from skexplore.study.samplers import SAMPLERS
+from skexplore.study.spec import stored_space
 from skexplore.study.store import archive, load_study
 from skexplore.study.study import pareto_front
 from skexplore.training.messages import weights_file
@@ -34,6 +38,20 @@ def test_pareto_mode_tells_the_sampler_error_and_macs(run):
     assert front == {r.number for r in pareto_front(study.eligible())}
     with pytest.raises(UserError, match="another mode"):
         run(trials=8, study="p")
+
+
+@pytest.mark.parametrize("name", [name for name, each in SAMPLERS.items() if each.together])
+def test_a_sampler_is_told_of_decisions_what_it_would_find_in_this_order(run, name):
+    """Otherwise a study that goes on would go astray: samplers draw a number for each decision in turn."""
+    run(rugged, sampler=name, trials=6, replicates=0, anchors="none", study="told")
+    with Store(Path("studies/told"), load_study("told").spec) as store:
+        proposer = State(store, stored_space(store.spec)).proposer
+        sampler, mirror = proposer._of_optuna(name, 0), proposer._mirror
+        trial = mirror.get_trials(deepcopy=False)[-1]
+        told = sampler.infer_relative_search_space(mirror, trial)
+        found = type(sampler).infer_relative_search_space(sampler, mirror, trial)
+    assert found
+    assert [*told.items()] == [*found.items()]
 
 
 def test_pareto_mode_needs_no_budget_and_the_other_does(run):

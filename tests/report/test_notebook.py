@@ -67,6 +67,13 @@ def test_an_ablation_has_means_and_a_search_a_front(search, ablation):
         search.means()
 
 
+def test_what_cannot_be_compared_is_not_drawn_beside(search, ablation):
+    with pytest.raises(UserError, match="table7 is an ablation"):
+        search.pareto(beside=[ablation])
+    with pytest.raises(UserError, match=r"synthetic cannot be drawn beside first-search: .*data differ"):
+        search.course(beside=[synthetic()])
+
+
 def test_a_search_is_shown_by_its_front_in_text_and_in_small(search):
     shown = Cells(search._repr_html_())
     assert [cell for cell in shown.cells if cell in {record.block for record in search.front}] == [
@@ -103,6 +110,8 @@ def test_blocks_are_drawn_by_number_by_notation_and_the_best(search):
         search.draw(99)
     with pytest.raises(UserError, match="nothing is complete yet"):
         synthetic(records=()).draw()
+    with pytest.raises(UserError, match="table7 is no search"):
+        load_study(str(STUDIES / "table7")).draw()
 
 
 def test_a_study_is_read_without_what_draws_it(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.pages import SPOT, rows
-from support.studies import only, synthetic
+from support.studies import many, only, synthetic
 
 from skexplore.analysis import anchors_table, confirmation_table
 from skexplore.arch.notation import parse_blocks
@@ -357,6 +357,30 @@ LINES = """() => {
 }"""
 
 
+def drag_axis(page, axis, axes, top, bottom):
+    """Drag around a part of an axis, given as shares of the height of the plot."""
+    page.locator("#parallel").scroll_into_view_if_needed()
+    box = page.locator("#parallel .nsewdrag").bounding_box()
+    at = box["x"] + box["width"] * (axis + 0.5) / axes
+    page.mouse.move(at - 20, box["y"] + box["height"] * top)
+    page.mouse.down()
+    page.mouse.move(at + 20, box["y"] + box["height"] * bottom, steps=8)
+    page.mouse.up()
+    page.wait_for_selector("#unbrush:not([hidden])")
+    page.wait_for_timeout(100)
+
+
+def test_parallel_axes_choose_of_all_trials_and_not_of_those_drawn(visit):
+    study = many(3_000)
+    page = visit(study)
+    drawn = page.evaluate(LINES)
+    axes = len(drawn["names"])
+    assert len({*drawn["positions"]}) < len(study.eligible())
+    drag_axis(page, axes - 1, axes, 0.0, 1.0)  # the whole of the axis
+    page.wait_for_function("document.getElementById('count').textContent.includes('shown')")
+    assert f"of {len(study.eligible()):,} shown" in page.inner_text("#count")
+
+
 def test_parallel_axes_hold_every_complete_trial_and_choose_around_an_axis(visit):
     study = synthetic()
     page = visit(study)
@@ -378,16 +402,19 @@ def test_parallel_axes_hold_every_complete_trial_and_choose_around_an_axis(visit
     assert sorted(errors, key=errors.get) == sorted(
         complete, key=lambda p: (study.estimated(study.records[p]), errors[p])
     )
-    # a drag around the lower half of the last axis keeps the lower errors
-    page.locator("#parallel").scroll_into_view_if_needed()
-    box = page.locator("#parallel .nsewdrag").bounding_box()
-    last = box["x"] + box["width"] * (len(names) - 0.5) / len(names)
-    page.mouse.move(last - 20, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(last + 20, box["y"] + box["height"] - 1, steps=8)
-    page.mouse.up()
-    page.wait_for_selector("#unbrush:not([hidden])")
+    # a drag around the lower half of the last axis keeps the lower errors, another one there the higher ones instead
+    drag_axis(page, len(names) - 1, len(names), 0.5, 0.99)
     assert {*rows(page)} == {position for position, y in errors.items() if y < 0.5}
+    drag_axis(page, len(names) - 1, len(names), 0.01, 0.5)
+    assert {*rows(page)} == {position for position, y in errors.items() if y > 0.5}
+    # around two axes together
+    costs = {
+        p: y
+        for at, y, p in zip(drawn["x"], drawn["y"], drawn["positions"], strict=True)
+        if at == len(names) - 2
+    }
+    drag_axis(page, len(names) - 2, len(names), 0.5, 0.99)
+    assert {*rows(page)} == {position for position, y in errors.items() if y > 0.5 > costs[position]}
     page.click("#unbrush")
 
 

@@ -64,7 +64,7 @@ def incumbent_figure(
     _add_best(figure, incumbent, x, title, {"color": BLUE, "width": 2.6})
     if bar:
         add_bar(figure, bar, end)
-    shown, name = thinned(incumbent, "trials")
+    shown, name = thinned(incumbent, "trainings")
     figure.add_scatter(
         x=[*shown[x]],
         y=percent(shown["val_error"]),

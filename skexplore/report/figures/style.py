@@ -85,9 +85,9 @@ def add_bar(figure: go.Figure, bar: Bar, x: float) -> None:
         mode="lines+markers",
         line={"color": GREEN, "width": 2},
         marker={"symbol": "line-ew", "size": 12, "line": {"width": 2, "color": GREEN}},
-        name="within seed noise of the best",
+        name="within seed noise of the lowest",
         meta="noise",
-        hovertemplate=f"within seed noise of the best: {ends[0]:.2f} to {ends[1]:.2f} %<extra></extra>",
+        hovertemplate=f"within seed noise of the lowest: {ends[0]:.2f} to {ends[1]:.2f} %<extra></extra>",
     )
 
 

@@ -1,9 +1,11 @@
-// Parallel axes: every complete trial as a line through its decisions, its cost and its error. A drag around an axis
-// chooses what the table leaves, around several axes together; axes change places and turn around.
+// Parallel axes: complete trials as lines through their decisions, cost and error. A drag around an axis chooses what the
+// table leaves, around several axes together; axes change places and turn around.
 const NUMBERS = { GFLOPs: (t) => t.ref_macs / 1e9, "error, %": (t) => errorOf(t) };
 const MOST_LINES = 600; // a browser is slow with more, and a reader sees no line any more
 let axes = [...strips.map(({ name, found }) => ({ name, found })), ...Object.keys(NUMBERS).map((name) => ({ name }))];
 const parallel = byId("parallel");
+const missing = TRAITS.filter((name) => !strips.some((strip) => strip.name === name) && new Set(candidates.map((t) => trait(t[name]))).size > 1);
+if (parallel && missing.length) byId("axes-missing").textContent = ` Without ${missing.join(" and ")}: more than ${MOST_LEVELS} values each.`;
 // each axis from 0 to 1: its levels at equal distances, or numbers from the least to the greatest
 const scaled = (axis) => {
   const at = (share) => (axis.turned ? 1 - share : share);
@@ -12,28 +14,36 @@ const scaled = (axis) => {
     return { of: (t) => at(axis.found.indexOf(trait(t[axis.name])) / last), ticks: axis.found.map((level, i) => [at(i / last), level]) };
   }
   const values = candidates.map(NUMBERS[axis.name]).filter((value) => value !== null);
+  if (!values.length) return { of: () => 0.5, ticks: [] };
   const low = values.reduce((a, b) => Math.min(a, b), Infinity), high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   const digits = high - low < 1 ? 3 : 2;
   const ticks = [[at(0), low.toFixed(digits)], ...(high > low ? [[at(1), high.toFixed(digits)]] : [])];
   return { of: (t) => (high > low ? at((NUMBERS[axis.name](t) - low) / (high - low)) : 0.5), ticks };
 };
+const chosenOne = () => (pinned && eligible.has(pinned.position) && errorOf(pinned) !== null ? [pinned] : []);
+const lines = (some, scales = axes.map(scaled)) => ({
+  x: some.flatMap(() => [...axes.keys(), null]), y: some.flatMap((t) => [...scales.map(({ of }) => of(t)), null]),
+  mode: "lines", hoverinfo: "skip",
+});
+const markChosen = () => {
+  const at = parallel?.data?.findIndex((trace) => trace.name === "chosen");
+  if (at === undefined || at < 0) return;
+  const { x, y } = lines(chosenOne());
+  Plotly.restyle(parallel, { x: [x], y: [y] }, at);
+};
 const drawParallel = () => {
   if (!parallel) return;
   const scales = axes.map(scaled), step = Math.ceil(candidates.length / MOST_LINES), best = new Set(frontOf());
   const all = candidates.filter((t, i) => errorOf(t) !== null && (i % step === 0 || best.has(t)));
-  const lines = (some) => ({
-    x: some.flatMap(() => [...axes.keys(), null]), y: some.flatMap((t) => [...scales.map(({ of }) => of(t)), null]),
-    mode: "lines", hoverinfo: "skip",
-  });
   const left = (t) => matching.has(t.position), points = all.filter(left);
   const traces = [
-    { ...lines(all.filter((t) => !left(t))), name: "left out", line: { width: 1, color: color("--quiet") }, opacity: 0.15 },
-    { ...lines(points.filter((t) => !best.has(t))), name: "complete", line: { width: 1.2, color: color("--accent") }, opacity: 0.35 },
-    { ...lines(points.filter((t) => best.has(t))), name: "front", line: { width: 2.4, color: color("--accent") } },
-    { ...lines(pinned && eligible.has(pinned.position) && errorOf(pinned) !== null ? [pinned] : []), name: "chosen", line: { width: 3, color: color("--mark") } },
+    { ...lines(all.filter((t) => !left(t)), scales), name: "left out", line: { width: 1, color: color("--quiet") }, opacity: 0.15 },
+    { ...lines(points.filter((t) => !best.has(t)), scales), name: "complete", line: { width: 1.2, color: color("--accent") }, opacity: 0.35 },
+    { ...lines(points.filter((t) => best.has(t)), scales), name: "front", line: { width: 2.4, color: color("--accent") } },
+    { ...lines(chosenOne(), scales), name: "chosen", line: { width: 3, color: color("--mark") } },
     {
       x: points.flatMap(() => [...axes.keys()]), y: points.flatMap((t) => scales.map(({ of }) => of(t))),
-      customdata: points.flatMap((t) => axes.map(() => t.position)), name: "points", mode: "markers", hoverinfo: "none",
+      customdata: points.flatMap((t) => axes.map(() => t.position)), name: "points", mode: "markers", hoverinfo: "skip",
       marker: { size: 6, color: color("--accent") },
     },
   ];
@@ -52,10 +62,10 @@ const drawParallel = () => {
   return Plotly.react(parallel, traces, layout, config);
 };
 
-// -- the names above: each moves to the left or the right, and turns around
-const changed = (next) => {
+// -- the names above: each moves to the left or the right, and turns around; what is chosen on it stays
+const changed = (next) => ((axes = next), drawParallel());
+const letGo = () => {
   for (const view of [...brushes.keys()]) if (view.startsWith("axis ")) brushes.delete(view);
-  axes = next;
   return refilter();
 };
 const showAxes = () => {
@@ -78,7 +88,6 @@ const showAxes = () => {
 };
 const brushed = () => {
   if (!parallel) return;
-  tracked(parallel);
   let drawing = false;
   parallel.on("plotly_selecting", () => (drawing = true));
   parallel.on("plotly_selected", (event) => {
@@ -86,8 +95,10 @@ const brushed = () => {
     drawing = false;
     const nearest = Math.round((event.range.x[0] + event.range.x[1]) / 2), axis = axes[nearest];
     if (!axis) return;
-    const at = event.points.filter((point) => point.customdata !== undefined && Math.round(point.x) === nearest);
-    brush(`axis ${axis.name}`, new Set(at.map((point) => point.customdata)));
+    // of all trials and not of the points: some may be left out by other choices, or by their number
+    const [low, high] = [...event.range.y].sort((a, b) => a - b), { of } = scaled(axis);
+    const at = candidates.filter((t) => errorOf(t) !== null && low <= of(t) && of(t) <= high);
+    brush(`axis ${axis.name}`, new Set(at.map((t) => t.position)));
   });
-  parallel.on("plotly_doubleclick", () => changed(axes));
+  parallel.on("plotly_doubleclick", letGo);
 };

@@ -98,7 +98,7 @@ const pin = (trial, found = null, reveal = false) => {
   byId("export").hidden = !command;
   byId("export-command").textContent = command;
   drawCurve();
-  drawParallel();
+  markChosen();
   plots.forEach(ring);
   markRow(reveal);
   keep();

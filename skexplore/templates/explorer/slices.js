@@ -44,14 +44,19 @@ for (const strip of strips) {
   strip.pane = pane;
 }
 const sliced = () => {
-  for (const { name, pane } of strips) {
+  for (const { name, found, pane } of strips) {
     tracked(pane);
     let drawing = false;
     pane.on("plotly_selecting", () => (drawing = true));
     pane.on("plotly_selected", (event) => {
-      if (!drawing || !event) return; // clearing it is told as well
+      if (!drawing || !event?.range) return; // clearing it is told as well
       drawing = false;
-      brush(name, new Set(event.points.map((point) => point.customdata).filter((position) => position !== undefined)));
+      const [[left, right], [low, high]] = [event.range.x, event.range.y].map((ends) => [...ends].sort((a, b) => a - b));
+      const inside = (t) => {
+        const x = found.indexOf(trait(t[name])) + spread(t.position), y = errorOf(t);
+        return y !== null && left <= x && x <= right && low <= y && y <= high;
+      };
+      brush(name, new Set(candidates.filter(inside).map((t) => t.position)));
     });
     pane.on("plotly_doubleclick", () => brush(name, null));
   }
