@@ -37,7 +37,7 @@ def pareto_figure(study: Study, x: figures.Size = "ref_macs", beside: Sequence[S
         anchors_table(study),
         x=x,
         budget=budget if math.isfinite(budget) else None,
-        bar=_noise_bar(study),
+        bar=_noise_bar(study) if study.answer is None else None,
         own=spec.name,
         beside=[
             figures.Overlay(name=other.spec.name, front=other.table(other.front_over(attrgetter(x))))
@@ -63,7 +63,7 @@ def _course(
         incumbents[0],
         anchors_table(study),
         x=x,
-        bar=_noise_bar(study),
+        bar=_noise_bar(study) if study.answer is None else None,  # an answer goes by estimates
         own=study.spec.name,
         beside={other.spec.name: table for other, table in zip(beside, incumbents[1:], strict=True)},
     )
@@ -112,12 +112,7 @@ def search_picture(study: Study, kind: str, beside: Sequence[Study] = ()) -> byt
 
 
 def _noise_bar(study: Study) -> Bar | None:
-    """Return the single errors that are not distinguishable from the lowest, None if they are not known.
-
-    None too where there is an answer: it names its block by estimates and shows their intervals.
-    """
-    if study.answer is not None:
-        return None
+    """Return the single errors that are not distinguishable from the lowest, None if they are not known."""
     errors, noise = [r.val_error for r in study.eligible() if r.val_error is not None], study_noise(study)
     if not errors or noise is None or noise.from_best is None:
         return None
