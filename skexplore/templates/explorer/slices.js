@@ -29,7 +29,7 @@ const drawSlice = ({ name, found, pane }) => {
   const layout = {
     ...usual, shapes: [], annotations: [], showlegend: false, selections: [], dragmode: narrow.matches ? false : "select",
     margin: { l: 40, r: 8, t: 6, b: 34 }, yaxis: axis,
-    xaxis: { ...usual.xaxis, title: { text: "" }, range: [-0.6, found.length - 0.4], tickvals: found.map((_, i) => i), ticktext: found, type: "linear", automargin: true, tickfont: { size: 10 } },
+    xaxis: { ...usual.xaxis, title: { text: "" }, range: [-0.6, found.length - 0.4], tickvals: found.map((_, i) => i), ticktext: found, type: "linear", automargin: true, tickfont: { size: 10 }, autotickangles: [0, -30, -90] },
   };
   return Plotly.react(pane, traces, layout, config);
 };
