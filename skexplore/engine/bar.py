@@ -45,9 +45,8 @@ class Bar:
             said = f"{event.anchors_left} left to train"
         total = event.images + event.images_left
         if event.kind == "epoch" and self._bar is not None and self._unit == IMAGES:
-            total = int(
-                self._bar.total or total
-            )  # its images count already, and its training as not done yet
+            # its images count already, and its training as not done yet
+            total = int(self._bar.total or total)
         best = "" if event.best is None else f"best {100 * event.best:.2f} %"
         self._show(said, IMAGES, event.images, total, best)
 

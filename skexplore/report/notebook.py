@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from skexplore.analysis import answer_words, counters, effects, effects_table, records_of, trust
+from skexplore.analysis import answer_words, counters, design_of, effects, effects_table, records_of, trust
 from skexplore.errors import UserError
 from skexplore.report.figures.course import Over
 from skexplore.report.figures.front import Size
@@ -103,12 +103,12 @@ def _estimated(study: Study, block: str) -> dict[str, str]:
 
 
 def _variants(study: Study) -> Rows:
-    show = FILTERS["pct"]
+    error = f"mean {'test' if design_of(study).test else 'validation'} error, %"
     return [
         {
             "variant": row["variant"],
-            "mean, %": show(row["mean"]),
-            "difference, points": show(row["difference"]),
+            error: FILTERS["pct"](row["mean"]),
+            "difference, points": FILTERS["points"](row["difference"]),
         }
         for row in records_of(effects_table(study, effects(study)))
         if not row["same_as"]

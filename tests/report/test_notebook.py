@@ -88,6 +88,11 @@ def test_a_search_is_shown_by_its_front_in_text_and_in_small(search):
 def test_an_ablation_is_shown_by_its_variants(ablation):
     cells = Cells(ablation._repr_html_()).cells
     assert cells[0::3] == [variant.name for variant in ablation.spec.ablation.variants]
+    assert cells[2] == "–"  # the baseline
+    assert {cell[0] for cell in cells[5::3]} == {"+", "−"}
+    assert "mean validation error, %" in ablation._repr_html_()
+    confirmation = load_study(str(STUDIES / "first-search-confirm"))
+    assert "mean test error, %" in confirmation._repr_html_()
 
 
 def test_a_study_without_results_is_shown_too():

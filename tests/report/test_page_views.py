@@ -1,18 +1,17 @@
-"""The page's plot over the axes that its reader chooses, what views choose together, and what the address keeps."""
+"""What the page's views show and choose together, and what the address keeps."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pages import SPOT, rows
-from support.studies import many, only, synthetic
+from support.pages import DRAWN, drag, rows
+from support.studies import many, synthetic
 
-from skexplore.analysis import anchors_table, confirmation_table
+from skexplore.analysis import confirmation_table
 from skexplore.arch.notation import parse_blocks
 from skexplore.arch.traits import traits_of
 from skexplore.study import load_study
@@ -20,165 +19,6 @@ from skexplore.study import load_study
 STUDIES = Path(__file__).parents[2] / "studies"
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
-
-DRAWN = """() => document.getElementById("pareto")._fullData.filter(t => ["front", "complete"].includes(t.meta)).map(
-  t => ({meta: t.meta, x: [...t.x], y: [...t.y], positions: [...t.customdata], opacity: t.marker.opacity,
-         color: t.marker.color, bars: t.error_y.visible === false ? null : [t.error_y.array, t.error_y.arrayminus]}))"""
-AXES = {
-    "ref_params": lambda record: record.ref_params / 1e6,
-    "proxy_macs": lambda record: record.proxy_macs / 1e6,
-    "proxy_params": lambda record: record.proxy_params / 1e3,
-    "seconds": lambda record: record.seconds,
-}
-
-
-@pytest.mark.parametrize("axis", AXES)
-def test_trials_stand_over_the_chosen_axis_and_its_own_front_is_filled(visit, noise_is_known, axis):
-    study = synthetic()
-    page = visit(study)
-    page.select_option("#axis-x", axis)
-    page.wait_for_timeout(200)
-    assert f"x={axis}" in page.url
-    found = {trace["meta"]: trace for trace in page.evaluate(DRAWN)}
-    complete = {study.records.index(r) for r in study.searched if r.status == "complete"}
-    assert {*found["front"]["positions"], *found["complete"]["positions"]} == complete
-    for trace in found.values():
-        at = [study.records[position] for position in trace["positions"]]
-        assert trace["x"] == pytest.approx([AXES[axis](record) for record in at])
-        assert trace["y"] == pytest.approx([100 * study.estimated(record) for record in at])
-    above, below = found["front"]["bars"]
-    for position, high, low in zip(found["front"]["positions"], above, below, strict=True):
-        own = study.estimates[study.records[position].block]
-        assert (high, low) == pytest.approx((100 * (own.high - own.estimate), 100 * (own.estimate - own.low)))
-    front = {study.records.index(record) for record in study.front_over(AXES[axis])}
-    assert {*found["front"]["positions"]} <= front  # of equals one is drawn
-    assert len({study.records[p].block for p in front}) == len(found["front"]["positions"])
-
-
-def test_the_error_of_the_training_itself_is_drawn_too_and_a_budget_where_there_is_one(visit):
-    study = synthetic()
-    page = visit(study)
-    page.select_option("#axis-y", "single")
-    page.check("#logx")
-    page.wait_for_timeout(200)
-    for trace in page.evaluate(DRAWN):
-        at = [study.records[position] for position in trace["positions"]]
-        assert trace["y"] == pytest.approx([100 * record.val_error for record in at])
-    layout = "name => { const at = document.getElementById('pareto')._fullLayout; return at[name]; }"
-    assert [shape["x0"] for shape in page.evaluate(layout, "shapes")] == pytest.approx(
-        [study.spec.budget_gflops]
-    )
-    axis = page.evaluate(
-        "(({type, range}) => [type, range])(document.getElementById('pareto')._fullLayout.xaxis)"
-    )
-    costs = [record.ref_macs / 1e9 for record in study.searched if record.status == "complete"]
-    assert axis[0] == "log"
-    assert 0.5 * min(costs) < 10 ** axis[1][0] < min(costs) < max(costs) < 10 ** axis[1][1] < 2 * max(costs)
-    anchors = page.evaluate(
-        "() => document.getElementById('pareto')._fullData.find(t => t.meta === 'anchors').y"
-    )
-    assert anchors == pytest.approx(list(100 * anchors_table(study)["mean"]))
-    page.select_option("#axis-x", "order")
-    page.wait_for_timeout(200)
-    assert [trace["meta"] for trace in page.evaluate(DRAWN)] == ["complete"]  # the order is no cost
-    assert page.evaluate(layout, "shapes") == []
-
-
-def test_colours_tell_the_levels_of_a_decision_apart(visit):
-    study = synthetic()
-    page = visit(study)
-    page.select_option("#axis-color", "M")
-    page.wait_for_timeout(200)
-    colors = {}
-    for trace in page.evaluate(DRAWN):
-        for position, color in zip(trace["positions"], trace["color"], strict=True):
-            block = study.records[position].block
-            colors.setdefault(str(traits_of(parse_blocks(block))["M"]), set()).add(color)
-    assert len(colors) > 1
-    assert all(len(found) == 1 for found in colors.values())
-    assert len({color for (color,) in colors.values()}) == len(colors)
-    legend = page.locator("#pareto .legend").text_content()
-    assert all(f"M {level}" in legend for level in colors)
-
-
-def test_a_click_on_a_level_in_the_legend_asks_the_table_for_it(visit):
-    page = visit(synthetic())
-    page.select_option("#axis-color", "M")
-    page.wait_for_timeout(200)
-    page.locator("#pareto .legend .traces", has_text="M 2").locator(".legendtoggle").click()
-    page.wait_for_timeout(600)  # plotly waits whether a second click comes
-    assert page.input_value("#filter-text") == "M=2"
-    assert {traits_of(parse_blocks(synthetic().records[p].block))["M"] for p in rows(page)} == {2}
-
-
-def test_a_study_without_anchors_and_budget_is_drawn_over_other_axes_too(visit):
-    study = only(("k3", "complete", 0.43, 6), ("k3g64", "complete", 0.44, 6), anchors=False)
-    free = replace(study, spec=replace(study.spec, budget_gflops=None, budget_params_m=None, mode="pareto"))
-    page = visit(free)
-    page.select_option("#axis-x", "ref_params")
-    page.check("#logy")
-    page.wait_for_timeout(200)
-    assert sum(len(trace["positions"]) for trace in page.evaluate(DRAWN)) == 2
-
-
-def test_a_flat_drag_zooms_one_axis_and_is_kept(visit):
-    page = visit(synthetic())
-    page.locator("#pareto").scroll_into_view_if_needed()
-    box = page.locator("#pareto .nsewdrag").bounding_box()
-    page.mouse.move(box["x"] + 100, box["y"] + 100)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 300, box["y"] + 103, steps=5)
-    page.mouse.up()
-    page.wait_for_selector("#whole:not([hidden])")
-    assert "zoom=" in page.url
-
-
-def test_a_drag_zooms_and_a_double_click_shows_all(visit):
-    page = visit(synthetic())
-    page.locator("#pareto").scroll_into_view_if_needed()
-    box = page.locator("#pareto .nsewdrag").bounding_box()
-    page.mouse.move(box["x"] + 60, box["y"] + 60)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 300, box["y"] + 250, steps=5)
-    page.mouse.up()
-    page.wait_for_selector("#whole:not([hidden])")
-    low, high = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
-    assert "zoom=" in page.url
-    page.mouse.dblclick(box["x"] + 500, box["y"] + 10)
-    page.wait_for_selector("#whole", state="hidden")
-    whole = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
-    assert whole[0] < low < high < whole[1]
-    assert "zoom=" not in page.url
-
-
-def test_a_lasso_leaves_in_the_table_what_it_holds(visit):
-    page = visit(synthetic())
-    page.locator("#pareto").scroll_into_view_if_needed()
-    box = page.locator("#pareto .nsewdrag").bounding_box()
-    left, top, right, bottom = (
-        box["x"] + 30,
-        box["y"] + 30,
-        box["x"] + box["width"] / 2,
-        box["y"] + box["height"] - 30,
-    )
-    page.mouse.move(left, top)
-    page.keyboard.down("Shift")
-    while page.evaluate("() => document.getElementById('pareto')._fullLayout.dragmode") != "lasso":
-        page.wait_for_timeout(50)
-    page.mouse.down()
-    for corner in ((right, top), (right, bottom), (left, bottom), (left, top + 5)):
-        page.mouse.move(*corner, steps=5)
-    page.mouse.up()
-    page.keyboard.up("Shift")
-    page.wait_for_selector("#unbrush:not([hidden])", timeout=5000)
-    held = {*rows(page)}
-    drawn = {position for trace in page.evaluate(DRAWN) for position in trace["positions"]}
-    spots = {position: page.evaluate(SPOT, ["pareto", position]) for position in drawn}
-    inside = {position for position, (x, y) in spots.items() if left < x < right and top < y < bottom}
-    assert held & drawn == inside
-    assert 0 < len(inside) < len(drawn)
-    page.click("#unbrush")
-    assert len(rows(page)) == len(synthetic().records)
 
 
 def test_conditions_filter_the_table_and_fade_the_plot(visit):
@@ -335,11 +175,8 @@ def test_strips_show_every_complete_trial_at_its_levels_and_choose_with_the_lass
         assert {*positions} == complete
         assert [str(made[p][name]) if made[p][name] is not None else "–" for p in positions] == levels
     page.evaluate("pane => document.getElementById(pane).scrollIntoView({block: 'center'})", panes[0])
-    box = page.locator(f"#{panes[0]} .nsewdrag").bounding_box()
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=8)
-    page.mouse.up()
+    size = page.locator(f"#{panes[0]} .nsewdrag").bounding_box()
+    drag(page, panes[0], (2, 2), (size["width"] / 2, size["height"] - 2))
     page.wait_for_selector("#unbrush:not([hidden])")
     held = {*rows(page)}
     assert held
@@ -360,12 +197,9 @@ LINES = """() => {
 def drag_axis(page, axis, axes, top, bottom):
     """Drag around a part of an axis, given as shares of the height of the plot."""
     page.locator("#parallel").scroll_into_view_if_needed()
-    box = page.locator("#parallel .nsewdrag").bounding_box()
-    at = box["x"] + box["width"] * (axis + 0.5) / axes
-    page.mouse.move(at - 20, box["y"] + box["height"] * top)
-    page.mouse.down()
-    page.mouse.move(at + 20, box["y"] + box["height"] * bottom, steps=8)
-    page.mouse.up()
+    size = page.locator("#parallel .nsewdrag").bounding_box()
+    at = size["width"] * (axis + 0.5) / axes
+    drag(page, "parallel", (at - 20, size["height"] * top), (at + 20, size["height"] * bottom))
     page.wait_for_selector("#unbrush:not([hidden])")
     page.wait_for_timeout(100)
 

@@ -38,3 +38,20 @@ def pasted(page):
     text = page.locator("#paste").input_value()
     page.evaluate("document.getElementById('paste').remove()")
     return text
+
+
+# what the plot of the front draws of single trials
+DRAWN = """() => document.getElementById("pareto")._fullData.filter(t => ["front", "complete"].includes(t.meta)).map(
+  t => ({meta: t.meta, x: [...t.x], y: [...t.y], positions: [...t.customdata], opacity: t.marker.opacity,
+         color: t.marker.color, bars: t.error_y.visible === false ? null : [t.error_y.array, t.error_y.arrayminus]}))"""
+
+
+def drag(page, plot, begin, end):
+    """Drag over a plot between two places, in pixels from the left and the top of its axes; return where these are."""
+    page.locator(f"#{plot}").scroll_into_view_if_needed()
+    box = page.locator(f"#{plot} .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + begin[0], box["y"] + begin[1])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0], box["y"] + end[1], steps=8)
+    page.mouse.up()
+    return box

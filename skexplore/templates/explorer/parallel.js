@@ -88,15 +88,11 @@ const showAxes = () => {
 };
 const brushed = () => {
   if (!parallel) return;
-  let drawing = false;
-  parallel.on("plotly_selecting", () => (drawing = true));
-  parallel.on("plotly_selected", (event) => {
-    if (!drawing || !event?.range) return; // clearing it is told as well
-    drawing = false;
-    const nearest = Math.round((event.range.x[0] + event.range.x[1]) / 2), axis = axes[nearest];
+  boxed(parallel, ([left, right], [low, high]) => {
+    const axis = axes[Math.round((left + right) / 2)];
     if (!axis) return;
     // of all trials and not of the points: some may be left out by other choices, or by their number
-    const [low, high] = [...event.range.y].sort((a, b) => a - b), { of } = scaled(axis);
+    const { of } = scaled(axis);
     const at = candidates.filter((t) => errorOf(t) !== null && low <= of(t) && of(t) <= high);
     brush(`axis ${axis.name}`, new Set(at.map((t) => t.position)));
   });

@@ -43,15 +43,20 @@ for (const strip of strips) {
   byId("slices").append(figure);
   strip.pane = pane;
 }
+// tells what a drag held, from the left to the right and from below
+const boxed = (pane, act) => {
+  let drawing = false;
+  pane.on("plotly_selecting", () => (drawing = true));
+  pane.on("plotly_selected", (event) => {
+    if (!drawing || !event?.range) return; // clearing it is told as well
+    drawing = false;
+    act(...[event.range.x, event.range.y].map((ends) => [...ends].sort((a, b) => a - b)));
+  });
+};
 const sliced = () => {
   for (const { name, found, pane } of strips) {
     tracked(pane);
-    let drawing = false;
-    pane.on("plotly_selecting", () => (drawing = true));
-    pane.on("plotly_selected", (event) => {
-      if (!drawing || !event?.range) return; // clearing it is told as well
-      drawing = false;
-      const [[left, right], [low, high]] = [event.range.x, event.range.y].map((ends) => [...ends].sort((a, b) => a - b));
+    boxed(pane, ([left, right], [low, high]) => {
       const inside = (t) => {
         const x = found.indexOf(trait(t[name])) + spread(t.position), y = errorOf(t);
         return y !== null && left <= x && x <= right && low <= y && y <= high;
