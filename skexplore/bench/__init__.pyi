@@ -8,6 +8,7 @@ from .comparison import (
     compare as compare,
 )
 from .landscape import (
+    Landscape as Landscape,
     analytic as analytic,
     distinct as distinct,
 )

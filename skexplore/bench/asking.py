@@ -67,24 +67,25 @@ def time_asking(
             theirs, optuna_s = _waits(partial(_of_optuna, land, own_url), asks)
             stored: list[float] = []
             ours, continue_s = _waits(partial(_of_ours, land, folder, spec, stored), asks)
-            store = statistics.median(stored)
+            _, *stored = stored  # the first is of the beginning
+            asked = [whole - part for whole, part in zip(ours, stored, strict=True)]
             yield Asking(
                 sampler=name,
                 trainings=trainings,
                 proposals=proposals,
                 asks=asks,
-                ask_ms=1000 * (ours - store),
-                store_ms=1000 * store,
+                ask_ms=1000 * statistics.median(asked),
+                store_ms=1000 * statistics.median(stored),
                 continue_s=continue_s,
-                optuna_ms=1000 * theirs,
+                optuna_ms=1000 * statistics.median(theirs),
                 optuna_s=optuna_s,
-                times_ask=theirs / ours,
+                times_ask=statistics.median(theirs) / statistics.median(ours),
                 times_continue=optuna_s / continue_s,
             )
 
 
-def _waits(begin: Callable[[], Generator[None]], asks: int) -> tuple[float, float]:
-    """Return the median seconds of ``asks`` proposals, and those from the beginning to the first one."""
+def _waits(begin: Callable[[], Generator[None]], asks: int) -> tuple[list[float], float]:
+    """Return the seconds of ``asks`` proposals, each, and those from the beginning to the first one."""
     started = time.perf_counter()
     proposals = begin()
     next(proposals)
@@ -95,7 +96,7 @@ def _waits(begin: Callable[[], Generator[None]], asks: int) -> tuple[float, floa
         next(proposals)
         times.append(time.perf_counter() - started)
     proposals.close()  # and the study's file with it
-    return statistics.median(times), first
+    return times, first
 
 
 class _TimedStore(Store):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from skexplore.bench.landscape import SHARES, Landscape
 from skexplore.bench.peers import play_optuna
 from skexplore.bench.play import Play, play
+from skexplore.bench.spread import spread
 from skexplore.plan import Request
 
 CAP = 300  # trainings after which a search that has not found one ends
@@ -77,17 +79,19 @@ def compare(
     repeats: int,
     seed: int,
     cap: int = CAP,
+    processes: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Play ``repeats`` searches of each competitor, with the seeds from ``seed`` on.
 
-    land_of: the landscape that the searches of a seed are played in.
+    land_of: the landscape that the searches of a seed are played in; can be pickled, where there are more processes
+    than one.
     """
     found = {}
     for name, words in COMPETITORS.items():
         if progress:
             progress(f"{objective}: {words}, {repeats} searches")
-        plays = [_play(land_of(each), name, each, cap) for each in range(seed, seed + repeats)]
+        plays = spread(partial(_play, land_of, name, cap), range(seed, seed + repeats), processes=processes)
         found[name] = _competitor(name, plays, cap)
     land = land_of(seed)
     assert land.spec.budget_gflops is not None
@@ -107,10 +111,11 @@ def compare(
     )
 
 
-def _play(land: Landscape, name: str, seed: int, cap: int) -> Play:
+def _play(land_of: Callable[[int], Landscape], name: str, cap: int, seed: int) -> Play:
+    land = land_of(seed)
     if name == "optuna":
         return play_optuna(land, seed, target=cap, until_found=True)
-    return play(land, name, seed, target=cap, until_found=True)
+    return replace(play(land, name, seed, target=cap, until_found=True), study=None)
 
 
 def _competitor(name: str, plays: Sequence[Play], cap: int) -> Competitor:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from skexplore.bench.peers import has_smac, play_optuna, play_smac
 from skexplore.bench.play import Play, play
 from skexplore.bench.recorded import Recorded, World
+from skexplore.bench.spread import spread
 from skexplore.plan import Request, Training, plan_search
 from skexplore.study import PAPER, PLAIN_BLOCK, Study
 
@@ -24,13 +26,15 @@ class Contender:
     """A way to search.
 
     sampler: of skexplore; peer: plays another framework's search instead. lowest: what is named is the block of the
-    lowest single error, all trainings being of new blocks; else the one of the lowest estimate.
+    lowest single error, all trainings being of new blocks; else the one of the lowest estimate. most: searches that are
+    played at most.
     """
 
     words: str
     sampler: str = ""
     peer: Callable[..., Play] | None = None
     lowest: bool = False
+    most: int | None = None
 
 
 CONTENDERS = {
@@ -40,7 +44,8 @@ CONTENDERS = {
     "nsga2": Contender(words="skexplore, --sampler nsga2", sampler="nsga2"),
     "first": Contender(words="skexplore 0.1: tpe, the lowest error", sampler="tpe", lowest=True),
     "optuna": Contender(words="Optuna as it comes", peer=play_optuna, lowest=True),
-    "smac": Contender(words="SMAC, over the budget told 100 %", peer=play_smac, lowest=True),
+    # SMAC takes ten seconds for a search of 16 trainings
+    "smac": Contender(words="SMAC, over the budget told 100 %", peer=play_smac, lowest=True, most=100),
 }
 
 
@@ -111,21 +116,41 @@ def judge(
     repeats: int,
     seed: int,
     names: Sequence[str] | None = None,
+    processes: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> list[Verdicts]:
     """Play ``repeats`` searches of each contender with ``trials`` trainings, each in a world of its own; judge them.
 
-    names: of ``CONTENDERS``, by default all that can be played here.
+    names: of ``CONTENDERS``, by default all that can be played here. A contender with ``most`` plays in the first
+    worlds alone.
     """
-    names = playable() if names is None else names
-    found: dict[str, list[Verdict | None]] = {name: [] for name in names}
-    for at in range(seed, seed + repeats):
-        if progress and (at - seed) % 10 == 0:
-            progress(f"{at - seed} of {repeats} worlds")
-        world = recorded.world(at)
-        for name in names:
-            found[name].append(_judged(world, CONTENDERS[name], trials, replicates))
-    return [_together(name, verdicts) for name, verdicts in found.items()]
+    until = {
+        name: seed + min(repeats, CONTENDERS[name].most or repeats)
+        for name in (playable() if names is None else names)
+    }
+
+    def tell(done: int) -> None:
+        if progress and (done % 10 == 0 or done == repeats):
+            progress(f"{done} of {repeats} worlds")
+
+    worlds = spread(
+        partial(_in_world, recorded, until, trials, replicates),
+        range(seed, seed + repeats),
+        processes=processes,
+        progress=tell,
+    )
+    return [_together(name, [each[name] for each in worlds if name in each]) for name in until]
+
+
+def _in_world(
+    recorded: Recorded, until: Mapping[str, int], trials: int, replicates: int, seed: int
+) -> dict[str, Verdict | None]:
+    world = recorded.world(seed)
+    return {
+        name: _judged(world, CONTENDERS[name], trials, replicates)
+        for name, end in until.items()
+        if seed < end
+    }
 
 
 def _judged(world: World, contender: Contender, trials: int, replicates: int) -> Verdict | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from skexplore.errors import UserError, check_one_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skexplore.bench import Comparison, Recorded, Verdicts
+    from skexplore.bench import Comparison, Landscape, Recorded, Verdicts
 
 
 RULES = (
@@ -60,6 +61,10 @@ def bench_search(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Searches of each competitor.")] = 20,
     seed: Annotated[int, typer.Option(min=0, max=10**9, help="Seed of the first search.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=256, help="Processes that play; what comes out is the same for any number."),
+    ] = 1,
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Two searches of at most 30 trainings each; no numbers to quote."),
@@ -76,7 +81,7 @@ def bench_search(
         ):
             if value is not None:
                 raise UserError(f"{option} {value}: a table has its own; leave {option} or --table out")
-        _on_table(table, trials, replicates, repeats, seed, quick=quick, as_json=as_json)
+        _on_table(table, trials, replicates, repeats, seed, workers, quick=quick, as_json=as_json)
         return
     for option, value in (("--trials", trials), ("--replicates", replicates)):
         if value is not None:
@@ -87,13 +92,22 @@ def bench_search(
         objective or "all",
         repeats,
         seed,
+        workers,
         quick=quick,
         as_json=as_json,
     )
 
 
 def _on_objectives(
-    space: str, budget_gflops: float, objective: str, repeats: int, seed: int, *, quick: bool, as_json: bool
+    space: str,
+    budget_gflops: float,
+    objective: str,
+    repeats: int,
+    seed: int,
+    workers: int,
+    *,
+    quick: bool,
+    as_json: bool,
 ) -> None:
     from skexplore.bench import CAP, OBJECTIVES, analytic, compare, distinct
     from skexplore.space import Space, check_budget
@@ -103,13 +117,13 @@ def _on_objectives(
     check_budget(chosen, budget_gflops, None)
     blocks = distinct(chosen)
     for name in OBJECTIVES if objective == "all" else [objective]:
-        land = analytic(chosen, blocks, name, budget_gflops)
         each = compare(
-            lambda _, land=land: land,  # type: ignore[misc]
+            partial(_same, analytic(chosen, blocks, name, budget_gflops)),
             name,
             repeats=repeats,
             seed=seed,
             cap=30 if quick else CAP,
+            processes=workers,
             progress=_tell,
         )
         found.append(each)
@@ -123,6 +137,10 @@ def _on_objectives(
         "and cost and a part hashed from its identity; nothing is trained. The best shares are of all distinct blocks\n"
         "within the budget, counted one by one. These are no errors of trained networks.\n" + RULES
     )
+
+
+def _same(land: Landscape, _seed: int) -> Landscape:
+    return land
 
 
 def _tell(text: str) -> None:
@@ -166,6 +184,7 @@ def _on_table(
     replicates: int | None,
     repeats: int,
     seed: int,
+    workers: int,
     *,
     quick: bool,
     as_json: bool,
@@ -186,10 +205,17 @@ def _on_table(
         repeats=repeats,
         seed=seed,
         cap=30 if quick else CAP,
+        processes=workers,
         progress=_tell,
     )
     verdicts = judge(
-        recorded, trials=trials, replicates=replicates, repeats=repeats, seed=seed, progress=_tell
+        recorded,
+        trials=trials,
+        replicates=replicates,
+        repeats=repeats,
+        seed=seed,
+        processes=workers,
+        progress=_tell,
     )
     if as_json:
         found = {
@@ -220,6 +246,9 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
     print(
         f"what searches of {trials} trainings name ({replicates} of them fresh seeds of leaders), "
         f"{verdicts[0].searches} of each"
+        + "".join(
+            f", {each.searches} of {each.name}" for each in verdicts if each.searches < verdicts[0].searches
+        )
     )
     print_table(
         [
