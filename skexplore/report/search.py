@@ -121,9 +121,14 @@ def _finalists(confirmations: Sequence[Study]) -> dict[str, str]:
 
 
 def _confirmed_errors(confirmations: Sequence[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Return the mean errors that finalists have now, by block."""
+    """Return the mean errors that finalists have now, by block, and the 95 % interval of that on test."""
     return {
-        row["variant"]: {"val": row["val_mean"], "test": row["test_mean"]}
+        row["variant"]: {
+            "val": row["val_mean"],
+            "test": row["test_mean"],
+            "test_low": row["test_low"],
+            "test_high": row["test_high"],
+        }
         for each in confirmations
         for row in each["rows"]
     }

@@ -1,4 +1,4 @@
-"""No violation that axe-core knows of, on any kind of page, in both schemes, wide and narrow."""
+"""No violation that axe-core knows of, on any kind of page, in both schemes, wide and narrow; tables fit."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def pages(tmp_path_factory):
     )
     write_report(synthetic(records=()), folder / "empty")
     write_report(study("table7"), folder / "ablation")
+    write_report(study("sk-parts"), folder / "parts")
     write_report(study("first-search-confirm"), folder / "confirmation")
     repeats = [study(f"tpe-random/short-{each}") for each in ("tpe-s0", "tpe-s1", "random-s0", "random-s1")]
     write_comparison(compare(repeats), folder / "comparison")
@@ -46,7 +47,7 @@ def pages(tmp_path_factory):
 
 
 PAGES = (
-    "search/index.html", "empty/index.html", "ablation/index.html", "confirmation/index.html",
+    "search/index.html", "empty/index.html", "ablation/index.html", "parts/index.html", "confirmation/index.html",
     "comparison/compare.html", "index.html",
 )  # fmt: skip
 
@@ -55,7 +56,7 @@ def opened(tab, page, width=1000, scheme="light"):
     tab.set_viewport_size({"width": width, "height": 900})
     tab.emulate_media(color_scheme=scheme)
     tab.goto(page.as_uri())
-    if page.parent.name in ("search", "empty", "ablation", "confirmation", "comparison"):
+    if page.parent.name in ("search", "empty", "ablation", "parts", "confirmation", "comparison"):
         tab.wait_for_selector("html[data-ready]")  # the overview has no script
     if page.parent.name == "search":  # with something in the tray
         tab.click("#compare")
@@ -71,6 +72,14 @@ def test_axe_finds_nothing(tab, axe, pages, path, width, scheme):
     page = opened(tab, pages / path, width, scheme)
     page.evaluate(axe)
     assert page.evaluate(VIOLATIONS) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_table_is_wider_than_its_page(tab, pages, path):
+    page = opened(tab, pages / path)
+    wide = "all => all.filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.ariaLabel)"
+    found = page.eval_on_selector_all(".box", wide)
+    assert {*found} <= {"All trials"}  # its nineteen columns scroll
 
 
 def test_axe_finds_what_is_wrong(tab, axe, pages):

@@ -273,21 +273,40 @@ def test_axes_change_places_and_turn_around_by_the_keyboard_too(visit):
     assert heights(turned) == pytest.approx([1 - y for y in heights(after)])
 
 
+PANES = "panes => panes.filter(p => !p.hidden).map(p => p.dataset.value)"
+
+
 def test_one_published_table_is_shown_at_a_time_and_the_address_says_which(visit, tab):
     page = visit(synthetic())
     faint = """() => document.getElementById("placement")._fullData.filter(t => /^Table/.test(t.name)).map(
       t => [t.name, t.opacity < 1])"""
-    shown = "panes => panes.filter(p => !p.hidden).map(p => p.dataset.table)"
-    assert page.eval_on_selector_all("#place [data-table]", shown) == ["3"]
+    assert page.eval_on_selector_all("#place [data-pane]", PANES) == ["3"]
     page.get_by_role("button", name="Table 7").click()
-    assert page.eval_on_selector_all("#place [data-table]", shown) == ["7"]
+    assert page.eval_on_selector_all("#place [data-pane]", PANES) == ["7"]
     page.wait_for_timeout(200)
     assert page.evaluate(faint) == [["Table 3", True], ["Table 6", True], ["Table 7", False]]
     assert page.get_by_role("button", name="Table 7").get_attribute("aria-pressed") == "true"
     assert "table=7" in page.url
     page.reload()
     tab.wait_for_selector("html[data-ready]")
-    assert page.eval_on_selector_all("#place [data-table]", shown) == ["7"]
+    assert page.eval_on_selector_all("#place [data-pane]", PANES) == ["7"]
+
+
+def test_the_course_is_drawn_over_images_or_over_trainings(visit, tab):
+    page = visit(synthetic())
+    assert page.eval_on_selector_all("#course [data-pane]", PANES) == ["images"]
+    page.get_by_role("button", name="over trainings").click()
+    assert page.eval_on_selector_all("#course [data-pane]", PANES) == ["trained"]
+    page.wait_for_timeout(400)
+    width = "part => document.querySelector(`#incumbent-trained${part}`).getBoundingClientRect().width"
+    room = page.evaluate(width, "")
+    assert room > 400
+    assert page.evaluate(width, " .main-svg") == pytest.approx(room, abs=2)
+    page.goto(page.url)
+    page.reload()
+    tab.wait_for_selector("html[data-ready]")
+    assert page.eval_on_selector_all("#course [data-pane]", PANES) == ["trained"]
+    assert page.evaluate(width, " .main-svg") == pytest.approx(room, abs=2)
 
 
 def test_finalists_are_drawn_then_and_now(visit):
@@ -302,3 +321,37 @@ def test_finalists_are_drawn_then_and_now(visit):
     assert drawn["validation, in the search"] == pytest.approx(list(100 * table["searched_error"].dropna()))
     assert drawn["validation, now"] == pytest.approx(list(100 * table["val_mean"]))
     assert drawn["test, now, 95 %"] == pytest.approx(list(100 * table["test_mean"]))
+
+
+def test_arrows_lead_from_the_error_of_the_search_to_the_one_on_test(visit, tab):
+    first, confirmation = (
+        load_study(str(STUDIES / name)) for name in ("first-search", "first-search-confirm")
+    )
+    page = visit(first, beside=[confirmation])
+    drawn = """meta => { const trace = document.getElementById("pareto")._fullData.find(t => t.meta === meta);
+      return trace ? [[...trace.x], [...trace.y], trace.error_y.array, trace.error_y.arrayminus] : null; }"""
+    assert page.evaluate(drawn, "confirmed") is None
+    page.check("#arrows")
+    page.wait_for_timeout(300)
+    assert "arrows=true" in page.url
+    table = confirmation_table(confirmation)
+    rows = {row["variant"]: row for row in table.to_dict("records") if row["variant"] in first.estimates}
+    assert len(rows) > 3
+    trained = {record.block: record for record in first.records}
+    x, y, above, below = page.evaluate(drawn, "confirmed")
+    assert x == pytest.approx([trained[block].ref_macs / 1e9 for block in rows])
+    assert y == pytest.approx([100 * row["test_mean"] for row in rows.values()])
+    assert above == pytest.approx([100 * (row["test_high"] - row["test_mean"]) for row in rows.values()])
+    assert below == pytest.approx([100 * (row["test_mean"] - row["test_low"]) for row in rows.values()])
+    _, ends, *_ = page.evaluate(drawn, "arrow")
+    assert ends[::3] == pytest.approx([100 * first.estimates[block].estimate for block in rows])
+    assert ends[1::3] == pytest.approx(y)
+    low, high = page.evaluate("document.getElementById('pareto')._fullLayout.yaxis.range")
+    assert low < min(y) - max(below) < max(ends[::3]) < high
+    page.reload()
+    tab.wait_for_selector("html[data-ready]")
+    page.wait_for_timeout(300)
+    assert page.evaluate(drawn, "confirmed")[1] == pytest.approx(y)
+    page.select_option("#axis-y", "test")  # where all errors are those of now
+    page.wait_for_timeout(300)
+    assert page.evaluate(drawn, "confirmed") is None

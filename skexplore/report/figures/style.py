@@ -1,7 +1,8 @@
 """What all figures share: palette, axes, ranges and texts. Errors are drawn in %, costs in 10^9 and 10^6.
 
-Colours are those of Okabe and Ito, distinct for colour-blind readers too, and each kind of point has its
-own symbol. Backgrounds are transparent and text has no colour of its own: the page gives both.
+Colours are near those of Okabe and Ito, moved until each has a contrast of 3 on the light page and on the dark one and
+all stay apart for colour-blind readers too; and each kind of point has its own symbol. Backgrounds are transparent and
+text has no colour of its own: the page gives both.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"  # the page brightens BLUE in the dark
-GREEN, ORANGE = "#009E73", "#E69F00"
+BLUE, VERMILION, PURPLE = "#0072B2", "#C55300", "#C87AB6"  # the page brightens BLUE in the dark
+GREEN, ORANGE, GREY = "#009E73", "#CD8500", "#7E868D"
 _OVERLAYS = ((ORANGE, PURPLE, GREEN), ("dot", "dash", "dashdot"))
-GREY = "#808790"  # 3:1 or better on white and on the dark page alike
 GRID = "rgba(128,135,144,0.22)"
 MOST = 1500  # points of one trace: a browser is slow with more
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"

@@ -11,7 +11,7 @@ const keep = () => {
     const value = input.type === "checkbox" ? input.checked : input.value;
     if (value) said.set(key, value);
   }
-  if (PLACED.table !== TABLES[0]) said.set("table", PLACED.table);
+  for (const [name, value] of Object.entries(SHOWN)) if (value !== FIRST[name]) said.set(name, value);
   if (pinned && pinned.position !== data.best) said.set("pin", idOf(pinned));
   if (kept.length) said.set("tray", kept.map(idOf).join(" "));
   history.replaceState(null, "", `${location.href.split("#")[0]}${said.size ? `#${said}` : ""}`);
@@ -22,7 +22,7 @@ const restore = () => {
   const said = new URLSearchParams(hash);
   const one = (key, known) => (Object.hasOwn(known, said.get(key) ?? " ") ? { [key]: said.get(key) } : {});
   Object.assign(view, one("x", XS), one("y", ERRORS), one("color", COLORS));
-  for (const key of ["logx", "logy"]) view[key] = said.get(key) === "true";
+  for (const key of CHECKS) view[key] = said.get(key) === "true";
   const zoom = (said.get("zoom") || "").split(",").map(Number);
   if (zoom.length === 4 && zoom.every(Number.isFinite)) view.zoom = zoom;
   for (const show of shows) show();
@@ -31,8 +31,7 @@ const restore = () => {
     if (input.type === "checkbox") input.checked = said.get(key) === "true";
     else input.value = said.get(key);
   }
-  if (TABLES.includes(said.get("table"))) PLACED.table = said.get("table");
-  showPlaced();
+  for (const [name, panes] of Object.entries(PANES)) if (Object.hasOwn(panes, said.get(name) ?? " ")) SHOWN[name] = said.get(name);
   kept = (said.get("tray") || "").split(" ").map(byIdOf).filter(Boolean).slice(0, MOST);
   return byIdOf(said.get("pin"));
 };

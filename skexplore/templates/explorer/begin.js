@@ -1,5 +1,6 @@
 // Puts the views together, as the address says.
 const wanted = restore();
+showPanes();
 filter();
 propose();
 await drawAll(() => (drawSlices(), drawParallel(), pinned && drawCurve()));

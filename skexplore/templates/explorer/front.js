@@ -15,10 +15,11 @@ const ERRORS = {
   }),
 };
 const COLORS = { "": "status", ...Object.fromEntries([...TRAITS, "sampler"].map((name) => [name, name])), order: "order" };
-const USUAL = { x: "ref_macs", y: "estimate", color: "", logx: false, logy: false, zoom: null };
+const USUAL = { x: "ref_macs", y: "estimate", color: "", logx: false, logy: false, arrows: false, zoom: null };
+const CHECKS = ["logx", "logy", ...(byId("arrows") ? ["arrows"] : [])];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star"];
 const OTHERS = SYMBOLS.length - 1; // the look of all values that are not among the most frequent
-const palette = () => [color("--accent"), "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#808790"];
+const palette = () => [color("--accent"), ...color("--levels").split(" "), color("--quiet")];
 const view = { ...USUAL };
 
 const costOf = (t, x = view.x) => {
@@ -100,6 +101,27 @@ const withRest = (traces) => {
   const rest = { ...traces[place], meta: "complete", name: "complete", x: [], y: [], customdata: [], error_y: NONE, marker };
   return [...traces.slice(0, place), rest, ...traces.slice(place)];
 };
+// from the error of the search to what fresh trainings have on the test set
+const arrows = () => {
+  const first = Object.keys(data.confirmed).map((block) => trials.find((t) => t.block === block && t.status === "complete"));
+  const here = first.filter((t) => t && costOf(t) !== null && data.confirmed[t.block].test !== null);
+  const now = (name) => here.map((t) => data.confirmed[t.block][name]), test = now("test").map((error) => 100 * error);
+  const to = (name) => now(name).map((end, i) => (end === null ? 0 : Math.abs(100 * end - test[i])));
+  const x = here.map((t) => costOf(t)), line = { color: color("--ink"), width: 1.2 };
+  const ends = (of) => here.flatMap((t, i) => [...of(t, i), null]);
+  return [
+    {
+      x: ends((_, i) => [x[i], x[i]]), y: ends((t, i) => [errorOf(t), test[i]]), mode: "lines+markers", line, meta: "arrow",
+      marker: { symbol: "arrow", angleref: "previous", size: ends(() => [0, 9]), color: line.color },
+      hoverinfo: "skip", showlegend: false,
+    },
+    {
+      x, y: test, mode: "markers", name: "confirmed on test, 95 %", meta: "confirmed", hoverinfo: "none",
+      customdata: here.map((t) => t.position), marker: { symbol: "line-ew", size: 12, line: { width: 2, color: line.color } },
+      error_y: { array: to("test_high"), arrayminus: to("test_low"), thickness: 1.4, width: 4, color: line.color },
+    },
+  ];
+};
 const legendOf = (found) => {
   const colors = palette(), rows = [...found.values, ...(found.more ? ["others"] : [])];
   return rows.map((value, i) => ({
@@ -115,6 +137,8 @@ const explored = ([given, layout]) => {
     const next = usual ? trace : over(trace, best, measured);
     if (next && (!next.customdata || next.customdata.length)) shown.push(SPLIT.has(trace.meta) ? coloured(next, found) : next);
   }
+  const searched = view.y === "estimate" || view.y === "single";
+  if (view.arrows && searched) shown.push(...arrows());
   if (found) shown.push(...legendOf(found));
   for (const trace of shown) {
     // what its reader hid in the legend stays hidden, whatever else comes and goes
@@ -123,7 +147,7 @@ const explored = ([given, layout]) => {
     trace.uid = `${name}-${number}`;
   }
   layout.annotations ??= [];
-  if (!usual || view.logx || view.logy) relaid(layout, shown);
+  if (!usual || view.logx || view.logy || view.arrows) relaid(layout, shown);
   if (view.zoom) [layout.xaxis.range, layout.yaxis.range] = [view.zoom.slice(0, 2), view.zoom.slice(2)];
   const legend = { ...layout.legend, uirevision: "kept" };
   return [shown, { ...layout, legend, selections: [], dragmode: narrow.matches ? false : "zoom" }];
@@ -186,7 +210,7 @@ const chooser = (id, options, key) => {
 };
 const texts = (table) => Object.fromEntries(Object.entries(table).map(([key, [text]]) => [key, text]));
 const shows = [chooser("axis-x", texts(XS), "x"), chooser("axis-y", texts(ERRORS), "y"), chooser("axis-color", COLORS, "color")];
-for (const key of ["logx", "logy"]) {
+for (const key of CHECKS) {
   byId(key).onchange = (event) => change({ [key]: event.target.checked, zoom: null });
   shows.push(() => (byId(key).checked = view[key]));
 }
