@@ -42,6 +42,9 @@ from .importance import (
     Importances as Importances,
     importances as importances,
 )
+from .levels import (
+    believed_levels as believed_levels,
+)
 from .noise import (
     may_be_best as may_be_best,
     study_noise as study_noise,
@@ -76,5 +79,6 @@ from .tables import (
     placement_table as placement_table,
     places as places,
     published_table as published_table,
+    timeline_table as timeline_table,
     trained_keys as trained_keys,
 )

@@ -26,6 +26,8 @@ from skexplore.study import (
     trained,
 )
 
+ARCHIVED = " (This is an archive, which is only read: do it where the study is live.)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -34,6 +36,12 @@ class Item:
     question: str
     done: bool | None
     evidence: str
+
+    @property
+    def command(self) -> str:
+        """What would answer an open question; empty if nothing is to be done, or not here."""
+        _, found, command = self.evidence.partition(": skexplore ")
+        return "" if self.done or not found or command.endswith(ARCHIVED) else f"skexplore {command}"
 
 
 def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:
@@ -47,7 +55,7 @@ def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:
     for question, answer in ask:
         done, evidence = answer(study, beside)
         if done is False and study.archived:
-            evidence += " (This is an archive, which is only read: do it where the study is live.)"
+            evidence += ARCHIVED
         found.append(Item(question=question, done=done, evidence=evidence))
     return tuple(found)
 

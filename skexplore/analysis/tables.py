@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,7 @@ ANCHOR_COLUMNS = (
     "arch_id", "block", "name", "n", "mean", "sd", "min", "max",
     "ref_params", "ref_macs", "proxy_params", "proxy_macs",
 )  # fmt: skip
+TIMELINE_COLUMNS = ("position", "status", "origin", "lane", "begin", "seconds")
 CURVE_COLUMNS = ("position", "status", "origin", "epoch", "val_error")
 PLACED_COLUMNS = (
     "kind", "number", "name", "block", "ref_params", "ref_macs", "printed_params_m", "printed_gflops",
@@ -67,6 +69,34 @@ def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
         for e in record.curve
     )
     return _table(rows, CURVE_COLUMNS)
+
+
+def timeline_table(study: Study) -> pd.DataFrame:
+    """Return when each training ran: one row per record that says so, in the order in which they began.
+
+    begin, seconds: from the first of them, and how long, as if in one piece. lane: the first that was free: as many as
+    there were workers, where none was stopped on the way.
+    """
+    found = [(position, record.trained_in) for position, record in enumerate(study.records)]
+    ran = sorted((span, position) for position, span in found if span is not None)
+    free: list[datetime] = []  # when the last training of each lane ended
+    rows = []
+    for (begin, end), position in ran:
+        # moments are whole seconds
+        lane = next((at for at, last in enumerate(free) if last <= begin + timedelta(seconds=1)), len(free))
+        free[lane : lane + 1] = [end]
+        record = study.records[position]
+        rows.append(
+            {
+                "position": position,
+                "status": record.status,
+                "origin": record.origin,
+                "lane": lane + 1,
+                "begin": (begin - ran[0][0][0]).total_seconds(),
+                "seconds": record.seconds,
+            }
+        )
+    return _table(rows, TIMELINE_COLUMNS)
 
 
 def _trained(study: Study) -> list[Record]:

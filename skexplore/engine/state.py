@@ -20,6 +20,7 @@ from skexplore.study import (
     Study,
     TrainSpec,
     measured_error,
+    now,
     pareto_front,
     rung_tells,
     trained,
@@ -299,6 +300,7 @@ class State:
             weights_sha256=outcome.weights_sha256,
             device=THEN.join(dict.fromkeys(each for each in (record.device, outcome.device) if each)),
             seconds=sum(epoch.seconds for epoch in curve),
+            ended=now(),
         )
         # what stands beside the trials is trained in one piece
         if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:

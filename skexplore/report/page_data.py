@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from skexplore.analysis import may_be_best, places
+from skexplore.analysis import believed_levels, may_be_best, places
 from skexplore.arch import REFERENCE, block_svg, parse_blocks, per_stage, traits_of
 from skexplore.report.plots import front_of, positions
 from skexplore.study import Record, Study, drawn_together
@@ -29,7 +29,7 @@ def page_data(study: Study) -> dict[str, Any]:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
     eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
     estimates, places, made_of (traits, and d at each stage), drawings and, of a search that is no longer than can be
-    shown so, draws of true errors in %.
+    shown so, draws of true errors in %; levels: what is believed of those of each decision.
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows
@@ -43,6 +43,7 @@ def page_data(study: Study) -> dict[str, Any]:
         "front": front,
         "best": None if best is None else positions(study, [best])[0],
         "draws": _draws(study),
+        "levels": believed_levels(study),
         "estimates": {block: asdict(found) for block, found in study.estimates.items()},
         "eligible": positions(study, study.eligible()),
         "budgets": {

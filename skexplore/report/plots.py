@@ -18,6 +18,7 @@ from skexplore.analysis import (
     knee,
     published_table,
     study_noise,
+    timeline_table,
 )
 from skexplore.report.figures import course as course_figures, files as figure_files, front as figures
 from skexplore.report.figures.style import Bar
@@ -76,6 +77,11 @@ def curves_figure(study: Study) -> go.Figure:
     )
 
 
+def timeline_figure(study: Study) -> go.Figure:
+    """Return when each training of ``study`` ran, worker by worker; empty where that is not on record."""
+    return course_figures.timeline_figure(timeline_table(study))
+
+
 def importance_figure(study: Study, found: Importances | None = None) -> go.Figure:
     """Return how much each decision decides whether a trial is among the best; empty below 50 complete trials.
 
@@ -94,6 +100,7 @@ def search_figures(study: Study, found: Importances, beside: Sequence[Study] = (
         "incumbent-images": _course(study, "images", incumbents, beside),
         "incumbent-trained": _course(study, "trained", incumbents, beside),
         "curves": curves_figure(study),
+        "timeline": timeline_figure(study),
         "importances": importance_figure(study, found),
     }
     return {name: str(figure.to_json()) for name, figure in drawn.items()}

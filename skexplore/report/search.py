@@ -24,6 +24,7 @@ from skexplore.analysis import (
     placement_table,
     records_of,
     search_findings,
+    timeline_table,
     trained_keys,
 )
 from skexplore.errors import UserError
@@ -162,7 +163,7 @@ def _findings(
     return search_findings(study) | {
         "knee": turn.number if turn else None,
         "importances": asdict(weights) | {"shares": dict(weights.shares)},
-        "checklist": [asdict(item) for item in checklist(study, beside)],
+        "checklist": [asdict(item) | {"command": item.command} for item in checklist(study, beside)],
         "beside": others,
     }
 
@@ -180,5 +181,6 @@ def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[
         "placed_front_only": many,
         "front_positions": front,
         "statuses": Counter(record.status for record in study.records),
+        "lanes": len({*timeline_table(study)["lane"]}),
         "curves_cut": sum(bool(record.curve) for record in study.records) > CURVES,
     }

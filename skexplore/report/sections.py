@@ -1,7 +1,7 @@
 """The sections of a report: each is one file ``templates/KIND/NN-ID.j2``, found by its name.
 
-A file sets ``link``, its words in the navigation of the page, and has the macros ``html`` and ``md``, or one of
-them. Numbers give the order, and their first digits the lines of the navigation; a file without a number comes last.
+A file sets ``link``, its words in the navigation of the page, where sections of the same words are one entry, and has
+the macros ``html`` and ``md``, or one of them. Numbers give the order; a file without a number comes last.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from skexplore.templates import Environment, Markup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A section as a report takes it. line: in the navigation; text: HTML or Markdown, empty if it is not shown."""
+    """A section as a report takes it. text: HTML or Markdown, empty if it is not shown."""
 
     id: str
-    line: str
     link: str
     text: Markup
 
@@ -28,7 +27,7 @@ class Section:
 def sections(env: Environment, kind: str, form: str, values: Mapping[str, Any]) -> Iterator[Section]:
     """Return the sections of a kind of report; form: the macro that is called, ``html`` or ``md``."""
     for name in env.list_templates(filter_func=lambda each: fnmatchcase(each, f"{kind}/*.j2")):
-        line, called = re.findall(r"/(\d?)\d*-?([^/]+)\.j2$", name)[0]
+        called = re.findall(r"/\d*-?([^/]+)\.j2$", name)[0]
         module = env.get_template(name).make_module(dict(values))
         text = Markup(getattr(module, form, str)())  # the environment has escaped what it printed
-        yield Section(id=called, line=line, link=getattr(module, "link", called), text=text)
+        yield Section(id=called, link=getattr(module, "link", called), text=text)

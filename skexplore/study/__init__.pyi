@@ -86,6 +86,7 @@ from .record import (
     Size as Size,
     devices_of as devices_of,
     differences as differences,
+    now as now,
     reference_macs as reference_macs,
 )
 from .rungs import (

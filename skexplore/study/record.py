@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from skexplore.arch import PLAIN, Setting
-from skexplore.files import PlainName, among
+from skexplore.errors import UserError
+from skexplore.files import PlainName, among, read_by
 from skexplore.study.samplers import SAMPLERS
 
 STATUSES = ("complete", "stopped", "over_budget", "replay", "failed", "diverged", "running")
@@ -18,6 +20,7 @@ ChosenBy = Annotated[str, among(SAMPLERS, "enqueued", "untried", "user", "none")
 Status = Annotated[str, among(STATUSES)]
 Origin = Annotated[str, among(("search", "anchor", "replicate", "replay"))]
 
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"  # UTC
 THEN = ", then "  # between values of an environment that changed from run to run
 
 # columns of trials.csv and first keys of records.jsonl, in this order
@@ -25,6 +28,18 @@ COLUMNS = (
     "number", "arch_id", "net_id", "block", "status", "origin", "sampler", "rung", "epochs", "images", "seed",
     "ref_params", "ref_macs", "proxy_params", "proxy_macs", "val_error", "seconds", "reason",
 )  # fmt: skip
+
+
+def now() -> str:
+    """Return this moment as records have it."""
+    return datetime.now(UTC).strftime(MOMENT)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        raise UserError(f"{text!r}: must be a moment in UTC such as 2026-01-31T12:00:00Z") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,7 @@ class Record:
     images of the test set they got right, see ``study.images``. weights_sha256: of
     the file of weights that the training left, empty if it left none or was recorded before this was written down.
     device: model and capability of what it was trained on, of several joined by ``THEN``; empty in older records.
+    ended: when its training ended, in UTC; empty in older records and where nothing was trained.
     """
 
     number: int
@@ -79,6 +95,13 @@ class Record:
     test_right: str = ""
     weights_sha256: str = ""
     device: str = ""
+    ended: Annotated[str, read_by(_moment)] = ""
+
+    @property
+    def trained_in(self) -> tuple[datetime, datetime] | None:
+        """From when until when it was trained, in UTC, as if in one piece; None where that is not on record."""
+        end = _moment(self.ended)
+        return None if end is None else (end - timedelta(seconds=self.seconds), end)
 
     @property
     def beside(self) -> bool:
@@ -100,7 +123,7 @@ class Record:
             del data["setting"]
         if self.test_error is None:
             del data["test_error"]
-        for name in ("test_right", "weights_sha256", "device"):
+        for name in ("test_right", "weights_sha256", "device", "ended"):
             if not data[name]:
                 del data[name]
         return data

@@ -15,7 +15,15 @@ document.head.append(element("script", await unpack("packed-plotly")));
 const figures = JSON.parse(await unpack("packed-figures"));
 
 const LIGHT_ACCENT = /#0072B2/g; // too dim on the dark page
-const config = { displayModeBar: false, responsive: true, doubleClick: false };
+const saved = (plot, format) => {
+  const figure = { data: plot.data, layout: { ...plot.layout, paper_bgcolor: color("--page") } };
+  const { width, height } = plot.getBoundingClientRect();
+  return Plotly.downloadImage(figure, { format, filename: `${document.title.split(" ")[0]}-${plot.id}`, width, height, scale: format === "png" ? 2 : 1 });
+};
+const pictures = ["svg", "png"].map((format) => ({
+  name: format, title: `save as ${format.toUpperCase()}`, icon: Plotly.Icons[format === "svg" ? "disk" : "camera"], click: (plot) => saved(plot, format),
+}));
+const config = { displayModeBar: "hover", displaylogo: false, modeBarButtons: [pictures], responsive: true, doubleClick: false };
 const narrow = matchMedia("(max-width: 599px)");
 const plots = [...document.querySelectorAll(".plot[data-figure]")];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -44,7 +52,10 @@ const draw = (plot) => Plotly.react(plot, ...(VIEWS[plot.id] || ((same) => same)
 // draws every figure, and again where colours or the room change; "also" redraws what a page has besides
 const drawAll = async (also = () => {}) => {
   await Promise.all(plots.map(draw));
-  const redraw = () => (plots.forEach(draw), also());
+  const redraw = () => {
+    for (const plot of plots) draw(plot);
+    return also();
+  };
   for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", redraw);
   narrow.addEventListener("change", redraw);
 };

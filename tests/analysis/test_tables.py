@@ -244,3 +244,26 @@ def test_notes_say_what_each_rung_tells(study):
     said = " ".join(findings.notes(replace(cut, records=early)))
     assert "come to the end; trials were stopped by a version that asked no more." in said
     assert "Rung" not in " ".join(findings.notes(study))
+
+
+def test_trainings_stand_in_as_many_lanes_as_ran_side_by_side():
+    def ran(number, end, seconds, **changes):
+        each = record(number, "k3", "complete", 0.3, 1, seed=number)
+        return replace(each, ended=f"2026-01-31T12:{end:02}:00Z" if end else "", seconds=seconds, **changes)
+
+    study = synthetic(
+        records=(
+            ran(0, 2, 120.0),  # 12:00 to 12:02
+            ran(1, 3, 180.4),  # 12:00 to 12:03, a fraction of a second before
+            ran(2, 5, 180.0, status="diverged"),  # 12:02 to 12:05, after the first
+            ran(3, 0, 60.0),  # nobody wrote down when
+            ran(4, 4, 60.0),  # 12:03 to 12:04, after the second
+        )
+    )
+    found = analysis.timeline_table(study)
+    assert [*found["position"]] == [1, 0, 2, 4]
+    assert [*found["lane"]] == [1, 2, 2, 1]
+    assert [*found["begin"]] == pytest.approx([0, 0.4, 120.4, 180.4])
+    assert [*found["seconds"]] == [180.4, 120.0, 180.0, 60.0]
+    assert found["status"].tolist() == ["complete", "complete", "diverged", "complete"]
+    assert analysis.timeline_table(synthetic(records=())).empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import optuna
@@ -287,3 +288,16 @@ def test_a_real_search_trains_in_processes_of_its_own(tiny, synthetic_data):
     assert not list(Path("studies/real/checkpoints").glob("*"))
     # the two seeds of an anchor really differ, equal specifications do not
     assert len({a.curve[-1].val_loss for a in study.anchors}) == len(study.anchors)
+
+
+def test_what_was_trained_says_when_it_ended_and_a_replay_does_not(run):
+    before = datetime.now(UTC).replace(microsecond=0)
+    study = run(trials=4)
+    after = datetime.now(UTC)
+    trained = [record for record in study.records if record.images]
+    assert trained
+    for record in trained:
+        begin, end = record.trained_in
+        assert before <= end <= after
+        assert (end - begin).total_seconds() == pytest.approx(record.seconds)
+    assert all(record.ended == "" for record in study.records if not record.images)

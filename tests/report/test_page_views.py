@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.pages import DRAWN, drag, rows
+from support.pages import DRAWN, drag, pasted, rows
 from support.studies import many, synthetic
 
-from skexplore.analysis import confirmation_table
+from skexplore.analysis import believed_levels, checklist, confirmation_table, timeline_table
 from skexplore.arch.notation import parse_blocks
 from skexplore.arch.traits import traits_of
 from skexplore.study import load_study
@@ -307,6 +308,83 @@ def test_the_course_is_drawn_over_images_or_over_trainings(visit, tab):
     tab.wait_for_selector("html[data-ready]")
     assert page.eval_on_selector_all("#course [data-pane]", PANES) == ["trained"]
     assert page.evaluate(width, " .main-svg") == pytest.approx(room, abs=2)
+
+
+def test_trainings_stand_when_they_ran_and_show_their_trial(visit):
+    study, at = synthetic(), iter(range(60))
+    ran = [replace(r, ended=f"2026-01-31T12:{next(at):02}:00Z") if r.curve else r for r in study.records]
+    page = visit(study.with_records(ran))
+    drawn = """() => document.getElementById("timeline")._fullData.map(
+      t => [t.name, [...t.base], [...t.x], [...t.y], [...t.customdata]])"""
+    found = page.evaluate(drawn)
+    table = timeline_table(study.with_records(ran))
+    assert {name for name, *_ in found} == {"anchors", "complete", "not complete"}
+    bars = {
+        place: (b, x, y)
+        for _, base, long, lanes, at in found
+        for b, x, y, place in zip(base, long, lanes, at, strict=True)
+    }
+    assert {*bars} == {*table["position"]}
+    for row in table.to_dict("records"):
+        minutes = (row["begin"] / 60, row["seconds"] / 60)
+        assert bars[row["position"]] == (
+            pytest.approx(minutes[0]),
+            pytest.approx(minutes[1]),
+            f"worker {row['lane']}",
+        )
+    page.locator("#timeline").scroll_into_view_if_needed()
+    box = page.locator("#timeline .bars path").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert study.records[found[0][4][0]].block in page.inner_text("#tip")
+
+
+def test_curves_are_those_of_what_the_table_leaves(visit):
+    study = synthetic()
+    page = visit(study)
+    drawn = """() => [...new Set(document.getElementById("curves")._fullData.flatMap(
+      t => (t.customdata || []).filter((_, i) => t.y[i] !== null && t.y[i] !== undefined)))]"""
+    assert len(page.evaluate(drawn)) > 5
+    page.fill("#filter-text", "M=1 k3g64")
+    page.wait_for_timeout(300)
+    left = {position for position in rows(page) if study.records[position].curve}
+    assert left
+    assert {*page.evaluate(drawn)} == left
+
+
+def test_a_strip_shows_what_is_believed_of_a_level(visit):
+    study = load_study(str(STUDIES / "first-search"))
+    page = visit(study)
+    drawn = """() => { const plot = document.getElementById("slice-r"), { ticktext } = plot._fullLayout.xaxis;
+      const believed = plot._fullData.find(t => t.name === "believed");
+      return believed ? Object.fromEntries(ticktext.map((level, i) => [level, believed.y[i]])) : null; }"""
+    found, levels = page.evaluate(drawn), believed_levels(study)["r"]
+    assert found == pytest.approx({level: 100 * levels[level] for level in found})
+    assert len(found) > 1
+
+
+def test_an_open_question_s_command_is_copied_and_open_ones_come_first(visit):
+    study = replace(synthetic(), archived=False)
+    page = visit(study)
+    classes = page.eval_on_selector_all(".checks li", "all => all.map(each => each.className)")
+    assert classes == sorted(classes, key=["undone", "unknown", "done"].index)
+    button = page.locator(".checks li.undone [data-copy]").first
+    item = next(each for each in checklist(study) if each.command)
+    assert item.command.startswith("skexplore ")
+    assert button.get_attribute("data-copy") == item.command
+    button.click()
+    assert pasted(page) == item.command
+
+
+def test_any_plot_is_saved_as_a_picture(visit):
+    page = visit(synthetic())
+    for plot, kind in (("placement", "svg"), ("incumbent-images", "png")):
+        page.locator(f"#{plot}").scroll_into_view_if_needed()
+        page.hover(f"#{plot} .nsewdrag", position={"x": 5, "y": 5})
+        with page.expect_download() as download:
+            page.locator(f"#{plot} .modebar-btn[data-title$='{kind.upper()}']").click()
+        assert download.value.suggested_filename == f"synthetic-{plot}.{kind}"
+        head = Path(download.value.path()).read_bytes()[:200]
+        assert head.startswith(b"\x89PNG") if kind == "png" else b"<svg" in head
 
 
 def test_finalists_are_drawn_then_and_now(visit):

@@ -275,6 +275,22 @@ def test_a_word_of_a_record_that_is_none_of_ours_is_refused(run, field):
         assert str(error.value).endswith("must be one of search, anchor, replicate, replay")
 
 
+@pytest.mark.parametrize(
+    "ended", ["<img src=x onerror=alert(1)>", "2026-02-30T00:00:00Z", "2026-01-31 12:00:00"]
+)
+def test_a_moment_that_is_none_is_refused(run, ended):
+    run(study="s")
+    archive("s", Path("studies/copy"))
+
+    def change(records, _):
+        records[1]["ended"] = ended
+
+    with pytest.raises(
+        UserError, match=r"records\.jsonl: line 2: ended: .*must be a moment in UTC such as 2026"
+    ):
+        load_study(altered_archive(Path("studies/copy"), change))
+
+
 @pytest.mark.parametrize("field", ["sampler", "mode", "keep_weights", "anchors", "recipe.schedule"])
 def test_a_word_of_a_study_that_is_none_of_ours_is_refused(run, field):
     run(study="s")

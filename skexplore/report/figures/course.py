@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from skexplore.report.figures.style import (
     BLUE,
+    GREEN,
     GREY,
     VERMILION,
     Bar,
@@ -24,6 +25,7 @@ from skexplore.report.figures.style import (
 
 Over = Literal["images", "trained"]
 OVER = {"images": "Images trained on by the search", "trained": "Trainings of the search"}
+TIMES = (("Days", 86_400), ("Hours", 3_600), ("Minutes", 60))
 ANCHOR_DASHES = ("dot", "dash", "dashdot", "longdash")
 
 
@@ -132,6 +134,39 @@ def _lines(rows: pd.DataFrame, name: str, line: Mapping[str, Any], symbol: str) 
         marker={"size": 5, "symbol": symbol},
         hoverinfo="none",
     )
+
+
+def timeline_figure(timeline: pd.DataFrame) -> go.Figure:
+    """Return when each training ran, a bar each, in as many lanes as there were workers.
+
+    timeline: ``analysis.timeline_table``.
+    """
+    figure = empty("Time since the first training began", "")
+    unit, seconds = next((u for u in TIMES if timeline["begin"].max() >= 2 * u[1]), TIMES[-1])
+    anchor = timeline["origin"] == "anchor"
+    again = timeline["origin"] == "replicate"
+    complete = timeline["status"] == "complete"
+    for name, rows, color in (
+        ("anchors", timeline[anchor], VERMILION),
+        ("complete", timeline[~anchor & ~again & complete], BLUE),
+        ("leaders again", timeline[again], GREEN),
+        ("not complete", timeline[~anchor & ~again & ~complete], GREY),
+    ):
+        if not rows.empty:
+            figure.add_bar(
+                orientation="h",
+                x=[*(rows["seconds"] / seconds)],
+                base=[*(rows["begin"] / seconds)],
+                y=[f"worker {lane}" for lane in rows["lane"]],
+                name=name,
+                marker={"color": color, "line": {"width": 1, "color": "rgba(255,255,255,0.6)"}},
+                customdata=[int(position) for position in rows["position"]],
+                hoverinfo="none",
+            )
+    figure.update_xaxes(title_text=f"{unit} since the first training began", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_layout(barmode="overlay", bargap=0.35)
+    return figure
 
 
 def importance_figure(shares: Sequence[tuple[str, float]], clear: Sequence[str]) -> go.Figure:

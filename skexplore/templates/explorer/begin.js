@@ -3,7 +3,11 @@ const wanted = restore();
 showPanes();
 filter();
 propose();
-await drawAll(() => (drawSlices(), drawParallel(), pinned && drawCurve()));
+await drawAll(() => {
+  drawSlices();
+  drawParallel();
+  if (pinned) drawCurve();
+});
 await drawSlices();
 await drawParallel();
 plots.forEach(tracked);

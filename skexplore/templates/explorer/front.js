@@ -36,7 +36,11 @@ const frontOf = () => {
   const found = trials.filter((t) => eligible.has(t.position) && costOf(t) !== null && errorOf(t) !== null);
   found.sort((a, b) => costOf(a) - costOf(b) || errorOf(a) - errorOf(b) || a.position - b.position);
   let best = Infinity;
-  return found.filter((t) => errorOf(t) < best && ((best = errorOf(t)), true));
+  return found.filter((t) => {
+    const lower = errorOf(t) < best;
+    if (lower) best = errorOf(t);
+    return lower;
+  });
 };
 
 // -- traces
@@ -166,7 +170,7 @@ const relaid = (layout, shown) => {
   const xs = numbers(shown.flatMap((trace) => (trace.meta === "over" ? [] : trace.x || [])));
   const ys = numbers(shown.flatMap((trace) => (trace.yaxis === "y2" ? [] : trace.y || [])));
   for (const { y, error_y: own } of shown) {
-    if (own?.array) y.forEach((value, i) => ys.push(value + own.array[i], value - own.arrayminus[i]));
+    if (own?.array) ys.push(...y.flatMap((value, i) => [value + own.array[i], value - own.arrayminus[i]]));
   }
   const limit = data.budgets[view.x] / XS[view.x][1];
   if (limit) xs.push(limit);
@@ -222,10 +226,7 @@ const change = (changes) => {
 };
 byId("whole").onclick = () => change({ zoom: null });
 for (const format of ["svg", "png"]) {
-  byId(`save-${format}`).onclick = () => {
-    const figure = { data: pareto.data, layout: { ...pareto.layout, paper_bgcolor: color("--page") } };
-    return Plotly.downloadImage(figure, { format, filename: `${data.study}-front`, width: 1000, height: 620, scale: format === "png" ? 2 : 1 });
-  };
+  byId(`save-${format}`).onclick = () => saved(pareto, format);
 }
 const zoomable = () => {
   pareto.on("plotly_relayout", (event) => {

@@ -1,12 +1,20 @@
 // Panes of which one is shown at a time, by buttons: the published tables, and the axes of the course. In the plot of
 // the placement the other tables are faint.
 const PANES = {}; // by the name of the switch, its panes by their value
-for (const pane of document.querySelectorAll("[data-pane]")) (PANES[pane.dataset.pane] ??= {})[pane.dataset.value] = pane;
+for (const pane of document.querySelectorAll("[data-pane]")) {
+  PANES[pane.dataset.pane] ??= {};
+  PANES[pane.dataset.pane][pane.dataset.value] = pane;
+}
 const FIRST = Object.fromEntries(Object.entries(PANES).map(([name, panes]) => [name, Object.keys(panes)[0]]));
 const SHOWN = { ...FIRST };
 const tableOf = (trace) => /^Table (\d+)$/.exec(trace.name || "")?.[1];
+const labelled = { mode: "markers+text", textposition: "middle right", textfont: { size: 10 }, cliponaxis: false };
 VIEWS.placement = ([traces, layout]) => [
-  traces.map((trace) => (tableOf(trace) && tableOf(trace) !== SHOWN.table ? { ...trace, opacity: 0.25 } : trace)), layout,
+  traces.map((trace) => (!tableOf(trace) ? trace : tableOf(trace) === SHOWN.table ? { ...trace, ...labelled } : { ...trace, opacity: 0.25 })), layout,
+];
+// learning curves of what the table leaves
+VIEWS.curves = ([traces, layout]) => [
+  traces.map(({ customdata: at, ...trace }) => ({ ...trace, customdata: at, y: trace.y.map((error, i) => (!at || matching.has(at[i]) ? error : null)) })), layout,
 ];
 const buttonsOf = (name) => document.querySelector(`[data-switch="${name}"]`);
 const showPanes = () => {

@@ -63,7 +63,10 @@ const drawParallel = () => {
 };
 
 // -- the names above: each moves to the left or the right, and turns around; what is chosen on it stays
-const changed = (next) => ((axes = next), drawParallel());
+const changed = (next) => {
+  axes = next;
+  return drawParallel();
+};
 const letGo = () => {
   for (const view of [...brushes.keys()]) if (view.startsWith("axis ")) brushes.delete(view);
   return refilter();

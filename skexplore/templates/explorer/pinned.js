@@ -113,7 +113,8 @@ const copy = async (button, text) => {
     document.execCommand("copy"); // where the clipboard is closed to files
     area.remove();
   }
-  const label = button.dataset.label || (button.dataset.label = button.textContent);
+  button.dataset.label ??= button.textContent;
+  const { label } = button.dataset;
   button.textContent = "copied";
   setTimeout(() => (button.textContent = label), 1500);
 };
@@ -121,3 +122,4 @@ byId("copy-block").onclick = (event) => copy(event.target, pinned.block);
 byId("compare").onclick = () => tray(pinned);
 byId("copy-json").onclick = (event) => copy(event.target, asJson(pinned));
 byId("copy-export").onclick = (event) => copy(event.target, exportCommand(pinned));
+for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => copy(button, button.dataset.copy);

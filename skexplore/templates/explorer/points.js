@@ -70,6 +70,7 @@ const say = ({ trials: [trial, ...more], words: others }) => {
 const tracked = (plot) => {
   // what lies under the pointer: plotly gives the smaller of two marks that overlap, whichever is nearer
   const at = ({ event, points: [point] }) => {
+    if (point.data.type === "bar") return { trials: [trials[point.customdata]].filter(Boolean), words: [] };
     const { left, top } = plot.getBoundingClientRect(), { xaxis, yaxis } = point;
     const found = under(plot, [event.clientX - left - xaxis._offset, event.clientY - top - yaxis._offset]);
     return found.trials.length ? found : under(plot, place(plot, point.x, point.y, point));

@@ -1,5 +1,6 @@
-// One strip for each decision: the complete trials at their levels, at the error that the plot of the front shows, and
-// the mean of each level. A drag chooses what the table leaves; strips and lasso choose together.
+// One strip for each decision: the complete trials at their levels, at the error that the plot of the front shows, the
+// mean of each level, and what is believed of it over the whole space. A drag chooses what the table leaves; strips and
+// lasso choose together.
 const MOST_LEVELS = 12;
 const candidates = trials.filter((t) => eligible.has(t.position));
 const strips = TRAITS.flatMap((name) => {
@@ -14,6 +15,7 @@ const drawSlice = ({ name, found, pane }) => {
   const at = candidates.filter((t, i) => errorOf(t) !== null && i % step === 0), column = (t) => found.indexOf(trait(t[name]));
   const of = (level) => at.filter((t) => trait(t[name]) === level && matching.has(t.position)).map((t) => errorOf(t));
   const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+  const believed = found.map((level) => data.levels[name]?.[level]), searched = view.y === "estimate" || view.y === "single";
   const [, { yaxis2, ...usual }] = styled(figures.pareto);
   const traces = [
     {
@@ -24,6 +26,12 @@ const drawSlice = ({ name, found, pane }) => {
       x: found.flatMap((_, i) => [i - 0.3, i + 0.3, null]), y: found.flatMap((level) => [...Array(2).fill(mean(of(level))), null]),
       mode: "lines", name: "mean", hovertemplate: "mean %{y:.2f} %<extra></extra>", line: { width: 2, color: color("--mark") },
     },
+    ...(searched && believed.some((error) => error !== undefined)
+      ? [{
+          x: found.map((_, i) => i), y: believed.map((error) => (error === undefined ? null : 100 * error)), mode: "markers", name: "believed",
+          marker: { symbol: "diamond-open", size: 9, color: color("--ink"), line: { width: 1.6 } }, hovertemplate: "believed %{y:.2f} %<extra></extra>",
+        }]
+      : []),
   ];
   const axis = { ...usual.yaxis, autorange: true, title: { text: "" } };
   const layout = {
@@ -37,7 +45,7 @@ const drawSlices = () => Promise.all(strips.map(drawSlice));
 for (const strip of strips) {
   const figure = element("figure"), pane = element("div", "", "plot small");
   pane.id = `slice-${strip.name}`;
-  pane.setAttribute("role", "img");
+  pane.setAttribute("role", "figure");
   pane.setAttribute("aria-label", `Errors by ${strip.name}`);
   figure.append(element("figcaption", strip.name), pane);
   byId("slices").append(figure);

@@ -99,7 +99,7 @@ const refilter = () => {
   filter();
   propose();
   keep();
-  return Promise.all([redrawFront(), drawSlices(), drawParallel()]);
+  return Promise.all([redrawFront(), drawSlices(), drawParallel(), ...(byId("curves") ? [draw(byId("curves"))] : [])]);
 };
 const brush = (view, positions) => {
   if (positions?.size) brushes.set(view, positions);
@@ -120,8 +120,14 @@ const chosen = (event) => {
 };
 table.tBodies[0].onclick = table.tBodies[0].onkeydown = chosen;
 for (const input of [search, status, onlyFront]) input.oninput = refilter;
-byId("unbrush").onclick = () => (brushes.clear(), refilter());
-more.onclick = () => ((length += 10 * STEP), show());
+byId("unbrush").onclick = () => {
+  brushes.clear();
+  return refilter();
+};
+more.onclick = () => {
+  length += 10 * STEP;
+  show();
+};
 for (const head of table.tHead.querySelectorAll("button")) {
   head.onclick = () => {
     order = { column: head.dataset.column, down: order.column === head.dataset.column && !order.down };
@@ -144,6 +150,6 @@ const quoted = (value) => {
 };
 const columns = [...data.columns, ...TRAITS];
 byId("save-csv").onclick = () =>
-  save([columns.join(","), ...found.map((t) => columns.map((name) => quoted(t[name])).join(","))].join("\n") + "\n", `${data.study}.csv`, "text/csv");
+  save(`${[columns.join(","), ...found.map((t) => columns.map((name) => quoted(t[name])).join(","))].join("\n")}\n`, `${data.study}.csv`, "text/csv");
 byId("save-json").onclick = () =>
   save(JSON.stringify(found.map((t) => Object.fromEntries(columns.map((name) => [name, t[name]]))), null, 2), `${data.study}.json`, "application/json");

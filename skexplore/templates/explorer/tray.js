@@ -60,4 +60,7 @@ const showTray = () => {
   );
   keep();
 };
-byId("tray-empty").onclick = () => ((kept = []), showTray());
+byId("tray-empty").onclick = () => {
+  kept = [];
+  showTray();
+};

@@ -21,7 +21,7 @@ const kind = (trial) => (trial.sampler === "user" ? "own block" : trial.origin);
 const beside = (trial) => ["anchor", "own block", "replicate"].includes(kind(trial));
 const named = (trial) => `${beside(trial) ? kind(trial) : "trial"} ${trial.number}`;
 const breakable = (code, text) => {
-  text.split(";").forEach((part, i) => code.append(...(i ? [";", document.createElement("wbr")] : []), part));
+  for (const [i, part] of text.split(";").entries()) code.append(...(i ? [";", document.createElement("wbr")] : []), part);
   return code;
 };
 const estimated = (t) => {
