@@ -313,7 +313,7 @@ WRITERS = {
     ("kind", "file", "beside"),
     [
         ("search", "35-toy", '<a href="#place">Placement</a> {} <a href="#course">'),
-        ("search", "toy", '>Evidence</a> {}</nav>'),
+        ("search", "toy", ">Evidence</a> {}</nav>"),
         ("ablation", "12-toy", '<a href="#effects">Effects</a> {} <a href="#variants">'),
         ("comparison", "10-toy", '<a href="#course">Course</a> {} <a href="#volumes">'),
     ],
@@ -332,7 +332,9 @@ def test_a_section_of_a_report_is_one_file(monkeypatch, tmp_path, kind, file, be
     assert "\n\n## Toys\n\n&lt;b&gt; \\| \\*toys\\* `<b> \\| *toys*` cifar10\n" in written[".md"]
     ids = re.findall(r'<section id="([^"]+)"', page)
     links = re.findall(r'<a href="#([^"]+)"', page[page.index("<nav") : page.index("</nav>")])
-    assert links == [each for each in ids if each in links]  # in their order; sections of one name share a link
+    assert links == [
+        each for each in ids if each in links
+    ]  # in their order; sections of one name share a link
     if kind != "search":
         assert links == ids
 
