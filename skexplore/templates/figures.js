@@ -43,7 +43,7 @@ const styled = (json) => {
     layout.xaxis.title.font.size = layout.yaxis.title.font.size = size;
     layout.xaxis.nticks = 5;
     for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.tickfont = { ...axis.tickfont, size: 10 };
-    layout.annotations = (layout.annotations || []).filter((each) => each.name !== "crowded");
+    layout.annotations = (layout.annotations || []).filter((each) => !["crowded", "anchor"].includes(each.name));
   }
   return [traces, layout];
 };

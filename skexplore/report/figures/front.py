@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 import pandas as pd
@@ -34,6 +35,8 @@ from skexplore.report.figures.style import (
 
 FAR = 1.25  # ticks of refused proposals beyond this multiple of all that was trained are not drawn
 NAMED_ANCHORS = 4  # more names than this would cover the points; they stay on hover
+
+PLOT, LETTER = (620, 400), 7  # a usual plot's sides and a letter's, in pixels
 
 Size = Literal["ref_macs", "ref_params"]
 
@@ -119,7 +122,8 @@ def pareto_figure(
     if bar:
         add_bar(figure, bar, axis.of(best.nsmallest(1, "shown"))[0])
     _add_knee(figure, axis, trials, front)
-    _add_anchors(figure, axis, anchors, trials, ends)
+    stairs = _stairs(axis, best, limit[0] if limit else ends[1])
+    _add_anchors(figure, axis, anchors, trials, ends, stairs)
     _add_ticks(figure, axis, search, ends)
     for at in limit:
         _add_budget(figure, at, f"budget {at:g} {axis.short}", right=at > sum(ends) / 2)
@@ -247,7 +251,12 @@ def _add_trials(
 
 
 def _add_anchors(
-    figure: go.Figure, axis: _Axis, anchors: pd.DataFrame, trials: pd.DataFrame, ends: Sequence[float]
+    figure: go.Figure,
+    axis: _Axis,
+    anchors: pd.DataFrame,
+    trials: pd.DataFrame,
+    ends: Sequence[float],
+    stairs: tuple[list[float], list[float | None]],
 ) -> None:
     if anchors.empty:
         return
@@ -269,13 +278,53 @@ def _add_anchors(
         hovertemplate="%{text}<extra></extra>",
         meta="anchors",
     )
-    for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, means, strict=False):
-        side = -22 if size > sum(ends) / 2 else 22
-        low, high = figure.layout.yaxis.range
-        rise = 34 if mean > low + 0.7 * (high - low) else -34  # near the top the budget's label stands above
+    shown = trials[trials["shown"].notna()]
+    points = [*zip(axis.of(shown), percent(shown["shown"]), strict=True), *zip(sizes, means, strict=True)]
+    to_pixels = _pixels(ends, figure.layout.yaxis.range)
+    taken = [to_pixels(x, y) for x, y in points if y is not None]
+    taken += _along([to_pixels(x, y) for x, y in zip(*stairs, strict=True) if y is not None])
+    for row, size, mean in zip(rows[:NAMED_ANCHORS], sizes, 100 * anchors["mean"], strict=False):
+        side, rise = _free_place(to_pixels(size, mean), len(row["name"]), taken)
         figure.add_annotation(
             x=size, y=mean, text=text_of(row["name"]), ax=side, ay=rise, name="anchor", **leader
         )
+
+
+def _pixels(x: Sequence[float], y: Sequence[float]) -> Callable[[float, float], tuple[float, float]]:
+    """Return what places a point in a plot of usual size with these axes, in pixels from the left and the top."""
+    width, height = PLOT
+    return lambda at, error: (
+        width * (at - x[0]) / (x[1] - x[0]),
+        height * (y[1] - error) / (y[1] - y[0]),
+    )
+
+
+def _along(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return points along a staircase, ten pixels apart."""
+    found: list[tuple[float, float]] = []
+    for (left, top), (right, bottom) in pairwise(corners):
+        found += [(left + step, top) for step in range(0, int(right - left), 10)]
+        found += [(right, top + step) for step in range(0, int(bottom - top), 10)]
+    return found
+
+
+def _free_place(
+    at: tuple[float, float], letters: int, taken: list[tuple[float, float]]
+) -> tuple[float, float]:
+    """Return where a name of so many letters covers the fewest points, in pixels from its own, and take that place."""
+    half, (width, height) = 4 + LETTER * letters / 2, PLOT
+    away = half + 16
+    ways = [(-22, -34), (22, -34), (-22, 34), (22, 34), (-away, -14), (away, -14), (-away, 14), (away, 14)]
+
+    def cost(way: tuple[float, float]) -> int:
+        x, y = at[0] + way[0], at[1] + way[1]
+        covered = sum(abs(px - x) < half + 6 and abs(py - y) < 15 for px, py in taken)
+        return covered + 10 * (not (half < x < width - half and 9 < y < height - 9))
+
+    best = min(ways, key=cost)
+    x, y = at[0] + best[0], at[1] + best[1]
+    taken += [(x + part * half, y) for part in (-0.8, -0.4, 0, 0.4, 0.8)]
+    return best
 
 
 def _anchor_text(row: Mapping[Any, Any]) -> str:
