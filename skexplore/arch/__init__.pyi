@@ -20,6 +20,7 @@ from .backbones import (
     get_backbone as get_backbone,
 )
 from .costs import (
+    MAX_RESOLUTION as MAX_RESOLUTION,
     Cost as Cost,
     arch_id as arch_id,
     as_blocks as as_blocks,
@@ -46,6 +47,7 @@ from .notation import (
     Blocks as Blocks,
     Branch as Branch,
     SKBlock as SKBlock,
+    block_of_width as block_of_width,
     explain as explain,
     format_blocks as format_blocks,
     parse_block as parse_block,

@@ -74,9 +74,10 @@ def _half(size: int, stride: int) -> int:
     return -(-size // stride)
 
 
-def sk_conv_cost(block: SKBlock, width: int, size: int) -> Cost:
-    """Cost of an SK convolution of ``width`` channels with a ``size`` x ``size`` output (Eqs. 1-6)."""
-    return Cost(**dict(zip(_NAMES, _sk_conv(block, width, size * size), strict=True)))
+def sk_conv_cost(block: SKBlock, width: int, size: int | tuple[int, int]) -> Cost:
+    """Cost of an SK convolution of ``width`` channels (Eqs. 1-6); size: of its output, a side or (height, width)."""
+    height, across = (size, size) if isinstance(size, int) else size
+    return Cost(**dict(zip(_NAMES, _sk_conv(block, width, height * across), strict=True)))
 
 
 _NAMES = ("params", "bn_stats", "macs", "gate_macs", "activations", "bn_elements")

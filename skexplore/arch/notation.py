@@ -20,6 +20,7 @@ MAX_BRANCHES = 8
 MAX_TEXT = 400  # a longer notation is a mistake, not a block
 
 MAX_KNOB = 999_999  # of r and L
+MAX_WIDTH = 65_536  # channels of one SK convolution
 MOST = {"kernel": 99, "dilation": 99, "groups": 9999}
 
 _BRANCH = re.compile(r"k(?P<kernel>[0-9]+)(?:d(?P<dilation>[0-9]+))?(?:g(?P<groups>[0-9]+))?")
@@ -193,6 +194,17 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
         return block
     min_dim = _scale_min_dim(block, cardinality, where)
     return replace(block, branches=tuple(branches), min_dim=min_dim)
+
+
+def block_of_width(block: SKBlock | str, width: int) -> SKBlock:
+    """Return ``block``, which may be notation, for one SK convolution of ``width`` channels, as it is written.
+
+    Groups and the floor L are not scaled. Raises ``UserError`` for a width below 1 and groups that do not divide it.
+    """
+    if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= MAX_WIDTH:
+        raise UserError(f"width {width!r}: must be a whole number of channels from 1 to {MAX_WIDTH:,}")
+    own = parse_block(block) if isinstance(block, str) else block
+    return scale_block(own, REFERENCE_CARDINALITY, (width,), f"an SK convolution of {width} channels")
 
 
 def _scale_min_dim(block: SKBlock, cardinality: int, where: str) -> int:

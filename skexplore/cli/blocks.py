@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.arch import BACKBONES
+from skexplore.arch import BACKBONES, MAX_RESOLUTION
 from skexplore.cli.common import (
     ASK,
     GFLOPS,
@@ -22,8 +22,11 @@ from skexplore.cli.common import (
     print_prose,
     signed,
 )
+from skexplore.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from skexplore.arch import Architecture, Backbone, Blocks, Cost
 
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
@@ -167,6 +170,15 @@ def cost(
     ] = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            help="Channels of one SK convolution by itself, with --map; groups and L as they are written."
+        ),
+    ] = None,
+    side: Annotated[
+        str | None, typer.Option("--map", metavar="HxW", help="Its output's height and width, such as 14x14.")
+    ] = None,
     by_stage: Annotated[bool, typer.Option("--by-stage", help="Print the cost of every stage too.")] = False,
     as_json: JsonOption = False,
     verify: Annotated[
@@ -177,6 +189,15 @@ def cost(
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
     from skexplore.arch import check_memory, format_blocks
 
+    if width is not None or side is not None:
+        others = (system, backbone, resolution, classes, by_stage or None)
+        if block is None or width is None or side is None or any(each is not None for each in others):
+            raise UserError(
+                "one SK convolution by itself takes BLOCK, --width and --map and no network: "
+                "skexplore cost k3+k3d2 --width 256 --map 14x14"
+            )
+        _cost_alone(block, width, _height_and_width(side), as_json=as_json, verify=verify)
+        return
     own = chosen_network(block, system, backbone, classes)
     total = own.cost(resolution=resolution)
     size = own.backbone.resolution if resolution is None else resolution
@@ -199,6 +220,56 @@ def cost(
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
         if system is None:
             print_next(f"skexplore place {shlex.quote(str(row['block']))}")
+    _tell_differences(different)
+
+
+def _height_and_width(text: str) -> tuple[int, int]:
+    """Return the sides that ``14x14`` or ``14`` say; raises ``UserError``."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= MAX_RESOLUTION for side in sides):
+        raise UserError(f"--map {text!r}: height and width of 1 to {MAX_RESOLUTION:,} pixels, such as 14x14")
+    return int(sides[0]), int(sides[-1])
+
+
+def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool, verify: bool) -> None:
+    """Print the cost of one SK convolution of stride 1."""
+    from skexplore.arch import block_of_width, sk_conv_cost
+    from skexplore.export import read_block
+
+    given = read_block(text)
+    if len(given) > 1:
+        raise UserError(f"{text}: {len(given)} blocks, one per stage; give the one that stands here")
+    block = block_of_width(given[0], width)
+    total = sk_conv_cost(block, width, sides)
+    row: dict[str, object] = {
+        "block": str(block),
+        "width": width,
+        "map": f"{sides[0]}x{sides[1]}",
+        "d": block.dim(width) if block.selects else None,
+    }
+    costs = {name: getattr(total, name) for name in COSTS}
+    different = {}
+    if verify:
+        from skexplore.nn import SKConv, count
+
+        counted = count(SKConv(width, block), sides, width)
+        different = {
+            name: (own, getattr(counted, name))
+            for name, own in costs.items()
+            if name != "gate_macs" and own != getattr(counted, name)
+        }
+    if as_json:
+        _print_cost_json(row | costs, {}, None if not verify else not different)
+    else:
+        _print_cost(row | costs, {})
+        print_prose(f"\nOne SK convolution of stride 1. {GFLOPS}")
+        if verify and not different:
+            print("fvcore counts the same on the built layer (params, bn_stats, macs, activations).")
+    _tell_differences(different)
+
+
+def _tell_differences(different: Mapping[str, tuple[int, int]]) -> None:
+    """Print where the closed form and fvcore differ, and exit with 1 if they do."""
     for name, (ours, counted) in different.items():
         print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
     if different:

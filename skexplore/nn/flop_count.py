@@ -21,14 +21,17 @@ with warnings.catch_warnings():  # it scripts functions at import, which torch c
     from fvcore.nn.jit_handles import Handle, conv_flop_jit, generic_activation_jit, linear_flop_jit
 
 
-def count(network: nn.Module, resolution: int) -> Cost:
-    """Return what fvcore and torch count in ``network`` for one ``resolution`` x ``resolution`` image.
+def count(network: nn.Module, resolution: int | tuple[int, int], channels: int = 3) -> Cost:
+    """Return what fvcore and torch count in ``network`` for one image of ``channels``.
+
+    resolution: its side, or (height, width), in pixels.
 
     macs are fvcore's ``conv`` + ``linear`` (it counts one multiply-add as one flop; its total would add
     BatchNorm). gate_macs and bn_elements are not counted there and are 0.
     """
     with _counting(network):
-        image = torch.zeros(1, 3, resolution, resolution)
+        sides = (resolution, resolution) if isinstance(resolution, int) else resolution
+        image = torch.zeros(1, channels, *sides)
         analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
         # activations in the same pass, since tracing takes most of the time
         analysis.set_op_handle("aten::_convolution", _with_outputs("conv", conv_flop_jit))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.arch import Branch, SKBlock
+from skexplore.arch import Branch, SKBlock, block_of_width
 from skexplore.nn.fast import ConvBN, FastConv2d, Fuse, MapIn, MapOut, Select, traced, watched
 
 
@@ -27,13 +27,15 @@ def conv_bn(
 class SKConv(nn.Module):
     """Selective Kernel convolution: split, fuse, select (Eqs. 1-6).
 
-    ``width`` channels in and out; ``block`` is at this width's own scale (groups and floor already scaled).
-    With one branch it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the branches are added.
+    ``width`` channels in and out; ``block`` is at this width's own scale: groups and floor count as they are written,
+    in notation such as ``k3+k3d2`` too. Raises ``UserError`` for groups that do not divide the width. With one branch
+    it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the branches are added.
     Without ``fuse_norm`` the BatchNorm of Eq. 3 is left out, and nothing put in its place.
     """
 
-    def __init__(self, width: int, block: SKBlock, *, stride: int = 1, fuse_norm: bool = True) -> None:
+    def __init__(self, width: int, block: SKBlock | str, *, stride: int = 1, fuse_norm: bool = True) -> None:
         super().__init__()
+        block = block_of_width(block, width)
         self.branches = nn.ModuleList(_branch(width, branch, stride) for branch in block.branches)
         self.selects = block.selects
         if self.selects:
@@ -114,7 +116,7 @@ class SKUnit(nn.Module):
         inputs: int,
         width: int,
         outputs: int,
-        block: SKBlock,
+        block: SKBlock | str,
         *,
         stride: int = 1,
         gate: nn.Module | None = None,

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from skexplore.arch import parse_block, sk_conv_cost
+
 
 def test_cost_of_the_papers_block(command):
     code, out, err = command("cost", "k3+k3d2")
@@ -76,6 +78,22 @@ def test_cost_at_another_resolution_and_number_of_classes_is_verified_there(comm
     assert row["params"] - json.loads(command("cost", "k3+k3d2", "--backbone", "8x4d-1111-s2", "--json")[1])[
         "params"
     ] == 90 * (512 + 1)
+
+
+@pytest.mark.parametrize(
+    ("block", "sides"), [("k3+k3d2", (7, 7)), ("k5g8/sum", (3, 9)), ("k3+k5g64/r8/L1", (4, 2))]
+)
+def test_one_sk_convolution_is_counted_by_itself(command, block, sides):
+    code, text, _ = command(
+        "cost", block, "--width", "128", "--map", f"{sides[0]}x{sides[1]}", "--verify", "--json"
+    )
+    assert code == 0
+    found = json.loads(text)
+    own = sk_conv_cost(parse_block(block), 128, sides)
+    assert (found["params"], found["macs"], found["verified"]) == (own.params, own.macs, True)
+    code, text, _ = command("cost", block, "--width", "128", "--map", "5")
+    assert code == 0
+    assert f"{sk_conv_cost(parse_block(block), 128, 5).macs:,}" in text
 
 
 def test_block_shows_what_it_means_and_what_was_changed(command):
@@ -167,6 +185,11 @@ BAD = [
     (["cost", "k3g3", "--backbone", "sknet50"], "groups that do"),
     (["cost", "k3", "--backbone", "sknet5O"], "did you mean sknet50"),
     (["cost", "nowhere/block.json"], "nowhere/block.json"),
+    (["cost", "k3", "--width", "64"], "takes BLOCK, --width and --map and no network"),
+    (["cost", "k3", "--width", "64", "--map", "7", "--backbone", "sknet26"], "no network"),
+    (["cost", "k3", "--width", "64", "--map", "7y7"], "height and width of 1 to 4,096 pixels, such as 14x14"),
+    (["cost", "k3g64", "--width", "100", "--map", "7"], "groups that do: 1, 2, 4"),
+    (["cost", "k3;k3;k3;k3", "--width", "64", "--map", "7"], "4 blocks, one per stage"),
     (["block", "k3/r0"], "at least 1"),
     (["place", "k3g3"], "groups that do"),
     (["cost", "k3", "--resolution", "0"], "--resolution"),

@@ -12,7 +12,7 @@ from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
 from skexplore.arch.notation import Branch, SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.nn.layers import SKConv, record_attention
+from skexplore.nn.layers import SKConv, SKUnit, record_attention
 from skexplore.nn.network import build, seeded_build
 from skexplore.paper.tables import published_rows
 
@@ -317,3 +317,32 @@ def test_the_classifier_has_the_backbones_classes_unless_told(backbone, classes)
     with torch.device("meta"):
         assert build("k3", backbone).classifier.out_features == classes == get_backbone(backbone).classes
         assert build("k3", backbone, classes=7).classifier.out_features == 7
+
+
+def test_an_sk_convolution_and_a_unit_take_notation_as_it_is_written():
+    conv = SKConv(1280, "k3+k3d2")
+    assert sum(p.numel() for p in conv.parameters()) == 1_234_080  # counted by hand
+    assert [branch[0].groups for branch in conv.branches] == [32, 32]
+    assert conv.fc[0].out_features == 80
+    narrow = SKConv(64, "k3g4+k3d2g4/r4/L4")
+    assert narrow(torch.zeros(2, 64, 5, 7)).shape == (2, 64, 5, 7)
+    assert narrow.fc[0].out_features == 16
+    unit = SKUnit(8, 32, 16, "k3g8+k5g8", stride=2)
+    assert unit(torch.zeros(2, 8, 6, 6)).shape == (2, 16, 3, 3)
+    own, notation = SKConv(64, parse_block("k3+k3d2")), SKConv(64, "k3+k3d2")
+    assert {n: p.shape for n, p in own.named_parameters()} == {
+        n: p.shape for n, p in notation.named_parameters()
+    }
+
+
+@pytest.mark.parametrize(
+    ("width", "block", "message"),
+    [
+        (100, "k3g64", "groups 64 must be whole and divide the widths 100; groups that do: 1, 2, 4, 5, 10"),
+        (0, "k3", "width 0: must be a whole number of channels from 1 to 65,536"),
+        (64, "k3+q", "not of the form kK"),
+    ],
+)
+def test_an_sk_convolution_that_cannot_be_is_refused(width, block, message):
+    with pytest.raises(UserError, match=message):
+        SKConv(width, block)
