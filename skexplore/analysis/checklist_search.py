@@ -39,9 +39,11 @@ class Item:
 
     @property
     def command(self) -> str:
-        """What would answer an open question; empty if nothing is to be done, or not here."""
-        _, found, command = self.evidence.partition(": skexplore ")
-        return "" if self.done or not found or command.endswith(ARCHIVED) else f"skexplore {command}"
+        """What would answer a question that is not done; empty if it is, or cannot be done here."""
+        # it comes last, after all that the records say
+        _, found, command = self.evidence.rpartition(": skexplore ")
+        ours = self.done is False and found and not command.endswith(ARCHIVED)
+        return f"skexplore {command}" if ours else ""
 
 
 def checklist(study: Study, beside: Sequence[Study] = ()) -> tuple[Item, ...]:

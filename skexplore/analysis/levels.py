@@ -1,11 +1,19 @@
-"""What a search believes of the levels of its decisions, all else being as it is in the whole of its space."""
+"""What a search believes of the levels of its decisions, over the whole of its space within the budget."""
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
+from functools import lru_cache
 
-from skexplore.arch import traits_of
-from skexplore.study import Study, stored_space
+import numpy as np
+from numpy.typing import NDArray
+
+from skexplore.arch import Trait, traits_of
+from skexplore.study import Study
+from skexplore.surrogate import Population
+
+MOST = 10_000  # blocks that are looked at: three seconds
 
 
 def believed_levels(study: Study) -> dict[str, dict[str, float]]:
@@ -17,14 +25,21 @@ def believed_levels(study: Study) -> dict[str, dict[str, float]]:
     """
     if study.answer is None or study.model is None:
         return {}
-    space, candidates = stored_space(study.spec), study.model.population.candidates
-    pool, rows = study.model.population.pool(0)
+    traits, rows = _pool(study.model.population)
     mean, _ = study.model.posterior().predict(rows)
     errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for forms, error in zip(pool, mean.tolist(), strict=True):
-        for trait, level in traits_of(space.decode(candidates.levels(forms))).items():
+    for own, error in zip(traits, mean.tolist(), strict=True):
+        for trait, level in own.items():
             errors[trait]["–" if level is None else str(level)].append(error)
     return {
         trait: {level: sum(found) / len(found) for level, found in levels.items()}
         for trait, levels in errors.items()
     }
+
+
+@lru_cache(maxsize=4)  # a page that is written again and again has the same space
+def _pool(population: Population) -> tuple[list[dict[str, Trait]], NDArray[np.float64]]:
+    """Return the traits and the features of the blocks of a population, or of ``MOST`` that are drawn."""
+    pool, rows = population.pool(0)
+    chosen = sorted(random.Random(0).sample(range(len(pool)), min(MOST, len(pool))))
+    return [traits_of(population.candidates.blocks(pool[at])) for at in chosen], rows[chosen]

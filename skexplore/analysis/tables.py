@@ -74,8 +74,8 @@ def curves_table(study: Study, *, most: int | None = None) -> pd.DataFrame:
 def timeline_table(study: Study) -> pd.DataFrame:
     """Return when each training ran: one row per record that says so, in the order in which they began.
 
-    begin, seconds: from the first of them, and how long, as if in one piece. lane: the first that was free: as many as
-    there were workers, where none was stopped on the way.
+    begin, seconds: from the first of them, and how long, as if in one piece. lane: the first that was free. There are
+    as many as workers, and more where a training was stopped on the way and went on later.
     """
     found = [(position, record.trained_in) for position, record in enumerate(study.records)]
     ran = sorted((span, position) for position, span in found if span is not None)

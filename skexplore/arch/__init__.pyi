@@ -67,5 +67,6 @@ from .timm import (
 )
 from .traits import (
     TRAITS as TRAITS,
+    Trait as Trait,
     traits_of as traits_of,
 )

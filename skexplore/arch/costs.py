@@ -226,19 +226,20 @@ def cost(
     return network_cost(body.place(as_blocks(block)), body, resolution=resolution, classes=classes)
 
 
-def check_memory(own: Cost, name: str, resolution: int) -> None:
-    """Raise ``UserError`` if the network ``name`` of cost ``own`` is too large to be built and run on this machine.
+def check_memory(own: Cost, name: str, mend: str = "") -> None:
+    """Raise ``UserError`` if ``name``, which costs ``own``, is too large to be built and run on this machine.
 
-    It is if its parameters and activations, in float32, exceed the physical memory.
+    It is if its parameters and activations, in float32, exceed the physical memory. mend: what would help, if it is no
+    network in a backbone.
     """
     needed, there = 4 * (own.params + own.activations), _physical_memory()
     if there is None or needed <= there:
         return
     # no resolution helps where the parameters alone are too many
-    mend = "" if 4 * own.params > there else "lower --resolution or "
+    lower = "" if 4 * own.params > there else "lower --resolution or "
     raise UserError(
-        f"{name} at {resolution}x{resolution}: its parameters and activations would need about "
-        f"{needed / 1e9:,.1f} GB of memory and this machine has {there / 1e9:,.1f} GB; {mend}choose a smaller backbone"
+        f"{name}: its parameters and activations would need about {needed / 1e9:,.1f} GB of memory and this machine "
+        f"has {there / 1e9:,.1f} GB; {mend or f'{lower}choose a smaller backbone'}"
     )
 
 

@@ -199,7 +199,8 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
 def block_of_width(block: SKBlock | str, width: int) -> SKBlock:
     """Return ``block``, which may be notation, for one SK convolution of ``width`` channels, as it is written.
 
-    Groups and the floor L are not scaled. Raises ``UserError`` for a width below 1 and groups that do not divide it.
+    Groups and the floor L are not scaled. Raises ``UserError`` for a width that is no ``int`` from 1 to 65,536, and
+    groups that do not divide it.
     """
     if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= MAX_WIDTH:
         raise UserError(f"width {width!r}: must be a whole number of channels from 1 to {MAX_WIDTH:,}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -151,8 +150,11 @@ def play(
             lambda: int(until_found and watch.done),
             lambda devices, _: _Workers(len(devices), land.measure),
         )
-        with suppress(KeyboardInterrupt):  # all is found before the target
+        try:
             coordinator.run(["nothing"] * workers)
+        except KeyboardInterrupt:
+            if not (until_found and watch.done):  # all is found before the target
+                raise
     return Play(
         reached=tuple(watch.reached),
         trained=watch.trained,

@@ -1,4 +1,4 @@
-"""One task for many seeds, spread over processes: what comes out does not depend on how many there are."""
+"""One task for many seeds, spread over processes: what comes out depends on their number by rounding at most."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
+
+from skexplore.errors import StudyError
 
 T = TypeVar("T")
 
@@ -24,17 +27,29 @@ def spread(
 ) -> list[T]:
     """Return what ``task`` gives for each of ``seeds``, in their order.
 
-    task: can be pickled, where there are more processes than one. progress: is told how many are done.
+    task: can be pickled, where there are more processes than one. progress: is told how many are done. Raises what the
+    task raises, and ``StudyError`` if a process is killed. Ctrl-C ends the processes at once.
     """
     if processes == 1:
         return _collected(map(task, seeds), progress)
+    others = {*active_children()}
     pool = ProcessPoolExecutor(
         processes, get_context("spawn"), initializer=_begin, initargs=(pickle.dumps(task),)
     )
     try:
-        return _collected(pool.map(_do, seeds), progress)
-    finally:
+        found = _collected(pool.map(_do, seeds), progress)
+    except BaseException as error:
+        for child in {*active_children()} - others:
+            child.terminate()
         pool.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise StudyError(
+                f"one of {processes} processes was ended from outside, for example for want of memory; use fewer "
+                "--workers"
+            ) from error
+        raise
+    pool.shutdown()
+    return found
 
 
 def _collected(found: Iterable[T], progress: Callable[[int], None] | None) -> list[T]:
@@ -55,4 +70,11 @@ def _begin(task: bytes) -> None:
 
 
 def _do(seed: int) -> Any:
-    return _task(seed)
+    try:
+        return _task(seed)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # the pool would break and not say why
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise

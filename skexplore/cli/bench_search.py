@@ -63,7 +63,7 @@ def bench_search(
     seed: Annotated[int, typer.Option(min=0, max=10**9, help="Seed of the first search.")] = 0,
     workers: Annotated[
         int,
-        typer.Option(min=1, max=256, help="Processes that play; what comes out is the same for any number."),
+        typer.Option(min=1, max=256, help="Processes that play side by side."),
     ] = 1,
     quick: Annotated[
         bool,

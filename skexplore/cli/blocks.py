@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -207,7 +207,7 @@ def cost(
     different = {}
     if verify:
         title = system or f"{format_blocks(own.blocks)} in {own.backbone.name}"
-        check_memory(total, title, size)  # before torch is loaded
+        check_memory(total, f"{title} at {size}x{size}")  # before torch is loaded
         from skexplore.nn import differences
 
         different = differences(own, resolution=resolution)
@@ -233,7 +233,7 @@ def _height_and_width(text: str) -> tuple[int, int]:
 
 def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool, verify: bool) -> None:
     """Print the cost of one SK convolution of stride 1."""
-    from skexplore.arch import block_of_width, sk_conv_cost
+    from skexplore.arch import block_of_width, check_memory, sk_conv_cost
     from skexplore.export import read_block
 
     given = read_block(text)
@@ -250,6 +250,9 @@ def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool,
     costs = {name: getattr(total, name) for name in COSTS}
     different = {}
     if verify:
+        # before torch is loaded; what comes in is as large as what one branch gives
+        there = replace(total, activations=total.activations + width * sides[0] * sides[1])
+        check_memory(there, f"{block} of {width} channels on {sides[0]}x{sides[1]}", "lower --width or --map")
         from skexplore.nn import SKConv, count
 
         counted = count(SKConv(width, block), sides, width)

@@ -83,7 +83,7 @@ def build(
     body = own.backbone
     size = body.resolution if resolution is None else resolution
     # a wrong block and too large a network are reported before torch is loaded
-    check_memory(own.cost(resolution=size), title, size)
+    check_memory(own.cost(resolution=size), f"{title} at {size}x{size}")
     from skexplore.nn import build as build_network, summarise_network
 
     rows = summarise_network(build_network(own), size)

@@ -300,7 +300,7 @@ class State:
             weights_sha256=outcome.weights_sha256,
             device=THEN.join(dict.fromkeys(each for each in (record.device, outcome.device) if each)),
             seconds=sum(epoch.seconds for epoch in curve),
-            ended=now(),
+            ended=now() if curve else "",
         )
         # what stands beside the trials is trained in one piece
         if outcome.status == "complete" and len(curve) < self.spec.recipe.epochs:

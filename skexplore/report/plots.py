@@ -78,7 +78,7 @@ def curves_figure(study: Study) -> go.Figure:
 
 
 def timeline_figure(study: Study) -> go.Figure:
-    """Return when each training of ``study`` ran, worker by worker; empty where that is not on record."""
+    """Return when each training of ``study`` ran, and what ran beside it; empty where that is not on record."""
     return course_figures.timeline_figure(timeline_table(study))
 
 

@@ -1,6 +1,6 @@
 """The sections of a report: each is one file ``templates/KIND/NN-ID.j2``, found by its name.
 
-A file sets ``link``, its words in the navigation of the page, where sections of the same words are one entry, and has
+A file sets ``link``, its words in the navigation of the page, where neighbours of the same words are one entry, and has
 the macros ``html`` and ``md``, or one of them. Numbers give the order; a file without a number comes last.
 """
 

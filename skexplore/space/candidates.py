@@ -30,7 +30,8 @@ class Candidates:
     """
 
     def __init__(self, space: Space, bounds: Sequence[Bound] = ()) -> None:
-        self._layout, self._encoder, self._bounds = Layout(space), Encoder(space), bounds
+        self._space, self._bounds = space, bounds
+        self._layout, self._encoder = Layout(space), Encoder(space)
         boxes = self._layout.boxes()
         self._union = Union(boxes)
         self.within: list[Forms] | None = None
@@ -55,6 +56,10 @@ class Candidates:
         levels = self._encoder.settled(list(forms))
         assert levels is not None, "the forms are of this space"
         return levels
+
+    def blocks(self, forms: Forms) -> Blocks:
+        """Return the canonical blocks that ``forms`` are."""
+        return self._space.decode(self.levels(forms))
 
     def stages(self, forms: Forms) -> Stages:
         """Return what ``forms`` are in each stage of the reference."""

@@ -36,10 +36,15 @@ def now() -> str:
 
 
 def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
     try:
-        return datetime.strptime(text, MOMENT).replace(tzinfo=UTC) if text else None
+        found = datetime.strptime(text, MOMENT).replace(tzinfo=UTC)
     except ValueError:
-        raise UserError(f"{text!r}: must be a moment in UTC such as 2026-01-31T12:00:00Z") from None
+        found = None
+    if found is None or found.strftime(MOMENT) != text or found.year < 2000:
+        raise UserError(f"{text!r}: must be a moment in UTC such as 2026-01-31T12:00:00Z")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,8 @@ class Record:
     images of the test set they got right, see ``study.images``. weights_sha256: of
     the file of weights that the training left, empty if it left none or was recorded before this was written down.
     device: model and capability of what it was trained on, of several joined by ``THEN``; empty in older records.
-    ended: when its training ended, in UTC; empty in older records and where nothing was trained.
+    ended: when its training, or the last part of it, ended, in UTC; empty in older records and where nothing was
+    trained.
     """
 
     number: int
@@ -101,7 +107,12 @@ class Record:
     def trained_in(self) -> tuple[datetime, datetime] | None:
         """From when until when it was trained, in UTC, as if in one piece; None where that is not on record."""
         end = _moment(self.ended)
-        return None if end is None else (end - timedelta(seconds=self.seconds), end)
+        if end is None or not self.seconds:
+            return None
+        try:
+            return end - timedelta(seconds=self.seconds), end
+        except OverflowError:  # no training takes so long
+            return None
 
     @property
     def beside(self) -> bool:

@@ -23,7 +23,8 @@ const saved = (plot, format) => {
 const pictures = ["svg", "png"].map((format) => ({
   name: format, title: `save as ${format.toUpperCase()}`, icon: Plotly.Icons[format === "svg" ? "disk" : "camera"], click: (plot) => saved(plot, format),
 }));
-const config = { displayModeBar: "hover", displaylogo: false, modeBarButtons: [pictures], responsive: true, doubleClick: false };
+const bar = matchMedia("(hover: none)").matches || "hover"; // always there where nothing hovers
+const config = { displayModeBar: bar, displaylogo: false, modeBarButtons: [pictures], responsive: true, doubleClick: false };
 const narrow = matchMedia("(max-width: 599px)");
 const plots = [...document.querySelectorAll(".plot[data-figure]")];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -48,7 +49,10 @@ const styled = (json) => {
   return [traces, layout];
 };
 const VIEWS = {}; // what a page makes of a figure, by its plot
-const draw = (plot) => Plotly.react(plot, ...(VIEWS[plot.id] || ((same) => same))(styled(figures[plot.id])), config);
+const draw = (plot) => {
+  const own = plot.dataset.figure === "buttons" ? { ...config, displayModeBar: false } : config; // it has its own
+  return Plotly.react(plot, ...(VIEWS[plot.id] || ((same) => same))(styled(figures[plot.id])), own);
+};
 // draws every figure, and again where colours or the room change; "also" redraws what a page has besides
 const drawAll = async (also = () => {}) => {
   await Promise.all(plots.map(draw));

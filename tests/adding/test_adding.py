@@ -332,11 +332,10 @@ def test_a_section_of_a_report_is_one_file(monkeypatch, tmp_path, kind, file, be
     assert "\n\n## Toys\n\n&lt;b&gt; \\| \\*toys\\* `<b> \\| *toys*` cifar10\n" in written[".md"]
     ids = re.findall(r'<section id="([^"]+)"', page)
     links = re.findall(r'<a href="#([^"]+)"', page[page.index("<nav") : page.index("</nav>")])
+    shared = {"answer", "about", "decisions", "importance", "limits", "honest", "origin"}
     assert links == [
-        each for each in ids if each in links
-    ]  # in their order; sections of one name share a link
-    if kind != "search":
-        assert links == ids
+        each for each in ids if kind != "search" or each not in shared
+    ]  # with a neighbour's link
 
 
 # -- a space, an ablation

@@ -215,6 +215,16 @@ def test_the_best_block_trained_again_by_other_seeds():
         )
 
 
+def test_a_command_is_ours_whatever_the_records_say():
+    said = "0.1: skexplore export x; rm -rf / #"
+    study = replace(STUDY, archived=False, environment=STUDY.environment | {"skexplore": said, "cpu": said})
+    commands = [item.command for item in checklist(study) if item.command]
+    assert commands
+    assert not any("rm -rf" in command for command in commands)
+    assert all(item.evidence.endswith(item.command) for item in checklist(study))
+    assert not any(item.command for item in checklist(replace(study, archived=True)))
+
+
 def test_a_confirmation_beside_the_search_has_trained_its_best_block_again(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     search, confirmation = load_study("first-search"), load_study("first-search-confirm")

@@ -257,11 +257,13 @@ def test_trainings_stand_in_as_many_lanes_as_ran_side_by_side():
             ran(1, 3, 180.4),  # 12:00 to 12:03, a fraction of a second before
             ran(2, 5, 180.0, status="diverged"),  # 12:02 to 12:05, after the first
             ran(3, 0, 60.0),  # nobody wrote down when
+            ran(5, 4, 0.0, status="failed"),  # before its first epoch ended
+            ran(6, 4, 1e300),  # as no training can
             ran(4, 4, 60.0),  # 12:03 to 12:04, after the second
         )
     )
     found = analysis.timeline_table(study)
-    assert [*found["position"]] == [1, 0, 2, 4]
+    assert [*found["position"]] == [1, 0, 2, 6]
     assert [*found["lane"]] == [1, 2, 2, 1]
     assert [*found["begin"]] == pytest.approx([0, 0.4, 120.4, 180.4])
     assert [*found["seconds"]] == [180.4, 120.0, 180.0, 60.0]

@@ -159,14 +159,12 @@ def test_memory_is_compared_with_float32_params_and_activations(monkeypatch):
     own = Cost(params=600_000_000, activations=400_000_000)
     system = {"SC_PHYS_PAGES": 4_000_000, "SC_PAGE_SIZE": 1000}
     monkeypatch.setattr(os, "sysconf", system.__getitem__)
-    check_memory(own, "net", 32)
+    check_memory(own, "net")
     system["SC_PHYS_PAGES"] = 3_000_000
-    with pytest.raises(
-        UserError, match=r"net at 32x32: .* 4\.0 GB .* has 3\.0 GB; lower --resolution or choose a"
-    ):
-        check_memory(own, "net", 32)
+    with pytest.raises(UserError, match=r"net: .* 4\.0 GB .* has 3\.0 GB; lower --resolution or choose a"):
+        check_memory(own, "net")
     system["SC_PHYS_PAGES"] = 2_000_000
     with pytest.raises(UserError, match=r"has 2\.0 GB; choose a smaller backbone"):
-        check_memory(own, "net", 32)
+        check_memory(own, "net")
     system["SC_PHYS_PAGES"] = -1  # the system does not tell
-    check_memory(own * 1000, "net", 32)
+    check_memory(own * 1000, "net")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from support.small_table import FEW
 
 from skexplore.bench import analytic, compare, distinct, judge
 from skexplore.bench.spread import spread
+from skexplore.errors import StudyError
 
 
 def same(land, _seed):
@@ -16,8 +22,6 @@ def same(land, _seed):
 
 
 def threads_and_square(seed):
-    import os
-
     return os.environ.get("OMP_NUM_THREADS"), os.getpid(), seed**2
 
 
@@ -27,7 +31,65 @@ def fails_at_three(seed):
     return seed
 
 
-def test_each_seed_once_in_order_and_processes_share_the_cores():
+class OddError(Exception):
+    """Cannot be read back: it is made of two words and remembers one."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+def raises_what_cannot_travel(seed):
+    raise OddError("seed", seed)
+
+
+def dies(seed):
+    os._exit(seed)
+
+
+def sleeps(seed):
+    time.sleep(60)
+    return seed
+
+
+INTERRUPTED = """
+import os, signal, threading
+from functools import partial
+from bench.test_spread import sleeps
+from skexplore.bench.spread import spread
+
+if __name__ == "__main__":
+    threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()
+    spread(sleeps, range(8), processes=2)
+"""
+
+
+def test_ctrl_c_ends_the_processes_at_once(tmp_path):
+    script, tests = tmp_path / "interrupted.py", Path(__file__).parents[1]
+    script.write_text(INTERRUPTED)
+    paths = os.pathsep.join([str(tests), str(tests.parent)])
+    found = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        timeout=50,
+        check=False,
+    )
+    assert found.returncode != 0
+    assert b"KeyboardInterrupt" in found.stderr
+
+
+def test_a_process_that_is_ended_from_outside_is_said_so():
+    with pytest.raises(StudyError, match=r"was ended from outside.*fewer --workers"):
+        spread(dies, range(3, 6), processes=2)
+
+
+def test_an_error_that_cannot_travel_is_told_in_words():
+    with pytest.raises(RuntimeError, match="OddError: seed 4"):
+        spread(raises_what_cannot_travel, [4, 5], processes=2)
+
+
+def test_each_seed_once_in_order_and_processes_share_the_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
     told = []
     found = spread(threads_and_square, range(2, 9), processes=2, progress=told.append)
     assert [square for *_, square in found] == [seed**2 for seed in range(2, 9)]

@@ -189,6 +189,7 @@ BAD = [
     (["cost", "k3", "--width", "64", "--map", "7", "--backbone", "sknet26"], "no network"),
     (["cost", "k3", "--width", "64", "--map", "7y7"], "height and width of 1 to 4,096 pixels, such as 14x14"),
     (["cost", "k3g64", "--width", "100", "--map", "7"], "groups that do: 1, 2, 4"),
+    (["cost", "k3", "--width", "65536", "--map", "4096", "--verify"], "lower --width or --map"),
     (["cost", "k3;k3;k3;k3", "--width", "64", "--map", "7"], "4 blocks, one per stage"),
     (["block", "k3/r0"], "at least 1"),
     (["place", "k3g3"], "groups that do"),

@@ -330,7 +330,7 @@ def test_trainings_stand_when_they_ran_and_show_their_trial(visit):
         assert bars[row["position"]] == (
             pytest.approx(minutes[0]),
             pytest.approx(minutes[1]),
-            f"worker {row['lane']}",
+            row["lane"],
         )
     page.locator("#timeline").scroll_into_view_if_needed()
     box = page.locator("#timeline .bars path").first.bounding_box()

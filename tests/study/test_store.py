@@ -276,7 +276,8 @@ def test_a_word_of_a_record_that_is_none_of_ours_is_refused(run, field):
 
 
 @pytest.mark.parametrize(
-    "ended", ["<img src=x onerror=alert(1)>", "2026-02-30T00:00:00Z", "2026-01-31 12:00:00"]
+    "ended",
+    ["<img src=x onerror=alert(1)>", "2026-02-30T00:00:00Z", "2026-01-31 12:00:00", "0001-01-01T00:00:00Z"],
 )
 def test_a_moment_that_is_none_is_refused(run, ended):
     run(study="s")

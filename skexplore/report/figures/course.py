@@ -137,12 +137,13 @@ def _lines(rows: pd.DataFrame, name: str, line: Mapping[str, Any], symbol: str) 
 
 
 def timeline_figure(timeline: pd.DataFrame) -> go.Figure:
-    """Return when each training ran, a bar each, in as many lanes as there were workers.
+    """Return when each training ran, a bar each, in lanes of what ran side by side.
 
     timeline: ``analysis.timeline_table``.
     """
-    figure = empty("Time since the first training began", "")
-    unit, seconds = next((u for u in TIMES if timeline["begin"].max() >= 2 * u[1]), TIMES[-1])
+    figure = empty("", "Side by side")
+    end = (timeline["begin"] + timeline["seconds"]).max()
+    unit, seconds = next((each for each in TIMES if end >= 2 * each[1]), TIMES[-1])
     anchor = timeline["origin"] == "anchor"
     again = timeline["origin"] == "replicate"
     complete = timeline["status"] == "complete"
@@ -157,15 +158,17 @@ def timeline_figure(timeline: pd.DataFrame) -> go.Figure:
                 orientation="h",
                 x=[*(rows["seconds"] / seconds)],
                 base=[*(rows["begin"] / seconds)],
-                y=[f"worker {lane}" for lane in rows["lane"]],
+                y=[*rows["lane"]],
                 name=name,
                 marker={"color": color, "line": {"width": 1, "color": "rgba(255,255,255,0.6)"}},
                 customdata=[int(position) for position in rows["position"]],
                 hoverinfo="none",
             )
     figure.update_xaxes(title_text=f"{unit} since the first training began", rangemode="tozero")
-    figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_layout(barmode="overlay", bargap=0.35)
+    lanes = timeline["lane"].max() if len(timeline) else 1
+    figure.update_yaxes(range=[lanes + 0.6, 0.4], tickvals=[], showgrid=False)
+    above = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "orientation": "h"}
+    figure.update_layout(barmode="overlay", bargap=0.35, margin={"t": 40}, legend=above)
     return figure
 
 

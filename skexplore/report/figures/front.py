@@ -123,8 +123,8 @@ def pareto_figure(
         add_bar(figure, bar, axis.of(best.nsmallest(1, "shown"))[0])
     _add_knee(figure, axis, trials, front)
     stairs = _stairs(axis, best, limit[0] if limit else ends[1])
-    _add_anchors(figure, axis, anchors, trials, ends, stairs)
-    _add_ticks(figure, axis, search, ends)
+    _add_ticks(figure, axis, search, ends)  # which may widen the axis, before names are placed in it
+    _add_anchors(figure, axis, anchors, trials, figure.layout.xaxis.range, stairs)
     for at in limit:
         _add_budget(figure, at, f"budget {at:g} {axis.short}", right=at > sum(ends) / 2)
     return figure

@@ -111,16 +111,17 @@ const arrows = () => {
   const here = first.filter((t) => t && costOf(t) !== null && data.confirmed[t.block].test !== null);
   const now = (name) => here.map((t) => data.confirmed[t.block][name]), test = now("test").map((error) => 100 * error);
   const to = (name) => now(name).map((end, i) => (end === null ? 0 : Math.abs(100 * end - test[i])));
+  if (!here.length) return [];
   const x = here.map((t) => costOf(t)), line = { color: color("--ink"), width: 1.2 };
   const ends = (of) => here.flatMap((t, i) => [...of(t, i), null]);
   return [
     {
       x: ends((_, i) => [x[i], x[i]]), y: ends((t, i) => [errorOf(t), test[i]]), mode: "lines+markers", line, meta: "arrow",
       marker: { symbol: "arrow", angleref: "previous", size: ends(() => [0, 9]), color: line.color },
-      hoverinfo: "skip", showlegend: false,
+      hoverinfo: "skip", showlegend: false, legendgroup: "confirmed",
     },
     {
-      x, y: test, mode: "markers", name: "confirmed on test, 95 %", meta: "confirmed", hoverinfo: "none",
+      x, y: test, mode: "markers", name: "confirmed on test, 95 %", meta: "confirmed", legendgroup: "confirmed", hoverinfo: "none",
       customdata: here.map((t) => t.position), marker: { symbol: "line-ew", size: 12, line: { width: 2, color: line.color } },
       error_y: { array: to("test_high"), arrayminus: to("test_low"), thickness: 1.4, width: 4, color: line.color },
     },
