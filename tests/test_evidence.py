@@ -36,7 +36,7 @@ SIGNALS = sorted(
     path.parent for path in ROOT.glob("studies/signal/*/records.jsonl")
 )  # panels of what was tried
 # pieces in which the long panel was trained; nothing is quoted from them
-PARTS = sorted(path.parent for path in ROOT.glob("studies/signal/parts/*/records.jsonl"))
+PARTS = sorted(path.parent for path in ROOT.glob("studies/*/parts/*/records.jsonl"))
 # ablations as version 0.1 made them, where docs compare with them
 EARLIER = sorted(path.parent for path in ROOT.glob("studies/earlier/*/records.jsonl"))
 REPEATS = sorted(
