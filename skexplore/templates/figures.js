@@ -29,8 +29,11 @@ const narrow = matchMedia("(max-width: 599px)");
 const plots = [...document.querySelectorAll(".plot[data-figure]")];
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const read = new Map(); // figures in the accent of now: they are drawn many times, and long to read
 const styled = (json) => {
-  const { data: traces, layout } = JSON.parse(json.replace(LIGHT_ACCENT, color("--accent")));
+  const accent = color("--accent");
+  if (read.get(json)?.accent !== accent) read.set(json, { accent, ...JSON.parse(json.replace(LIGHT_ACCENT, accent)) });
+  const traces = read.get(json).data.map((trace) => ({ ...trace })), layout = structuredClone(read.get(json).layout);
   const size = narrow.matches ? 11 : 13;
   layout.font = { ...layout.font, color: color("--ink"), size };
   layout.hoverlabel = {

@@ -223,7 +223,19 @@ const change = (changes) => {
   Object.assign(view, changes);
   for (const show of shows) show();
   keep();
-  return Promise.all([redrawFront(), drawSlices(), drawParallel()]);
+  return redrawViews();
+};
+// the front at once, what is further down when that is on the screen, and nothing that was overtaken meanwhile
+let turn = 0;
+const redrawViews = async () => {
+  turn += 1;
+  const own = turn, curves = byId("curves");
+  await redrawFront();
+  for (const view of [drawSlices, drawParallel, () => curves && draw(curves)]) {
+    await new Promise((done) => setTimeout(done));
+    if (own !== turn) return;
+    await view();
+  }
 };
 byId("whole").onclick = () => change({ zoom: null });
 for (const format of ["svg", "png"]) {

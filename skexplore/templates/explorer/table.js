@@ -95,11 +95,13 @@ const filter = () => {
   byId("unbrush").hidden = !brushes.size;
   show();
 };
-const refilter = () => {
+const refilter = async () => {
   filter();
   propose();
   keep();
-  return Promise.all([redrawFront(), drawSlices(), drawParallel(), ...(byId("curves") ? [draw(byId("curves"))] : [])]);
+  // the table first: a plot of many takes longer
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
+  return redrawViews();
 };
 const brush = (view, positions) => {
   if (positions?.size) brushes.set(view, positions);
