@@ -26,7 +26,7 @@ check: $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
-	@mkdir -p build && PYTHONPATH=tests $(BIN)/python tests/page_script.py >build/page.js
+	@mkdir -p build && $(BIN)/python tests/page_script.py >build/page.js
 	@if command -v npx >/dev/null; then npx --yes @biomejs/biome@2.6.8 lint --error-on-warnings --config-path=tests/biome.json build/page.js; \
 	  else echo "no npx found: the page's script is not linted (npx comes with npm)"; fi
 

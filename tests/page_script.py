@@ -6,12 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.studies import synthetic
-
 from skexplore.report import write_report
+from skexplore.study import load_study
 
 if __name__ == "__main__":
+    study = load_study(str(Path(__file__).parents[1] / "studies/first-search"))
     with tempfile.TemporaryDirectory() as folder:
-        write_report(synthetic(), Path(folder))
-        page = (Path(folder) / "index.html").read_text()
+        write_report(study, Path(folder))
+        page = (Path(folder) / "index.html").read_text(encoding="utf-8")
     sys.stdout.write(page.rpartition("<script>")[2].partition("</script>")[0])
