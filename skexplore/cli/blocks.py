@@ -176,7 +176,7 @@ def cost(
             help="Channels of one SK convolution by itself, with --map; groups and L as they are written."
         ),
     ] = None,
-    side: Annotated[
+    sides: Annotated[
         str | None, typer.Option("--map", metavar="HxW", help="Its output's height and width, such as 14x14.")
     ] = None,
     by_stage: Annotated[bool, typer.Option("--by-stage", help="Print the cost of every stage too.")] = False,
@@ -189,14 +189,14 @@ def cost(
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
     from skexplore.arch import check_memory, format_blocks
 
-    if width is not None or side is not None:
+    if width is not None or sides is not None:
         others = (system, backbone, resolution, classes, by_stage or None)
-        if block is None or width is None or side is None or any(each is not None for each in others):
+        if block is None or width is None or sides is None or any(each is not None for each in others):
             raise UserError(
                 "one SK convolution by itself takes BLOCK, --width and --map and no network: "
                 "skexplore cost k3+k3d2 --width 256 --map 14x14"
             )
-        _cost_alone(block, width, _height_and_width(side), as_json=as_json, verify=verify)
+        _cost_alone(block, width, _height_and_width(sides), as_json=as_json, verify=verify)
         return
     own = chosen_network(block, system, backbone, classes)
     total = own.cost(resolution=resolution)
@@ -247,24 +247,19 @@ def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool,
         "map": f"{sides[0]}x{sides[1]}",
         "d": block.dim(width) if block.selects else None,
     }
-    costs = {name: getattr(total, name) for name in COSTS}
+    row |= {name: getattr(total, name) for name in COSTS}
     different = {}
     if verify:
         # before torch is loaded; what comes in is as large as what one branch gives
         there = replace(total, activations=total.activations + width * sides[0] * sides[1])
         check_memory(there, f"{block} of {width} channels on {sides[0]}x{sides[1]}", "lower --width or --map")
-        from skexplore.nn import SKConv, count
+        from skexplore.nn import SKConv, count, differing
 
-        counted = count(SKConv(width, block), sides, width)
-        different = {
-            name: (own, getattr(counted, name))
-            for name, own in costs.items()
-            if name != "gate_macs" and own != getattr(counted, name)
-        }
+        different = differing(total, count(SKConv(width, block), sides, width))
     if as_json:
-        _print_cost_json(row | costs, {}, None if not verify else not different)
+        _print_cost_json(row, {}, None if not verify else not different)
     else:
-        _print_cost(row | costs, {})
+        _print_cost(row, {})
         print_prose(f"\nOne SK convolution of stride 1. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built layer (params, bn_stats, macs, activations).")

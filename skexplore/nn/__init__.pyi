@@ -14,6 +14,7 @@ from .fast import (
 from .flop_count import (
     count as count,
     differences as differences,
+    differing as differing,
 )
 from .layers import (
     SKConv as SKConv,

@@ -84,8 +84,11 @@ def _counting(network: nn.Module) -> Iterator[None]:
 def differences(architecture: Architecture, *, resolution: int | None = None) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
     size = architecture.backbone.resolution if resolution is None else resolution
-    closed = architecture.cost(resolution=size)
-    counted = count(build(architecture), size)
+    return differing(architecture.cost(resolution=size), count(build(architecture), size))
+
+
+def differing(closed: Cost, counted: Cost) -> dict[str, tuple[int, int]]:
+    """Return what fvcore counts and a closed form says otherwise: {quantity: (closed form, counted)}."""
     names = ("params", "bn_stats", "macs", "activations")
     pairs = {name: (getattr(closed, name), getattr(counted, name)) for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

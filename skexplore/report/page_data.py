@@ -29,8 +29,7 @@ def page_data(study: Study) -> dict[str, Any]:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
     eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
     estimates, places, made_of (traits, and d at each stage), drawings and, of a search that is no longer than can be
-    shown so, draws of true errors in %; levels: mean believed errors, fractions, by
-    decision and level.
+    shown so, draws of true errors in %; levels: mean believed errors, fractions, by decision and level.
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows

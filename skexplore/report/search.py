@@ -24,7 +24,6 @@ from skexplore.analysis import (
     placement_table,
     records_of,
     search_findings,
-    timeline_table,
     trained_keys,
 )
 from skexplore.errors import UserError
@@ -181,6 +180,5 @@ def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[
         "placed_front_only": many,
         "front_positions": front,
         "statuses": Counter(record.status for record in study.records),
-        "lanes": len({*timeline_table(study)["lane"]}),
         "curves_cut": sum(bool(record.curve) for record in study.records) > CURVES,
     }

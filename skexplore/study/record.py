@@ -111,7 +111,7 @@ class Record:
             return None
         try:
             return end - timedelta(seconds=self.seconds), end
-        except OverflowError:  # no training takes so long
+        except (OverflowError, ValueError):  # no training takes so long
             return None
 
     @property

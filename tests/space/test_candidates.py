@@ -58,7 +58,7 @@ def test_what_is_within_a_budget_is_what_brute_force_finds(chosen, gflops):
     bounds = budget_bounds(gflops, None)
     candidates = Candidates(chosen, bounds)
     within = {each for each in held(chosen) if cost(each).macs <= gflops * 1e9}
-    assert {chosen.decode(candidates.levels(forms)) for forms in candidates.within} == within
+    assert {candidates.blocks(forms) for forms in candidates.within} == within
     assert {candidates.forms_of(each) for each in within} == set(candidates.within)
     assert len(candidates.within) == len(within)
 

@@ -109,9 +109,9 @@ const withRest = (traces) => {
 const arrows = () => {
   const first = Object.keys(data.confirmed).map((block) => trials.find((t) => t.block === block && t.status === "complete"));
   const here = first.filter((t) => t && costOf(t) !== null && data.confirmed[t.block].test !== null);
+  if (!here.length) return [];
   const now = (name) => here.map((t) => data.confirmed[t.block][name]), test = now("test").map((error) => 100 * error);
   const to = (name) => now(name).map((end, i) => (end === null ? 0 : Math.abs(100 * end - test[i])));
-  if (!here.length) return [];
   const x = here.map((t) => costOf(t)), line = { color: color("--ink"), width: 1.2 };
   const ends = (of) => here.flatMap((t, i) => [...of(t, i), null]);
   return [
@@ -171,7 +171,7 @@ const relaid = (layout, shown) => {
   const xs = numbers(shown.flatMap((trace) => (trace.meta === "over" ? [] : trace.x || [])));
   const ys = numbers(shown.flatMap((trace) => (trace.yaxis === "y2" ? [] : trace.y || [])));
   for (const { y, error_y: own } of shown) {
-    if (own?.array) ys.push(...y.flatMap((value, i) => [value + own.array[i], value - own.arrayminus[i]]));
+    for (const [i, value] of own?.array ? y.entries() : []) ys.push(value + own.array[i], value - own.arrayminus[i]);
   }
   const limit = data.budgets[view.x] / XS[view.x][1];
   if (limit) xs.push(limit);
