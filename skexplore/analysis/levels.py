@@ -6,9 +6,6 @@ import random
 from collections import defaultdict
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skexplore.arch import Trait, traits_of
 from skexplore.study import Study
 from skexplore.surrogate import Population
@@ -25,8 +22,10 @@ def believed_levels(study: Study) -> dict[str, dict[str, float]]:
     """
     if study.answer is None or study.model is None:
         return {}
-    traits, rows = _pool(study.model.population)
-    mean, _ = study.model.posterior().predict(rows)
+    population = study.model.population
+    _, rows = population.pool(0)
+    chosen, traits = _looked_at(population)
+    mean, _ = study.model.posterior().predict(rows[chosen])
     errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for own, error in zip(traits, mean.tolist(), strict=True):
         for trait, level in own.items():
@@ -38,8 +37,8 @@ def believed_levels(study: Study) -> dict[str, dict[str, float]]:
 
 
 @lru_cache(maxsize=4)  # a page that is written again and again has the same space
-def _pool(population: Population) -> tuple[list[dict[str, Trait]], NDArray[np.float64]]:
-    """Return the traits and the features of the blocks of a population, or of ``MOST`` that are drawn."""
-    pool, rows = population.pool(0)
+def _looked_at(population: Population) -> tuple[list[int], list[dict[str, Trait]]]:
+    """Return the places in the pool of the blocks that are looked at, at most ``MOST``, and their traits."""
+    pool, _ = population.pool(0)
     chosen = sorted(random.Random(0).sample(range(len(pool)), min(MOST, len(pool))))
-    return [traits_of(population.candidates.blocks(pool[at])) for at in chosen], rows[chosen]
+    return chosen, [traits_of(population.candidates.blocks(pool[at])) for at in chosen]
