@@ -7,7 +7,9 @@ from .nn import (
     SKUnit as SKUnit,
     build as build,
     build_system as build_system,
+    load_timm as load_timm,
     record_attention as record_attention,
+    timm_state as timm_state,
 )
 from .paper import place as place, system_cost as system_cost
 from .report import write_report as write_report

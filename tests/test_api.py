@@ -11,8 +11,8 @@ import skexplore
 
 PUBLIC = (
     "Architecture", "SKConv", "SKUnit", "Space", "Study", "ablate", "build", "build_system", "compare", "confirm",
-    "cost", "export_block", "load_block", "load_study", "load_table", "place", "record_attention", "search",
-    "system_cost", "train", "verify", "write_report",
+    "cost", "export_block", "load_block", "load_study", "load_table", "load_timm", "place", "record_attention",
+    "search", "system_cost", "timm_state", "train", "verify", "write_report",
 )  # fmt: skip
 
 

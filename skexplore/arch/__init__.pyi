@@ -10,31 +10,36 @@ from .attention import (
     Gate as Gate,
     parse_gate as parse_gate,
 )
+from .backbone import (
+    MAX_RESOLUTION as MAX_RESOLUTION,
+    Backbone as Backbone,
+    Resolution as Resolution,
+    Stage as Stage,
+)
 from .backbones import (
     BACKBONES as BACKBONES,
     REFERENCE as REFERENCE,
-    Backbone as Backbone,
-    Stem as Stem,
     canonical_at_reference as canonical_at_reference,
     cifar_backbone as cifar_backbone,
     get_backbone as get_backbone,
 )
 from .costs import (
-    MAX_RESOLUTION as MAX_RESOLUTION,
-    Cost as Cost,
     arch_id as arch_id,
     as_blocks as as_blocks,
     check_memory as check_memory,
     cost as cost,
     net_id as net_id,
-    output_sizes as output_sizes,
-    sk_conv_cost as sk_conv_cost,
 )
 from .drawing import (
     Drawing as Drawing,
     block_svg as block_svg,
     standalone as standalone,
     svg as svg,
+)
+from .formulas import (
+    Cost as Cost,
+    Place as Place,
+    sk_conv_cost as sk_conv_cost,
 )
 from .limits import (
     FREE as FREE,
@@ -69,4 +74,9 @@ from .traits import (
     TRAITS as TRAITS,
     Trait as Trait,
     traits_of as traits_of,
+)
+from .units import (
+    UNITS as UNITS,
+    UnitForm as UnitForm,
+    inverted_width as inverted_width,
 )

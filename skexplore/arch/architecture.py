@@ -6,17 +6,10 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from skexplore.arch.attention import Gate, format_gate, gate_costs, parse_gate
-from skexplore.arch.backbones import REFERENCE, Backbone, get_backbone
-from skexplore.arch.costs import (
-    MAX_CLASSES,
-    Cost,
-    arch_id,
-    as_blocks,
-    check_whole,
-    net_id,
-    network_cost,
-    network_cost_by_stage,
-)
+from skexplore.arch.backbone import MAX_CHANNELS, MAX_CLASSES, Backbone, Resolution, check_whole
+from skexplore.arch.backbones import REFERENCE, get_backbone
+from skexplore.arch.costs import arch_id, as_blocks, net_id, network_cost, network_cost_by_stage
+from skexplore.arch.formulas import Cost
 from skexplore.arch.notation import Blocks, SKBlock
 from skexplore.errors import UserError
 
@@ -43,23 +36,27 @@ class Architecture:
         gate: str | Gate | None = None,
         fuse_norm: bool = True,
         classes: int | None = None,
+        channels: int | None = None,
     ) -> Architecture:
         """Return the network of ``block`` (notation, ``SKBlock`` or one per stage) in ``backbone``.
 
-        ``gate`` in the notation of ``parse_gate``; ``classes`` default to the backbone's. An ``Architecture`` stands
-        for itself. Raises ``UserError`` for what cannot be read, and for classes that are not 1 to 1,000,000; whether
-        the backbone can hold the block is said by ``placed``.
+        ``gate`` in the notation of ``parse_gate``; ``classes`` and ``channels`` of the input default to the backbone's.
+        An ``Architecture`` stands for itself. Raises ``UserError`` for what cannot be read, for classes that are not 1
+        to 1,000,000 and channels that are not 1 to 4,096; whether the backbone can hold the block is said by
+        ``placed``.
         """
         if isinstance(block, Architecture):
-            if (backbone, gate, fuse_norm, classes) != (REFERENCE, None, True, None):
+            if (backbone, gate, fuse_norm, classes, channels) != (REFERENCE, None, True, None, None):
                 raise UserError(
-                    "an Architecture has its own backbone, gate, fuse_norm and classes; leave them out here"
+                    "an Architecture has its own backbone, gate, fuse_norm, classes and channels; leave them out here"
                 )
             return block
         body = get_backbone(backbone) if isinstance(backbone, str) else backbone
         if classes is not None:
             check_whole("classes", classes, MAX_CLASSES)
             body = replace(body, classes=classes)
+        if channels is not None:
+            body = replace(body, channels=check_whole("channels", channels, MAX_CHANNELS))
         module = parse_gate(gate) if isinstance(gate, str) else gate
         return cls(blocks=as_blocks(block), backbone=body, gate=module, fuse_norm=fuse_norm)
 
@@ -81,7 +78,7 @@ class Architecture:
             return own
         return hashlib.sha256(f"{own} {self.gate} {bare}".encode()).hexdigest()[:12]
 
-    def cost(self, *, resolution: int | None = None) -> Cost:
+    def cost(self, *, resolution: Resolution | None = None) -> Cost:
         """Return the exact cost for one image; ``resolution`` in pixels, the backbone's by default.
 
         Raises ``UserError`` if the backbone cannot hold the blocks, or for a resolution that is not 1 to 4096.
@@ -89,20 +86,23 @@ class Architecture:
         total = network_cost(self.placed, self.backbone, resolution=resolution)
         return sum(self._around(resolution), total)
 
-    def cost_by_stage(self, *, resolution: int | None = None) -> dict[str, Cost]:
+    def cost_by_stage(self, *, resolution: Resolution | None = None) -> dict[str, Cost]:
         """Return what ``cost`` returns in parts: ``stem``, ``stage 1`` and so on, ``head``."""
         parts = network_cost_by_stage(self.placed, self.backbone, resolution=resolution)
         for number, added in enumerate(self._around(resolution), start=1):
             parts[f"stage {number}"] += added
         return parts
 
-    def _around(self, resolution: int | None) -> tuple[Cost, ...]:
+    def _around(self, resolution: Resolution | None) -> tuple[Cost, ...]:
         """Return what each stage has more than its blocks: modules of the gate, less BatchNorms; empty for nothing."""
         gates = gate_costs(self.gate, self.backbone, resolution) if self.gate else ()
         if self.fuse_norm:
             return gates
-        pairs = zip(self.backbone.stages, self.placed, strict=True)
-        widths = [stage.depth * form.dim(stage.width) if form.selects else 0 for stage, form in pairs]
+        pairs = zip(self.backbone.parts(), self.placed, strict=True)
+        widths = [
+            sum(count * form.dim(at.width) for count, at in part.places) if form.selects else 0
+            for part, form in pairs
+        ]
         less = [Cost(params=-2 * width, bn_stats=-2 * width, bn_elements=-width) for width in widths]
         return tuple(map(Cost.__add__, gates, less)) if gates else tuple(less)
 

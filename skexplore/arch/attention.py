@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skexplore.arch.backbones import Backbone
-from skexplore.arch.costs import Cost, output_sizes
+from skexplore.arch.backbone import Backbone, Resolution
+from skexplore.arch.formulas import Cost
 from skexplore.errors import UserError, check_one_of
 
 NO_GATE = "none"
@@ -151,10 +151,10 @@ GATES: dict[str, GateKind] = {
 }
 
 
-def gate_costs(gate: Gate, backbone: Backbone, resolution: int | None = None) -> tuple[Cost, ...]:
+def gate_costs(gate: Gate, backbone: Backbone, resolution: Resolution | None = None) -> tuple[Cost, ...]:
     """Cost of all modules of each stage of ``backbone``, for one image."""
-    sizes = output_sizes(backbone, resolution)
+    stages = zip(backbone.stages, backbone.parts(resolution), strict=True)
     return tuple(
-        GATES[gate.kind].cost(gate, stage.out, size * size) * gate.count(number, backbone)
-        for number, (stage, size) in enumerate(zip(backbone.stages, sizes, strict=True))
+        GATES[gate.kind].cost(gate, stage.out, part.size[0] * part.size[1]) * gate.count(number, backbone)
+        for number, (stage, part) in enumerate(stages)
     )

@@ -1,92 +1,59 @@
-"""Macro-architectures: stem, stages and head as data, and the registry of those that have a name.
+"""The backbones that have a name, one entry each.
 
-Paper: Table 1 (ResNeXt-50 and SKNet-50), section 3.2 (SKNet-26/101), supplement A (Table 3's variants).
+Papers: Table 1 (ResNeXt-50 and SKNet-50), section 3.2 (SKNet-26/101), supplement A (Table 3's variants), section 4.1.2
+(ShuffleNetV2); those of the networks that carry a name of their own.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable
 
-from skexplore.arch.notation import Blocks, canonical, per_stage, scale_block
+from skexplore.arch.backbone import Backbone, Stage, Stem
+from skexplore.arch.notation import Blocks, canonical
+from skexplore.arch.units import BOTTLENECK, UNITS, UnitForm
 from skexplore.errors import UserError, did_you_mean
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stem:
-    """First convolution (``kernel``, ``stride``, ``width`` channels), then a 3x3 stride-2 max pool if ``pool``."""
-
-    kernel: int
-    stride: int
-    width: int
-    pool: bool
+_STEM = Stem(kernel=7, stride=2, width=64, pool=True)  # of ResNet
+_DEEP = Stem(kernel=3, stride=2, width=64, pool=True, deep=(32, 32))  # of ResNet-C and -D
+_SMALL = Stem(kernel=3, stride=2, width=24, pool=True)  # of ShuffleNetV2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """``depth`` SK units of inner width ``cardinality * group_width`` and ``out`` output channels."""
-
-    depth: int
-    cardinality: int
-    group_width: int
-    out: int
-    stride: int
-
-    @property
-    def width(self) -> int:
-        """Channels of the SK convolution (the bottleneck), C of Eq. 4."""
-        return self.cardinality * self.group_width
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backbone:
-    """A network without its blocks. ``resolution`` is the side of the square input in pixels."""
-
-    name: str
-    stem: Stem
-    stages: tuple[Stage, ...]
-    resolution: int
-    classes: int
-
-    @property
-    def cardinality(self) -> int:
-        """C of the ``C x group_width`` template."""
-        return self.stages[0].cardinality
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of the SK convolutions, stage by stage."""
-        return tuple(stage.width for stage in self.stages)
-
-    def place(self, blocks: Blocks) -> Blocks:
-        """Return one block per stage, scaled from cardinality 32 to this backbone (``UserError`` if it cannot)."""
-        if len(blocks) == 1:
-            return (scale_block(blocks[0], self.cardinality, self.widths, self.name),) * len(self.stages)
-        if len(self.stages) != len(REFERENCE.stages):
-            raise UserError(
-                f"{len(blocks)} blocks, one per stage, for {self.name}: its {len(self.stages)} stages do not stand "
-                f"for the {len(REFERENCE.stages)} of {REFERENCE.name}; give one block for all"
-            )
-        stages = per_stage(blocks, len(self.stages))
-        return tuple(
-            scale_block(block, self.cardinality, (width,), f"stage {number} of {self.name}")
-            for number, (block, width) in enumerate(zip(stages, self.widths, strict=True), start=1)
-        )
-
-
-def _imagenet(
+def _staged(
     name: str,
     depths: tuple[int, ...],
     *,
     cardinality: int = 32,
+    group_width: int = 4,
     outs: tuple[int, ...] = (256, 512, 1024, 2048),
+    stem: Stem = _STEM,
+    unit: UnitForm = BOTTLENECK,
 ) -> Backbone:
+    """Return a network for ImageNet of four stages that double their width."""
     stages = tuple(
-        Stage(depth=depth, cardinality=cardinality, group_width=4 * 2**i, out=out, stride=1 if i == 0 else 2)
+        Stage(
+            depth=depth,
+            cardinality=cardinality,
+            group_width=group_width * 2**i,
+            out=out,
+            stride=1 if i == 0 else 2,
+        )
         for i, (depth, out) in enumerate(zip(depths, outs, strict=True))
     )
-    stem = Stem(kernel=7, stride=2, width=64, pool=True)
-    return Backbone(name=name, stem=stem, stages=stages, resolution=224, classes=1000)
+    return Backbone(name=name, stem=stem, stages=stages, resolution=224, classes=1000, unit=unit)
+
+
+def _resnet(name: str, depths: tuple[int, ...], *, stem: Stem = _STEM, **form: str | bool) -> Backbone:
+    """Return a network of bottlenecks without groups (He et al., CVPR 2016, Table 1)."""
+    unit = UnitForm(**form)  # type: ignore[arg-type]
+    return _staged(name, depths, cardinality=1, group_width=64, stem=stem, unit=unit)
+
+
+def _basic(name: str, depths: tuple[int, ...], *, split_input: bool = False) -> Backbone:
+    """Return a network of two 3x3 convolutions a unit (He et al., CVPR 2016, Table 1)."""
+    unit, outs = UnitForm(kind="basic", split_input=split_input), (64, 128, 256, 512)
+    return _staged(name, depths, cardinality=1, group_width=64, outs=outs, unit=unit)
 
 
 def _cifar29(name: str, cardinality: int, group_width: int) -> Backbone:
@@ -105,42 +72,134 @@ def _cifar29(name: str, cardinality: int, group_width: int) -> Backbone:
     return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10)
 
 
-REFERENCE = _imagenet("sknet50", (3, 4, 6, 3))
+def _light(
+    name: str,
+    stem: Stem,
+    stages: list[tuple[int, int, int]],
+    *,
+    kind: str,
+    width_of: Callable[[int], int],
+    head: int = 0,
+    activation: str = "relu",
+) -> Backbone:
+    """Return a depthwise network for ImageNet from (depth, channels out, stride) of its stages.
+
+    width_of: the inner channels of a unit, from its channels out.
+    """
+    return Backbone(
+        name=name,
+        stem=stem,
+        stages=tuple(
+            Stage(depth=depth, cardinality=width_of(out), group_width=1, out=out, stride=stride)
+            for depth, out, stride in stages
+        ),
+        resolution=224,
+        classes=1000,
+        unit=UnitForm(kind=kind, activation=activation),
+        head=head,
+    )
+
+
+def _shufflenet(name: str, width: int, depths: tuple[int, int, int]) -> Backbone:
+    """Return a ShuffleNetV2 whose first stage has ``width`` channels out."""
+    stages = [(depth, width * 2**i, 2) for i, depth in enumerate(depths)]
+    return _light(name, _SMALL, stages, kind="shuffle", width_of=lambda out: out // 2, head=1024)
+
+
+def _mobilenetv2() -> Backbone:
+    """Return MobileNetV2 (Sandler et al., CVPR 2018, Table 2): inner channels are six times the outer, but once."""
+    stages = [(1, 16, 1), (2, 24, 2), (3, 32, 2), (4, 64, 2), (3, 96, 1), (3, 160, 2), (1, 320, 1)]
+    return _light(
+        "mobilenetv2",
+        Stem(kernel=3, stride=2, width=32, pool=False),
+        stages,
+        kind="inverted",
+        width_of=lambda out: out if out == 16 else 6 * out,
+        head=1280,
+        activation="relu6",
+    )
+
+
+REFERENCE = _staged("sknet50", (3, 4, 6, 3))
 
 BACKBONES: dict[str, Backbone] = {
-    "sknet26": _imagenet("sknet26", (2, 2, 2, 2)),
-    "sknet50": REFERENCE,
-    "sknet101": _imagenet("sknet101", (3, 4, 23, 3)),
-    # the paper's CIFAR networks (section 4.2): SKNet-29 is k3+k1/r32 in the first, ResNeXt-29 is k3 in each
-    "sknet29": _cifar29("sknet29", 16, 32),
-    "sknet29-8x64d": _cifar29("sknet29-8x64d", 8, 64),
-    "sknet29-16x64d": _cifar29("sknet29-16x64d", 16, 64),
-    # the three ways of Table 3 to spend SK's complexity on a plain ResNeXt-50 (supplement A)
-    "sknet50-wider": _imagenet("sknet50-wider", (3, 4, 6, 3), cardinality=34, outs=(272, 544, 1088, 2176)),
-    "sknet50-deeper": _imagenet("sknet50-deeper", (3, 4, 8, 3)),
-    "sknet50-36x4d": _imagenet("sknet50-36x4d", (3, 4, 6, 3), cardinality=36),
-    # the other reading of "2 extra blocks at the end of the fourth stage": conv5, not conv4
-    "sknet50-deeper-conv5": _imagenet("sknet50-deeper-conv5", (3, 4, 6, 5)),
+    body.name: body
+    for body in (
+        _staged("sknet26", (2, 2, 2, 2)),
+        REFERENCE,
+        _staged("sknet101", (3, 4, 23, 3)),
+        _staged("sknet152", (3, 8, 36, 3)),
+        # ResNeXt is the same network with one branch: k3
+        _staged("resnext50", (3, 4, 6, 3)),
+        _staged("resnext101", (3, 4, 23, 3)),
+        # the paper's CIFAR networks (section 4.2): SKNet-29 is k3+k1/r32 in the first, ResNeXt-29 is k3 in each
+        _cifar29("sknet29", 16, 32),
+        _cifar29("sknet29-8x64d", 8, 64),
+        _cifar29("sknet29-16x64d", 16, 64),
+        # the three ways of Table 3 to spend SK's complexity on a plain ResNeXt-50 (supplement A)
+        _staged("sknet50-wider", (3, 4, 6, 3), cardinality=34, outs=(272, 544, 1088, 2176)),
+        _staged("sknet50-deeper", (3, 4, 8, 3)),
+        _staged("sknet50-36x4d", (3, 4, 6, 3), cardinality=36),
+        # the other reading of "2 extra blocks at the end of the fourth stage": conv5, not conv4
+        _staged("sknet50-deeper-conv5", (3, 4, 6, 5)),
+        # plain ResNets: the block stands for the 3x3 of a bottleneck, or for the first 3x3 of a basic unit
+        _basic("resnet18", (2, 2, 2, 2)),
+        _basic("resnet34", (3, 4, 6, 3)),
+        _resnet("resnet50", (3, 4, 6, 3)),
+        _resnet("resnet101", (3, 4, 23, 3)),
+        _resnet("resnet152", (3, 8, 36, 3)),
+        # as timm has them: branches share the channels. 18 and 34 are k3+k3d2/r8/L=16, 50 and 50d k3+k3d2/L=8
+        _basic("skresnet18", (2, 2, 2, 2), split_input=True),
+        _basic("skresnet34", (3, 4, 6, 3), split_input=True),
+        _resnet("skresnet50", (3, 4, 6, 3), split_input=True),
+        _resnet("skresnet50d", (3, 4, 6, 3), stem=_DEEP, split_input=True, shortcut="pooled"),
+        _resnet("resnet50d", (3, 4, 6, 3), stem=_DEEP, shortcut="pooled"),
+        # SimCLRv2's r50 with SK is k3+k3/L=32 in this (Chen et al., NeurIPS 2020)
+        _resnet("simclr-r50", (3, 4, 6, 3), stem=_DEEP, shortcut="pooled"),
+        # ShuffleNetV2 as the SKNet paper built it (supplement A), and as its own paper did
+        _shufflenet("shufflenetv2-0.5x", 48, (4, 6, 6)),
+        _shufflenet("shufflenetv2-1.0x", 116, (4, 6, 6)),
+        _shufflenet("shufflenetv2-0.5x-original", 48, (4, 8, 4)),
+        _shufflenet("shufflenetv2-1.0x-original", 116, (4, 8, 4)),
+        _light(
+            "mobilenetv1",
+            Stem(kernel=3, stride=2, width=32, pool=False),
+            [(1, 64, 1), (2, 128, 2), (2, 256, 2), (6, 512, 2), (2, 1024, 2)],
+            kind="separable",
+            width_of=lambda out: out,
+        ),
+        _mobilenetv2(),
+    )
 }
 
 _PROXY = re.compile(
-    r"(?P<cardinality>[1-9][0-9]?)x(?P<group_width>[1-9][0-9]?)d(?:-(?P<depths>[1-9]{4}))?"
+    r"(?P<cardinality>[1-9][0-9]?)x(?P<group_width>[1-9][0-9]?)d(?:-(?P<depths>[1-9]{3,5}))?"
     r"(?:-c(?P<stem>[1-9][0-9]{0,2}))?(?:-o(?P<out>[1-9][0-9]{0,3}))?(?P<stride>-s2)?"
+    r"(?:-(?P<kind>" + "|".join(kind for kind in UNITS if kind != "bottleneck") + r"))?(?P<split>-split)?"
 )
-PROXY_FORM = "CxGd[-DEPTHS][-cSTEM][-oOUT][-s2]"
+PROXY_FORM = "CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]"
 
 
 def _proxy(name: str) -> Backbone | None:
-    """Return the four-stage CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2]``, or None for another form.
+    """Return the CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]``, or None for another form.
 
-    Stage widths are C*G times 1, 2, 4, 8. DEPTHS: units in each stage (1111); STEM: channels of the 3x3 stem (2C);
-    OUT: output channels of the first stage, doubled by each next (2*C*G); ``-s2``: stem of stride 2.
+    Stage widths are C*G times 1, 2, 4, 8. DEPTHS: units in each stage (1111); STEM: channels of the 3x3 stem (2C; for
+    other units than bottlenecks, and for C = 1, C*G/2); OUT: output channels of the first stage, doubled by each next
+    (those of the unit); ``-s2``: stem of stride 2; UNIT: of ``UNITS``, bottlenecks by default; ``-split``: branches
+    share the channels.
     """
     match = _PROXY.fullmatch(name)
     if match is None:
         return None
     cardinality, group_width = int(match["cardinality"]), int(match["group_width"])
-    out = int(match["out"] or 2 * cardinality * group_width)
+    form = UnitForm(kind=match["kind"] or "bottleneck", split_input=bool(match["split"]))
+    first = cardinality * group_width
+    out = int(match["out"] or UNITS[form.kind].out(first))
+    if not UNITS[form.kind].allows(first, out):
+        raise UserError(
+            f"backbone {name}: a unit {form.kind} of {first} inner channels cannot have {out} channels out; leave "
+            f"-o{out} out"
+        )
     stages = tuple(
         Stage(
             depth=int(depth),
@@ -151,10 +210,11 @@ def _proxy(name: str) -> Backbone | None:
         )
         for i, depth in enumerate(match["depths"] or "1111")
     )
-    # 2C stem channels and no pool: the reference's proportions (64 at C = 32) on a 32-pixel image
-    width = int(match["stem"] or 2 * cardinality)
+    # no pool, and the reference's proportions on a 32-pixel image: 64 channels at C = 32
+    own = 2 * cardinality if form.kind == "bottleneck" and cardinality > 1 else max(first // 2, 1)
+    width = int(match["stem"] or own)
     stem = Stem(kernel=3, stride=2 if match["stride"] else 1, width=width, pool=False)
-    return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10)
+    return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10, unit=form)
 
 
 def get_backbone(name: str) -> Backbone:
@@ -163,13 +223,14 @@ def get_backbone(name: str) -> Backbone:
     if found is None:
         lower = name.lower()
         hint = f" (did you mean {lower}?)" if _proxy(lower) else did_you_mean(name, BACKBONES)
-        raise UserError(
-            f"unknown backbone {name!r}{hint}\n"
-            f"known: {', '.join(BACKBONES)}\n"
-            f"and CIFAR proxies {PROXY_FORM} such as 8x4d-1111-s2: C and G (cardinality, group width) 1 to 99, "
-            "DEPTHS\n(units in each stage) four digits 1 to 9, STEM (its channels) up to 999, OUT (channels out of "
-            "stage 1) up to 9999,\n-s2 for a stem of stride 2; suffixes in this order"
+        form = (
+            f"and CIFAR proxies {PROXY_FORM} such as 8x4d-1111-s2: C and G (cardinality, group width) 1 to 99, DEPTHS "
+            "(units in each stage) three to five digits 1 to 9, STEM (its channels) up to 999, OUT (channels out of "
+            "stage 1) up to 9999, -s2 for a stem of stride 2, UNIT (bottleneck if left out) one of "
+            f"{', '.join(UNITS)}, -split for branches that share the channels; suffixes in this order"
         )
+        lines = [f"unknown backbone {name!r}{hint}", f"known: {', '.join(BACKBONES)}", form]
+        raise UserError("\n".join(textwrap.fill(line, 118, break_on_hyphens=False) for line in lines))
     return found
 
 

@@ -23,18 +23,27 @@ MAX_KNOB = 999_999  # of r and L
 MAX_WIDTH = 65_536  # channels of one SK convolution
 MOST = {"kernel": 99, "dilation": 99, "groups": 9999}
 
-_BRANCH = re.compile(r"k(?P<kernel>[0-9]+)(?:d(?P<dilation>[0-9]+))?(?:g(?P<groups>[0-9]+))?")
-_KNOB = re.compile(r"(?P<letter>[rL])(?P<value>[0-9]+)")
+_BRANCH = re.compile(
+    r"k(?P<kernel>[0-9]+)(?:d(?P<dilation>[0-9]+))?(?:g(?P<absolute>=?)(?P<groups>[0-9]+))?"
+    r"(?P<act>relu|linear)?"
+)
+_KNOB = re.compile(r"(?P<letter>[rL])(?P<absolute>=?)(?P<value>[0-9]+)")
 _GRAMMAR = "BRANCH+BRANCH...[/rN][/LN][/sum] with BRANCH = kK[dD][gG], for example k3+k3d2 or k3+k5g64/r8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Branch:
-    """One path of a block: a convolution with odd ``kernel``, ``dilation`` and ``groups`` at cardinality 32."""
+    """One path of a block: a convolution with odd ``kernel``, ``dilation`` and ``groups`` at cardinality 32.
+
+    absolute: ``groups`` are meant as they stand, at every cardinality (``k3g=8``). act: ``relu`` or ``linear`` after
+    the BatchNorm, empty for what the network has there (Table S8).
+    """
 
     kernel: int
     dilation: int = 1
     groups: int = REFERENCE_CARDINALITY
+    absolute: bool = False
+    act: str = ""
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
@@ -43,6 +52,8 @@ class Branch:
             raise UserError(f"dilation {self.dilation}: must be at least 1")
         if self.groups < 1:
             raise UserError(f"groups {self.groups}: must be at least 1")
+        if self.act not in ("", "relu", "linear"):
+            raise UserError(f"act {self.act!r}: must be relu, linear or empty")
 
     @property
     def receptive_field(self) -> int:
@@ -52,20 +63,24 @@ class Branch:
     def __str__(self) -> str:
         dilation = f"d{self.dilation}" if self.dilation != 1 else ""
         groups = f"g{self.groups}" if self.groups != REFERENCE_CARDINALITY else ""
-        return f"k{self.kernel}{dilation}{groups}"
+        if self.absolute:
+            groups = f"g={self.groups}"
+        return f"k{self.kernel}{dilation}{groups}{self.act}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SKBlock:
     """A Selective Kernel block: M branches, reduction r and floor L of Eq. 4, and how branches are fused.
 
-    ``fuse`` is ``select`` (softmax attention, Eqs. 5-6) or ``sum`` (the naive baseline of Table 7).
+    ``fuse`` is ``select`` (softmax attention, Eqs. 5-6) or ``sum`` (the naive baseline of Table 7). absolute:
+    ``min_dim`` is meant as it stands, at every cardinality (``/L=8``).
     """
 
     branches: tuple[Branch, ...]
     reduction: int = DEFAULT_REDUCTION
     min_dim: int = DEFAULT_MIN_DIM
     fuse: str = "select"
+    absolute: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.branches) <= MAX_BRANCHES:
@@ -90,7 +105,9 @@ class SKBlock:
         parts = ["+".join(str(branch) for branch in self.branches)]
         if self.reduction != DEFAULT_REDUCTION:
             parts.append(f"r{self.reduction}")
-        if self.min_dim != DEFAULT_MIN_DIM:
+        if self.absolute:
+            parts.append(f"L={self.min_dim}")
+        elif self.min_dim != DEFAULT_MIN_DIM:
             parts.append(f"L{self.min_dim}")
         if self.fuse == "sum":
             parts.append("sum")
@@ -106,12 +123,12 @@ def parse_branch(text: str) -> Branch:
     match = _BRANCH.fullmatch(text)
     if match is None:
         raise UserError(f"branch {text!r}: not of the form kK[dD][gG], for example k3, k3d2 or k5g64")
-    numbers = {name: int(value) for name, value in match.groupdict().items() if value is not None}
+    numbers = {name: int(match[name]) for name in MOST if match[name] is not None}
     for name, value in numbers.items():
         if value > MOST[name]:
             raise UserError(f"branch {text!r}: {name} {value} is too large; at most {MOST[name]} is allowed")
     try:
-        return Branch(**numbers)
+        return Branch(**numbers, absolute=bool(match["absolute"]), act=match["act"] or "")
     except UserError as error:
         raise UserError(f"branch {text!r}: {error}") from None
 
@@ -125,8 +142,11 @@ def parse_block(text: str) -> SKBlock:
         raise UserError(f"block {text!r}: empty; expected {_GRAMMAR}")
     found: dict[str, int | str] = {}
     for knob in knobs:
-        if match := _KNOB.fullmatch(knob):
+        match = _KNOB.fullmatch(knob)
+        if match and not (match["letter"] == "r" and match["absolute"]):
             name, value = "reduction" if match["letter"] == "r" else "min_dim", int(match["value"])
+            if match["absolute"]:
+                found["absolute"] = True
             if value > MAX_KNOB:
                 raise UserError(
                     f"block {text!r}: {knob} is too large; at most {knob[0]}{MAX_KNOB} is allowed"
@@ -171,45 +191,85 @@ def per_stage(blocks: Blocks, stages: int) -> Blocks:
 def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: str) -> SKBlock:
     """Return ``block`` (written at cardinality 32) for a backbone of another ``cardinality``.
 
-    Groups and the floor L are multiplied by ``cardinality / 32``, so that channels per group and d/C stay
-    equal. ``widths`` are the channels of the stages where the block will stand; ``where`` names the
+    Groups and the floor L are multiplied by ``cardinality / 32``, so that channels per group and d/C stay equal;
+    absolute ones are not. ``widths`` are the channels of the stages where the block will stand; ``where`` names the
     backbone in errors. Raises ``UserError`` that names the branch, the width and the values that would do.
     """
-    branches = []
     common = math.gcd(*widths)  # what divides all widths divides this
-    for branch in block.branches:
-        groups, rest = divmod(branch.groups * cardinality, REFERENCE_CARDINALITY)
-        if rest or common % groups:
-            fits = _groups_that_fit(cardinality, widths)
-            scaled = f" mean {branch.groups * cardinality / REFERENCE_CARDINALITY:g} at cardinality {cardinality} and"
-            if cardinality == REFERENCE_CARDINALITY:
-                scaled = ""
-            raise UserError(
-                f"branch {branch} cannot be built on {where}: groups {branch.groups}{scaled} must be whole and "
-                f"divide the widths {', '.join(map(str, widths))}; groups that do: {', '.join(map(str, fits))}"
-            )
-        if cardinality != REFERENCE_CARDINALITY:
-            branches.append(replace(branch, groups=groups))
+    branches = tuple([_scale_branch(branch, cardinality, common, widths, where) for branch in block.branches])
     if cardinality == REFERENCE_CARDINALITY:
         return block
-    min_dim = _scale_min_dim(block, cardinality, where)
-    return replace(block, branches=tuple(branches), min_dim=min_dim)
+    return replace(block, branches=branches, min_dim=_scale_min_dim(block, cardinality, where))
 
 
-def block_of_width(block: SKBlock | str, width: int) -> SKBlock:
+def _scale_branch(branch: Branch, cardinality: int, common: int, widths: Sequence[int], where: str) -> Branch:
+    if branch.absolute:
+        groups, rest = branch.groups, 0
+    else:
+        groups, rest = divmod(branch.groups * cardinality, REFERENCE_CARDINALITY)
+    if not rest and common % groups == 0:
+        return branch if groups == branch.groups else replace(branch, groups=groups)
+    meant = branch.groups * cardinality / REFERENCE_CARDINALITY
+    scaled = f" mean {meant:g} at cardinality {cardinality} and"
+    fits = ", ".join(map(str, _groups_that_fit(cardinality, widths)))
+    if cardinality == REFERENCE_CARDINALITY or branch.absolute:
+        scaled = ""
+    if branch.absolute:
+        fits = ", ".join(f"g={n}" for n in range(1, common + 1) if common % n == 0)
+    raise UserError(
+        f"branch {branch} cannot be built on {where}: groups {branch.groups}{scaled} must be whole and "
+        f"divide the widths {', '.join(map(str, widths))}; groups that do: {fits}"
+    )
+
+
+def without_groups(block: SKBlock, where: str) -> SKBlock:
+    """Return ``block`` for depthwise convolutions, whose groups are their channels: its own are set aside.
+
+    The floor L stays as it is written. Raises ``UserError`` for groups that are written as absolute: they are refused
+    rather than forgotten.
+    """
+    for branch in block.branches:
+        if branch.absolute:
+            raise UserError(
+                f"branch {branch} cannot be built on {where}: its convolutions are depthwise, with as many groups as "
+                "channels; leave g out"
+            )
+    plain = tuple(replace(branch, groups=REFERENCE_CARDINALITY) for branch in block.branches)
+    return block if plain == block.branches else replace(block, branches=plain)
+
+
+def without_acts(block: SKBlock, own: str) -> SKBlock:
+    """Return ``block`` without the activations that a network has there anyway."""
+    if not any(branch.act == own for branch in block.branches):
+        return block
+    branches = [replace(branch, act="") if branch.act == own else branch for branch in block.branches]
+    return replace(block, branches=tuple(branches))
+
+
+def block_of_width(
+    block: SKBlock | str, width: int, *, inputs: int | None = None, split_input: bool = False
+) -> SKBlock:
     """Return ``block``, which may be notation, for one SK convolution of ``width`` channels, as it is written.
 
-    Groups and the floor L are not scaled. Raises ``UserError`` for a width that is no ``int`` from 1 to 65,536, and
-    groups that do not divide it.
+    Groups and the floor L count as they are written, absolute or not. ``inputs`` are the channels that come in, of
+    which each branch reads an equal part with ``split_input``. Raises ``UserError`` for a width or inputs that are no
+    ``int`` from 1 to 65,536, groups that do not divide them, and inputs that branches cannot share.
     """
-    if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= MAX_WIDTH:
-        raise UserError(f"width {width!r}: must be a whole number of channels from 1 to {MAX_WIDTH:,}")
     own = parse_block(block) if isinstance(block, str) else block
-    return scale_block(own, REFERENCE_CARDINALITY, (width,), f"an SK convolution of {width} channels")
+    read = width if inputs is None else inputs
+    for name, value in (("width", width), ("inputs", read)):
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_WIDTH:
+            raise UserError(f"{name} {value!r}: must be a whole number of channels from 1 to {MAX_WIDTH:,}")
+    if split_input:
+        read, rest = divmod(read, len(own.branches))
+        if rest:
+            raise UserError(f"inputs {inputs}: {len(own.branches)} branches cannot share them evenly")
+    channels = (width,) if read == width else (read, width)
+    return scale_block(own, REFERENCE_CARDINALITY, channels, f"an SK convolution of {width} channels")
 
 
 def _scale_min_dim(block: SKBlock, cardinality: int, where: str) -> int:
-    if block.min_dim == 1 or not block.selects:
+    if block.absolute or block.min_dim == 1 or not block.selects:
         return block.min_dim
     min_dim, rest = divmod(block.min_dim * cardinality, REFERENCE_CARDINALITY)
     if rest:
@@ -241,6 +301,8 @@ def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
     forms = per_stage(tuple(_without_idle_knobs(block) for block in blocks), len(widths))
     dims = tuple(block.dim(width) for block, width in zip(forms, widths, strict=True))
     first = forms[0]
+    if any(form.absolute for form in forms):  # its d elsewhere is not that here: r and L stay as they are
+        return (first,) if len(set(forms)) == 1 else forms
     if all((form.branches, form.selects) == (first.branches, first.selects) for form in forms):
         tied = _respelled(first, tuple(widths), dims)
         if tied is not None:
@@ -282,7 +344,8 @@ def _idle_knobs(block: SKBlock) -> list[str]:
         return said
     why = "one branch: nothing is fused" if len(block.branches) == 1 else "the sum has no attention"
     knobs = [f"/r{block.reduction}"] if block.reduction != DEFAULT_REDUCTION else []
-    knobs += [f"/L{block.min_dim}"] if block.min_dim != DEFAULT_MIN_DIM else []
+    if block.absolute or block.min_dim != DEFAULT_MIN_DIM:
+        knobs.append(f"/L{'=' if block.absolute else ''}{block.min_dim}")
     knobs += ["/sum"] if len(block.branches) == 1 and block.fuse == "sum" else []
     return said + [f"{knob} cannot act ({why})" for knob in knobs]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from skexplore.arch.backbones import REFERENCE, Backbone
-from skexplore.arch.costs import output_sizes
+from skexplore.arch.backbone import Backbone, Resolution
+from skexplore.arch.backbones import REFERENCE
 from skexplore.arch.notation import Branch
+from skexplore.arch.units import UNITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,41 +31,43 @@ class TapShare:
 
 
 def tap_shares(
-    branch: Branch, backbone: Backbone = REFERENCE, resolution: int | None = None
+    branch: Branch, backbone: Backbone = REFERENCE, resolution: Resolution | None = None
 ) -> tuple[TapShare, ...]:
     """Return the share of taps inside the map of ``branch`` in each stage of ``backbone`` (numbered from 1).
 
     Convolutions are 'same'-padded; the first unit of a stage has the stage's stride. Raises ``UserError`` for a
     resolution out of range.
     """
-    size = backbone.resolution if resolution is None else resolution
-    size = -(-size // backbone.stem.stride)
-    size = -(-size // 2) if backbone.stem.pool else size
-    found = []
-    for number, (stage, out) in enumerate(
-        zip(backbone.stages, output_sizes(backbone, resolution), strict=True), start=1
-    ):
-        units = [_inside(branch, size, stage.stride), *[_inside(branch, out, 1)] * (stage.depth - 1)]
-        shares = [(sum(hits) / (len(hits) * outputs)) ** 2 for hits, outputs in units]
-        seen = min(sum(hit > 0 for hit in hits) for hits, _ in units)
+    strided = UNITS[backbone.unit.kind].strided
+    size, found = backbone.first_size(resolution), []
+    stages = zip(backbone.stages, backbone.parts(resolution), strict=True)
+    for number, (stage, part) in enumerate(stages, start=1):
+        first = (size, stage.stride) if strided else (part.size, 1)
+        units = [_inside(branch, *first), *[_inside(branch, part.size, 1)] * (stage.depth - 1)]
+        seen = min(rows * columns for _, rows, columns in units)
         found.append(
             TapShare(
                 stage=number,
                 branch=branch,
-                share=sum(shares) / len(shares),
-                unseen=branch.kernel**2 - seen**2,
+                share=sum(share for share, _, _ in units) / len(units),
+                unseen=branch.kernel**2 - seen,
                 taps=branch.kernel**2,
             )
         )
-        size = out
+        size = part.size
     return tuple(found)
 
 
-def _inside(branch: Branch, size: int, stride: int) -> tuple[list[int], int]:
-    """Return for each tap of a row how many outputs see a pixel through it, and how many outputs there are."""
-    outputs = range(0, size, stride)
+def _inside(branch: Branch, size: tuple[int, int], stride: int) -> tuple[float, int, int]:
+    """Return the share of (output, tap) pairs inside the map, and the rows and columns of taps that meet a pixel."""
     offsets = [(tap - branch.kernel // 2) * branch.dilation for tap in range(branch.kernel)]
-    return [sum(0 <= at + offset < size for at in outputs) for offset in offsets], len(outputs)
+    share, seen = 1.0, []
+    for side in size:
+        outputs = range(0, side, stride)
+        hits = [sum(0 <= at + offset < side for at in outputs) for offset in offsets]
+        share *= sum(hits) / (len(hits) * len(outputs))
+        seen.append(sum(hit > 0 for hit in hits))
+    return share, seen[0], seen[1]
 
 
 def unseen_taps(kernels: Sequence[Iterable[Branch]], backbone: Backbone) -> tuple[TapShare, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skexplore.arch.backbones import REFERENCE, Backbone
+from skexplore.arch.backbone import Backbone
+from skexplore.arch.backbones import REFERENCE
 from skexplore.arch.notation import Blocks, SKBlock, format_blocks
 
 CLASS = "timm.layers.SelectiveKernel"

@@ -233,14 +233,14 @@ def _height_and_width(text: str) -> tuple[int, int]:
 
 def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool, verify: bool) -> None:
     """Print the cost of one SK convolution of stride 1."""
-    from skexplore.arch import block_of_width, check_memory, sk_conv_cost
+    from skexplore.arch import Place, block_of_width, check_memory, sk_conv_cost
     from skexplore.export import read_block
 
     given = read_block(text)
     if len(given) > 1:
         raise UserError(f"{text}: {len(given)} blocks, one per stage; give the one that stands here")
     block = block_of_width(given[0], width)
-    total = sk_conv_cost(block, width, sides)
+    total = sk_conv_cost(block, Place(inputs=width, width=width, size=sides))
     row: dict[str, object] = {
         "block": str(block),
         "width": width,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from skexplore.errors import StudyError, UserError
-from skexplore.nn import Network, SKConv, SKUnit, plain_layers
+from skexplore.nn import InvertedResidual, Network, Shuffle, SKConv, Unit, plain_layers
 
 EXTRA = 'pip install "skexplore[onnx]"'
 OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes of any age in use read
@@ -48,9 +48,10 @@ class NoRuntimeError(UserError):
 def onnx_bytes(network: Network, resolution: int) -> tuple[bytes, Agreement]:
     """Return ``network`` in evaluation mode as an ONNX file, and how far onnxruntime's outputs are from torch's.
 
-    It takes ``images``, float32 (batch, 3, resolution, resolution) for any batch, and gives ``logits`` (batch,
-    classes). Raises ``UserError`` without the extra ``onnx`` or for a network too large for one file, ``StudyError``
-    if what was written does not compute what the network does.
+    It takes ``images``, float32 (batch, channels, height, width) of any batch and size, and gives ``logits`` (batch,
+    classes); ``resolution`` is the side of the images that are compared. Raises ``UserError`` without the extra
+    ``onnx`` or for a network too large for one file, ``StudyError`` if what was written does not compute what the
+    network does.
     """
     require()
     size = sum(4 * tensor.numel() for tensor in network.state_dict().values())
@@ -59,7 +60,7 @@ def onnx_bytes(network: Network, resolution: int) -> tuple[bytes, Agreement]:
             f"{size / 1e9:.1f} GB of weights: an ONNX file holds at most {LARGEST / 1e9:.0f}; export without --onnx, "
             "or with --scale proxy"
         )
-    content = _Graph().file(network.eval(), resolution)
+    content = _Graph().file(network.eval())
     agreement = compare(content, network, resolution)
     if not agreement.ok:
         raise StudyError(
@@ -78,7 +79,7 @@ def require() -> None:
         raise UserError(f"--onnx needs {error.name}, which is not installed: {EXTRA}") from None
 
 
-def compare(content: bytes, network: nn.Module, resolution: int) -> Agreement:
+def compare(content: bytes, network: Network, resolution: int) -> Agreement:
     """Run an ONNX file and ``network`` (in evaluation mode) on batches of fixed noise, and return how they agree.
 
     Raises ``NoRuntimeError`` without onnxruntime, ``UserError`` if it cannot read or run the file.
@@ -95,7 +96,7 @@ def compare(content: bytes, network: nn.Module, resolution: int) -> Agreement:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         for batch in BATCHES:
-            images = torch.randn(batch, 3, resolution, resolution, generator=generator)
+            images = torch.randn(batch, network.channels, resolution, resolution, generator=generator)
             (found,) = session.run([OUTPUT], {INPUT: images.numpy()})
             with torch.no_grad(), plain_layers():
                 expected: Tensor = network(images)
@@ -117,19 +118,16 @@ class _Graph:
     nodes: list[Any] = field(default_factory=list)
     tensors: list[Any] = field(default_factory=list)
 
-    def file(self, network: Network, resolution: int) -> bytes:
+    def file(self, network: Network) -> bytes:
         from onnx import TensorProto, helper
 
-        stem, *pool = _parts(network.stem)
-        x = self._conv_bn(stem, INPUT, "stem")
-        for number, layer in enumerate(pool, start=3):
-            x = self._pool(layer, x, f"stem.{number}")
-        for name, unit in network.stages.named_modules(prefix="stages"):
-            if isinstance(unit, SKUnit):
-                x = self._unit(unit, x, name)
+        x = self._walk(network.stem, INPUT, "stem")
+        x = self._walk(network.stages, x, "stages")
+        x = self._walk(network.head, x, "head")
         x = self._mean(x, "mean")
         self._linear(network.classifier, x, "classifier", output=OUTPUT)
-        images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", 3, resolution, resolution])
+        shape = ["batch", network.channels, "height", "width"]
+        images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)
         logits = helper.make_tensor_value_info(
             OUTPUT, TensorProto.FLOAT, ["batch", network.classifier.out_features]
         )
@@ -158,30 +156,51 @@ class _Graph:
         self.tensors.append(numpy_helper.from_array(tensor.detach().cpu().contiguous().numpy(), name))
         return name
 
-    def _conv_bn(self, layers: list[nn.Module], x: str, name: str) -> str:
-        """Write a convolution, its BatchNorm and the ReLU after it, if there is one."""
-        conv, norm, *rest = layers
-        assert isinstance(conv, nn.Conv2d)
+    def _walk(self, module: nn.Module, x: str, name: str) -> str:
+        """Write ``module`` and its parts, and return the name of what comes out."""
+        if isinstance(module, Unit):
+            return self._unit(module, x, name)
+        if isinstance(module, SKConv):
+            return self._sk(module, x, name)
+        if isinstance(module, nn.Sequential):
+            for key, part in module.named_children():
+                x = self._walk(part, x, f"{name}.{key}")
+            return x
+        if isinstance(module, nn.Identity):
+            return x
+        return self._layer(module, x, name)
+
+    def _layer(self, layer: nn.Module, x: str, name: str) -> str:
+        """Write one layer without parts."""
+        if isinstance(layer, nn.Conv2d):
+            return self._conv(layer, x, name)
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            return self._norm(layer, x, name)
+        if isinstance(layer, nn.MaxPool2d):
+            return self._pool("MaxPool", layer, x, name, pads=[layer.padding] * 4)
+        if isinstance(layer, nn.AvgPool2d):
+            return self._pool("AveragePool", layer, x, name, ceil_mode=1)
+        if isinstance(layer, nn.ReLU6):  # before ReLU, of which it is no kind
+            limits = [self._tensor(torch.tensor(limit), f"{name}.{limit:g}") for limit in (0.0, 6.0)]
+            return self._node("Clip", [x, *limits], name)
+        assert isinstance(layer, nn.ReLU), layer
+        return self._node("Relu", [x], name)
+
+    def _conv(self, conv: nn.Conv2d, x: str, name: str) -> str:
         assert conv.bias is None
         padding = [int(side) for side in conv.padding]
-        y = self._node(
+        return self._node(
             "Conv",
-            [x, self._tensor(conv.weight, f"{name}.0.weight")],
-            f"{name}.0",
+            [x, self._tensor(conv.weight, f"{name}.weight")],
+            name,
             kernel_shape=list(conv.kernel_size),
             strides=list(conv.stride),
             pads=padding * 2,
             dilations=list(conv.dilation),
             group=conv.groups,
         )
-        y = self._norm(norm, y, f"{name}.1")
-        for number, layer in enumerate(rest, start=2):
-            assert isinstance(layer, nn.ReLU)
-            y = self._node("Relu", [y], f"{name}.{number}")
-        return y
 
     def _norm(self, norm: nn.Module, x: str, name: str) -> str:
-        assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
         state = norm.state_dict()
         inputs = [
             self._tensor(state[key], f"{name}.{key}")
@@ -189,11 +208,9 @@ class _Graph:
         ]
         return self._node("BatchNormalization", [x, *inputs], name, epsilon=norm.eps)
 
-    def _pool(self, pool: nn.Module, x: str, name: str) -> str:
-        assert isinstance(pool, nn.MaxPool2d)
-        kernel, stride, padding = pool.kernel_size, pool.stride, pool.padding
+    def _pool(self, kind: str, pool: nn.MaxPool2d | nn.AvgPool2d, x: str, name: str, **more: Any) -> str:
         return self._node(
-            "MaxPool", [x], name, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[padding] * 4
+            kind, [x], name, kernel_shape=[pool.kernel_size] * 2, strides=[pool.stride] * 2, **more
         )
 
     def _linear(self, linear: nn.Linear, x: str, name: str, output: str = "") -> str:
@@ -206,19 +223,43 @@ class _Graph:
         """Write the mean over pixels: (batch, channels, height, width) to (batch, channels)."""
         return self._node("Flatten", [self._node("GlobalAveragePool", [x], f"{name}.pool")], name)
 
-    def _unit(self, unit: SKUnit, x: str, name: str) -> str:
+    def _unit(self, unit: Unit, x: str, name: str) -> str:
         assert isinstance(unit.gate, nn.Identity)
-        y = self._conv_bn(_layers(unit.reduce), x, f"{name}.reduce")
-        y = self._sk(unit.sk, y, f"{name}.sk")
-        y = self._conv_bn(_layers(unit.expand), y, f"{name}.expand")
-        if not isinstance(unit.shortcut, nn.Identity):
-            x = self._conv_bn(_layers(unit.shortcut), x, f"{name}.shortcut")
-        return self._node("Relu", [self._node("Add", [y, x], f"{name}.add")], name)
+        if isinstance(unit, Shuffle):
+            return self._shuffle(unit, x, name)
+        y = x
+        for key in unit.paths[0]:
+            y = self._walk(getattr(unit, key), y, f"{name}.{key}")
+        if isinstance(unit, InvertedResidual):
+            return self._node("Add", [y, x], name) if unit.adds else y
+        if len(unit.paths) == 1:
+            return y
+        x = self._walk(unit.shortcut, x, f"{name}.shortcut")
+        return self._walk(unit.act, self._node("Add", [y, x], f"{name}.add"), name)
+
+    def _shuffle(self, unit: Shuffle, x: str, name: str) -> str:
+        ways = [x, x]
+        if unit.halves:
+            ways = [f"{name}.kept", f"{name}.seen"]
+            self._node("Split", [x], f"{name}.split", ways, axis=1)
+        main, side = unit.paths
+        for number, keys in enumerate((side, main)):
+            for key in keys:
+                ways[number] = self._walk(getattr(unit, key), ways[number], f"{name}.{key}")
+        width = unit.outputs // 2
+        turns = torch.arange(2 * width).view(2, width).T.flatten()  # one channel of each way in turns
+        order = self._tensor(turns, f"{name}.order")
+        both = self._node("Concat", ways, f"{name}.concat", axis=1)
+        return self._node("Gather", [both, order], name, axis=1)
 
     def _sk(self, sk: SKConv, x: str, name: str) -> str:
+        parts = [x] * len(sk.branches)
+        if sk.share is not None and len(parts) > 1:
+            parts = [f"{name}.part.{number}" for number in range(len(parts))]
+            self._node("Split", [x], f"{name}.parts", parts, axis=1)
         maps = [
-            self._conv_bn(_layers(branch), x, f"{name}.branches.{number}")
-            for number, branch in enumerate(sk.branches)
+            self._walk(branch, part, f"{name}.branches.{number}")
+            for number, (branch, part) in enumerate(zip(sk.branches, parts, strict=True))
         ]
         if not sk.selects:
             return self._node("Sum", maps, name) if len(maps) > 1 else maps[0]
@@ -241,14 +282,3 @@ class _Graph:
             for each, part in zip(maps, parts, strict=True)
         ]
         return self._node("Sum", scaled, name)
-
-
-def _layers(block: nn.Module) -> list[nn.Module]:
-    assert isinstance(block, nn.Sequential)
-    return list(block)
-
-
-def _parts(stem: nn.Sequential) -> list[Any]:
-    """Return the stem's convolution, BatchNorm and ReLU as one list, then what follows."""
-    layers = list(stem)
-    return [layers[:3], *layers[3:]]

@@ -18,7 +18,6 @@ from .flop_count import (
 )
 from .layers import (
     SKConv as SKConv,
-    SKUnit as SKUnit,
     record_attention as record_attention,
 )
 from .network import (
@@ -29,4 +28,14 @@ from .network import (
 )
 from .summary import (
     summarise_network as summarise_network,
+)
+from .timm_weights import (
+    load_timm as load_timm,
+    timm_state as timm_state,
+)
+from .units import (
+    InvertedResidual as InvertedResidual,
+    Shuffle as Shuffle,
+    SKUnit as SKUnit,
+    Unit as Unit,
 )

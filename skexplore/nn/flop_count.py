@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from skexplore.arch import Architecture, Cost
+from skexplore.arch import Architecture, Cost, Resolution
 from skexplore.nn.network import build
 
 with warnings.catch_warnings():  # it scripts functions at import, which torch calls deprecated
@@ -21,7 +21,7 @@ with warnings.catch_warnings():  # it scripts functions at import, which torch c
     from fvcore.nn.jit_handles import Handle, conv_flop_jit, generic_activation_jit, linear_flop_jit
 
 
-def count(network: nn.Module, resolution: int | tuple[int, int], channels: int = 3) -> Cost:
+def count(network: nn.Module, resolution: Resolution, channels: int = 3) -> Cost:
     """Return what fvcore and torch count in ``network`` for one image of ``channels``.
 
     resolution: its side, or (height, width), in pixels.
@@ -81,10 +81,13 @@ def _counting(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def differences(architecture: Architecture, *, resolution: int | None = None) -> dict[str, tuple[int, int]]:
+def differences(
+    architecture: Architecture, *, resolution: Resolution | None = None
+) -> dict[str, tuple[int, int]]:
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
-    size = architecture.backbone.resolution if resolution is None else resolution
-    return differing(architecture.cost(resolution=size), count(build(architecture), size))
+    body = architecture.backbone
+    size = body.resolution if resolution is None else resolution
+    return differing(architecture.cost(resolution=size), count(build(architecture), size, body.channels))
 
 
 def differing(closed: Cost, counted: Cost) -> dict[str, tuple[int, int]]:

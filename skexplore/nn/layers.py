@@ -1,4 +1,4 @@
-"""The SK convolution and the SK unit as plain modules (paper, section 3)."""
+"""The SK convolution as a plain module (paper, section 3.1)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,43 @@ def conv_bn(
     )
 
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+
+
+def activated(layers: ConvBN, name: str) -> ConvBN:
+    """Return ``layers`` with the activation of this name behind them; none for ``linear``."""
+    return layers if name == "linear" else layers.append(ACTIVATIONS[name](inplace=True))
+
+
 class SKConv(nn.Module):
     """Selective Kernel convolution: split, fuse, select (Eqs. 1-6).
 
-    ``width`` channels in and out; ``block`` is at this width's own scale: groups and floor count as they are written,
-    in notation such as ``k3+k3d2`` too. Raises ``UserError`` for groups that do not divide the width. With one branch
-    it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the branches are added.
-    Without ``fuse_norm`` the BatchNorm of Eq. 3 is left out, and nothing put in its place.
+    ``width`` channels out, and in unless ``inputs`` says otherwise; ``block`` is at this width's own scale: groups and
+    floor count as they are written, in notation such as ``k3+k3d2`` too. Raises ``UserError`` for groups that do not
+    divide the channels. With one branch it is a plain convolution, BatchNorm and ReLU; with ``fuse="sum"`` the
+    branches are added. Without ``fuse_norm`` the BatchNorm of Eq. 3 is left out, and nothing put in its place. With
+    ``split_input`` each branch reads an equal part of the channels. ``activation`` (``relu``, ``relu6`` or ``linear``
+    for none) ends every branch that does not name its own.
     """
 
-    def __init__(self, width: int, block: SKBlock | str, *, stride: int = 1, fuse_norm: bool = True) -> None:
+    def __init__(
+        self,
+        width: int,
+        block: SKBlock | str,
+        *,
+        stride: int = 1,
+        fuse_norm: bool = True,
+        inputs: int | None = None,
+        split_input: bool = False,
+        activation: str = "relu",
+    ) -> None:
         super().__init__()
-        block = block_of_width(block, width)
-        self.branches = nn.ModuleList(_branch(width, branch, stride) for branch in block.branches)
+        read = width if inputs is None else inputs
+        block = block_of_width(block, width, inputs=read, split_input=split_input)
+        self.share = read // len(block.branches) if split_input else None  # channels of each branch
+        self.branches = nn.ModuleList(
+            _branch(self.share or read, width, branch, stride, activation) for branch in block.branches
+        )
         self.selects = block.selects
         if self.selects:
             dim = block.dim(width)
@@ -49,7 +73,14 @@ class SKConv(nn.Module):
 
         In training a batch of one image raises ``ValueError`` where the fuse step normalises over the batch.
         """
-        maps = [branch(x) for branch in self.branches]
+        if self.share is None:
+            maps = [branch(x) for branch in self.branches]
+        else:
+            starts = range(0, self.share * len(self.branches), self.share)
+            maps = [
+                branch(x[:, start : start + self.share])
+                for start, branch in zip(starts, self.branches, strict=True)
+            ]
         if not self.selects:
             return _add(maps)
         if traced(x) or not torch.is_grad_enabled():
@@ -91,11 +122,11 @@ def _select(maps: list[Tensor], weights: Tensor, *, over_first: bool) -> Tensor:
     return total
 
 
-def _branch(width: int, branch: Branch, stride: int) -> ConvBN:
+def _branch(inputs: int, width: int, branch: Branch, stride: int, activation: str) -> ConvBN:
     convolution = conv_bn(
-        width, width, branch.kernel, stride=stride, dilation=branch.dilation, groups=branch.groups
+        inputs, width, branch.kernel, stride=stride, dilation=branch.dilation, groups=branch.groups
     )
-    return convolution.append(nn.ReLU(inplace=True))
+    return activated(convolution, branch.act or activation)
 
 
 def _add(tensors: list[Tensor]) -> Tensor:
@@ -103,36 +134,6 @@ def _add(tensors: list[Tensor]) -> Tensor:
     for tensor in tensors[1:]:
         total = total + tensor
     return total
-
-
-class SKUnit(nn.Module):
-    """Bottleneck of Table 1: 1x1 to ``width``, SK convolution with the stride, 1x1 to ``outputs``, shortcut.
-
-    ``gate``, if given, maps what the last convolution yields to the same shape before the shortcut is added.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        width: int,
-        outputs: int,
-        block: SKBlock | str,
-        *,
-        stride: int = 1,
-        gate: nn.Module | None = None,
-        fuse_norm: bool = True,
-    ) -> None:
-        super().__init__()
-        self.reduce = conv_bn(inputs, width, 1).append(nn.ReLU(inplace=True))
-        self.sk = SKConv(width, block, stride=stride, fuse_norm=fuse_norm)
-        self.expand = conv_bn(width, outputs, 1)
-        self.gate = gate or nn.Identity()
-        projects = inputs != outputs or stride != 1
-        self.shortcut = conv_bn(inputs, outputs, 1, stride=stride) if projects else nn.Identity()
-
-    def forward(self, x: MapIn) -> MapOut:
-        """Return the unit's output, ``outputs`` channels at 1/stride of the side."""
-        return torch.relu_(self.gate(self.expand(self.sk(self.reduce(x)))) + self.shortcut(x))
 
 
 @contextmanager

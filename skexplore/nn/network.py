@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skexplore.arch import REFERENCE, Architecture, Backbone, Blocks, Gate, SKBlock, Stem
+from skexplore.arch import REFERENCE, Architecture, Backbone, Blocks, Gate, SKBlock
 from skexplore.nn.attention import make_gate
-from skexplore.nn.layers import SKUnit, conv_bn
+from skexplore.nn.layers import activated, conv_bn
+from skexplore.nn.units import make_unit
 from skexplore.paper import System, get_system
 
 
@@ -18,7 +19,8 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         backbone, gate = architecture.backbone, architecture.gate
-        self.stem = _stem(backbone.stem)
+        self.channels = backbone.channels
+        self.stem = _stem(backbone)
         self.stages = nn.Sequential()
         inputs = backbone.stem.width
         for number, (stage, block) in enumerate(zip(backbone.stages, architecture.placed, strict=True)):
@@ -27,10 +29,10 @@ class Network(nn.Module):
                 stride = stage.stride if unit == 0 else 1
                 inside = make_gate(gate, stage.out) if gate and not gate.per_stage else None
                 units.append(
-                    SKUnit(
+                    make_unit(
+                        backbone,
                         inputs,
-                        stage.width,
-                        stage.out,
+                        stage,
                         block,
                         stride=stride,
                         gate=inside,
@@ -41,20 +43,30 @@ class Network(nn.Module):
             if gate and gate.per_stage and gate.count(number, backbone):
                 units.append(make_gate(gate, stage.out))
             self.stages.append(units)
-        self.classifier = nn.Linear(inputs, backbone.classes)
+        self.head: nn.Module = nn.Identity()
+        if backbone.head:
+            self.head = activated(conv_bn(inputs, backbone.head, 1), backbone.unit.activation)
+        self.classifier = nn.Linear(backbone.features, backbone.classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of a batch of images."""
-        features: Tensor = self.stages(self.stem(x))
+        features: Tensor = self.head(self.stages(self.stem(x)))
         logits: Tensor = self.classifier(features.mean((2, 3)))
         return logits
 
 
-def _stem(stem: Stem) -> nn.Sequential:
-    layers = conv_bn(3, stem.width, stem.kernel, stride=stem.stride).append(nn.ReLU(inplace=True))
+def _stem(backbone: Backbone) -> nn.Sequential:
+    stem, activation = backbone.stem, backbone.unit.activation
+    layers = nn.Sequential()
+    inputs, stride = backbone.channels, stem.stride
+    for outputs in stem.deep:
+        layers.append(activated(conv_bn(inputs, outputs, stem.kernel, stride=stride), activation))
+        inputs, stride = outputs, 1
+    last = activated(conv_bn(inputs, stem.width, stem.kernel, stride=stride), activation)
+    layers = layers.append(last) if stem.deep else last
     return layers.append(nn.MaxPool2d(3, 2, 1)) if stem.pool else layers
 
 

@@ -10,8 +10,9 @@ from torch import nn
 
 from skexplore.nn.attention import GateModule
 from skexplore.nn.flop_count import macs_by_module
-from skexplore.nn.layers import SKConv, SKUnit
+from skexplore.nn.layers import SKConv
 from skexplore.nn.network import Network
+from skexplore.nn.units import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ def receptive_fields(network: Network) -> dict[str, _View | None]:
     """Return what every module of ``network`` sees, by name; None: the whole image."""
     seen: dict[str, _View | None] = {}
     view = _walk(network.stem, "stem", _View(), seen)
-    _walk(network.stages, "stages", view, seen)
+    view = _walk(network.stages, "stages", view, seen)
+    _walk(network.head, "head", view, seen)
     seen["classifier"] = None
     return seen
 
@@ -100,16 +102,20 @@ def receptive_fields(network: Network) -> dict[str, _View | None]:
 def _walk(module: nn.Module, name: str, view: _View, seen: dict[str, _View | None]) -> _View:
     """Record what ``module`` and its parts see when its input has ``view``, and return the view of its output."""
     after = view
-    if isinstance(module, nn.Conv2d | nn.MaxPool2d):
+    if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         kernel, stride, dilation = (
-            _side(getattr(module, key)) for key in ("kernel_size", "stride", "dilation")
+            _side(getattr(module, key, 1)) for key in ("kernel_size", "stride", "dilation")
         )
         after = view.through(kernel, stride, dilation)
-    elif isinstance(module, SKUnit):
-        after = view
-        for key in ("reduce", "sk", "expand", "gate"):
-            after = _walk(getattr(module, key), f"{name}.{key}", after, seen)
-        _walk(module.shortcut, f"{name}.shortcut", view, seen)
+    elif isinstance(module, Unit):
+        ends = []
+        for path in module.paths:
+            after = view
+            for key in path:
+                after = _walk(getattr(module, key), f"{name}.{key}", after, seen)
+            ends.append(after)
+        widest = replace(ends[0], side=max(end.side for end in ends))
+        after = _walk(module.gate, f"{name}.gate", widest, seen)
     elif isinstance(module, SKConv):
         ends = [_walk(one, f"{name}.branches.{i}", view, seen) for i, one in enumerate(module.branches)]
         after = replace(ends[0], side=max(end.side for end in ends))

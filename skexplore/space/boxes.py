@@ -19,10 +19,10 @@ from skexplore.arch import (
     REFERENCE,
     Blocks,
     Branch,
+    Place,
     SKBlock,
     canonical_at_reference,
     cost,
-    output_sizes,
     parse_branch,
     sk_conv_cost,
 )
@@ -151,17 +151,17 @@ def _branch_tuples(slots: tuple[frozenset[Branch | None], ...]) -> list[tuple[Br
     return [tuple(coded[number] for number in numbers) for numbers in sorted(found - {()})]
 
 
-def _place(stage: int) -> tuple[int, int, int]:
-    """Return depth, width and output side of the SK convolutions of a stage of the reference."""
-    at = REFERENCE.stages[stage - 1]
-    return at.depth, at.width, output_sizes(REFERENCE, REFERENCE.resolution)[stage - 1]
+def _places(stage: int) -> tuple[tuple[int, Place], ...]:
+    """Return how many SK convolutions of a stage of the reference stand where."""
+    return REFERENCE.parts()[stage - 1].places
 
 
 @lru_cache(maxsize=65536)
 def _branch_sizes(stages: tuple[int, ...], branch: Branch) -> Sizes:
     parts = [
-        sk_conv_cost(SKBlock(branches=(branch,)), width, side) * depth
-        for depth, width, side in map(_place, stages)
+        sk_conv_cost(SKBlock(branches=(branch,)), at) * count
+        for stage in stages
+        for count, at in _places(stage)
     ]
     return sum(part.macs for part in parts), sum(part.params for part in parts)
 
@@ -171,12 +171,14 @@ def _attention_sizes(stages: tuple[int, ...], count: int, dims: tuple[int, ...])
     """Return what attention over ``count`` branches adds to their plain sum: it depends on d alone."""
     macs = params = 0
     branches = (Branch(kernel=1),) * count
-    for (depth, width, side), dim in zip(map(_place, stages), dims, strict=True):
+    for stage, dim in zip(stages, dims, strict=True):
         # an r beyond every width leaves d to the floor
-        selecting = sk_conv_cost(SKBlock(branches=branches, reduction=10**6, min_dim=dim), width, side)
-        plain = sk_conv_cost(SKBlock(branches=branches, fuse="sum"), width, side)
-        macs += depth * (selecting.macs - plain.macs)
-        params += depth * (selecting.params - plain.params)
+        selecting = SKBlock(branches=branches, reduction=10**6, min_dim=dim)
+        plain = SKBlock(branches=branches, fuse="sum")
+        for times, at in _places(stage):
+            own, bare = sk_conv_cost(selecting, at), sk_conv_cost(plain, at)
+            macs += times * (own.macs - bare.macs)
+            params += times * (own.params - bare.params)
     return macs, params
 
 

@@ -1,11 +1,78 @@
-"""Backbones by name."""
+"""Backbones by name: what others count of the same networks, and what a name may be."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, strategies as st
 
-from skexplore.arch.backbones import cifar_backbone, get_backbone
+from skexplore.arch.architecture import Architecture
+from skexplore.arch.backbones import BACKBONES, cifar_backbone, get_backbone
+from skexplore.arch.costs import cost, net_id
+from skexplore.arch.units import UNITS, UnitForm
 from skexplore.errors import UserError
+
+# (params, multiply-adds) of one image by timm's, torchvision's and SimCLR's own networks, and of ShuffleNetV2 by an
+# independent count: none of them is ours
+KNOWN = {
+    ("k3+k3d2/r8/L=16", "skresnet18"): (11_958_056, 1_814_337_536),
+    ("k3+k3d2/L=8", "skresnet50"): (25_803_160, 4_089_422_336),
+    ("k3+k3d2/L=8", "skresnet50d"): (25_822_392, 4_329_062_912),
+    ("k3g=1+k3g=32/L=1", "resnet50"): (26_154_496, 4_147_222_784),
+    ("k3", "resnet18"): (11_689_512, 1_814_073_344),
+    ("k3", "resnet34"): (21_797_672, 3_663_761_408),
+    ("k3", "resnet50"): (25_557_032, 4_089_184_256),
+    ("k3", "resnet101"): (44_549_160, 7_801_405_440),
+    ("k3", "resnet152"): (60_192_808, 11_513_626_624),
+    ("k3", "mobilenetv2"): (3_504_872, 300_774_272),
+    ("k3", "shufflenetv2-0.5x-original"): (1_366_792, 40_476_448),
+    ("k3", "shufflenetv2-0.5x"): (1_395_880, 40_391_776),
+    ("k3+k3d2/r4/L1", "shufflenetv2-0.5x"): (1_471_492, 42_190_192),
+    ("k3+k3d2/r4/L16", "shufflenetv2-0.5x"): (1_479_280, 42_197_824),
+    ("k3+k3d2/r4", "shufflenetv2-0.5x"): (1_517_792, 42_235_840),
+    ("k3", "shufflenetv2-1.0x-original"): (2_278_604, 144_907_992),
+    ("k3", "shufflenetv2-1.0x"): (2_443_556, 144_703_368),
+    ("k3+k3d2/r4/L1", "shufflenetv2-1.0x"): (2_837_906, 149_021_652),
+    ("k3+k3d2/r16/L16", "shufflenetv2-1.0x"): (2_602_992, 148_787_472),
+}
+
+
+@pytest.mark.parametrize(("block", "backbone"), KNOWN)
+def test_what_others_count(block, backbone):
+    own = cost(block, backbone)
+    assert (own.params, own.macs) == KNOWN[block, backbone]
+
+
+def test_simclrs_network_without_its_head():
+    own = cost("k3+k3/L=32", "simclr-r50")
+    assert (own.params - 2049 * 1000, own.bn_stats) == (35_215_584, 61_824)
+
+
+@pytest.mark.parametrize(
+    ("gate", "backbone", "params", "macs"),
+    [
+        ("se/r4", "shufflenetv2-0.5x", 1_541_128, 40_534_624),
+        ("se/r4/bn", "shufflenetv2-0.5x", 1_545_928, 40_534_624),
+        ("se", "shufflenetv2-1.0x", 2_655_426, 144_910_312),
+        ("se/r4", "shufflenetv2-1.0x", 3_283_628, 145_537_640),
+    ],
+)
+def test_shufflenet_with_se(gate, backbone, params, macs):
+    own = Architecture.of("k3", backbone, gate=gate).cost()
+    assert (own.params, own.macs) == (params, macs)
+
+
+def test_an_image_need_not_be_square_nor_of_three_channels():
+    assert cost("k3+k3d2", resolution=(480, 640)).macs == 27_307_003_904
+    assert cost("k3+k3d2", resolution=(224, 224)) == cost("k3+k3d2")
+    assert Architecture.of("k3+k3d2", channels=1).cost().params == 27_473_512
+    parts = Architecture.of("k3+k3d2").cost_by_stage(resolution=(480, 640))
+    assert sum(part.macs for part in parts.values()) == 27_307_003_904
+    for bad in (0, 2.0, True, 100_000):
+        with pytest.raises(UserError, match="channels"):
+            Architecture.of("k3", channels=bad)
+    for sides in ((480, 0), (480.0, 640), (1, 2, 3), (4097, 1)):
+        with pytest.raises(UserError, match="resolution"):
+            cost("k3", resolution=sides)
 
 
 def test_a_backbone_for_cifar_takes_images_of_32_pixels():
@@ -13,3 +80,60 @@ def test_a_backbone_for_cifar_takes_images_of_32_pixels():
     assert cifar_backbone("sknet29").resolution == 32
     with pytest.raises(UserError, match="224 pixels"):
         cifar_backbone("sknet50")
+
+
+def test_names_are_those_of_the_registry():
+    assert all(body.name == name for name, body in BACKBONES.items())
+
+
+@given(
+    kind=st.sampled_from(sorted(UNITS)),
+    cardinality=st.integers(1, 8),
+    width=st.sampled_from([6, 12, 24]),
+    depths=st.lists(st.integers(1, 3), min_size=3, max_size=5),
+)
+def test_a_proxy_of_any_unit(kind, cardinality, width, depths):
+    suffix = "" if kind == "bottleneck" else f"-{kind}"
+    body = get_backbone(f"{cardinality}x{width}d-{''.join(map(str, depths))}{suffix}")
+    assert body.unit == UnitForm(kind=kind)
+    assert [stage.depth for stage in body.stages] == depths
+    assert body.widths == tuple(cardinality * width * 2**i for i in range(len(depths)))
+    assert cost("k3g=1" if not body.unit.depthwise else "k3", body).macs > 0
+
+
+def test_a_proxy_whose_channels_do_not_go_together():
+    with pytest.raises(
+        UserError, match=r"a unit basic of 64 inner channels cannot have 96 .* leave -o96 out"
+    ):
+        get_backbone("1x64d-1111-o96-basic")
+    with pytest.raises(UserError, match="unknown backbone '8x4d-1111-dense'"):
+        get_backbone("8x4d-1111-dense")
+
+
+def test_groups_of_depthwise_units_are_their_channels():
+    body = get_backbone("shufflenetv2-0.5x")
+    assert cost("k3g64+k3d2", body) == cost("k3+k3d2", body)
+    assert net_id("k3g64+k3d2", body) == net_id("k3+k3d2", body)
+    with pytest.raises(UserError, match=r"k3g=2 cannot be built on shufflenetv2-0\.5x: .* leave g out"):
+        cost("k3g=2", body)
+
+
+def test_branches_share_the_channels():
+    with pytest.raises(UserError, match="3 branches cannot share the 64 channels in skresnet50 evenly"):
+        cost("k3+k3d2+k5", "skresnet50")
+    # k3 alone reads them all
+    assert cost("k3", "skresnet50") == cost("k3", "resnet50")
+
+
+def test_a_wrong_form_of_a_unit():
+    for wrong in ({"kind": "dense"}, {"shortcut": "none"}, {"activation": "gelu"}):
+        with pytest.raises(UserError):
+            UnitForm(**wrong)
+
+
+def test_forms_that_differ_are_different_networks():
+    names = ["resnet50", "skresnet50", "simclr-r50", "1x64d", "1x64d-split", "1x64d-1111-basic"]
+    ids = {net_id("k3+k3d2", name) for name in names}
+    assert len(ids) == len(names)
+    # the same network by another name is the same
+    assert net_id("k3", "resnext50") == net_id("k3", "sknet50")

@@ -114,7 +114,7 @@ def test_a_proxy_name_says_what_it_is():
     assert [stage.out for stage in wide.stages] == [96, 192, 384, 768]
     assert (wide.stem.width, wide.stem.stride, wide.cardinality) == (32, 2, 8)
     assert get_backbone("16x4d").stem.width == 32
-    for bad in ("0x4d", "8x0d", "8x4d-111", "8x4d-1111-s3", "8x4d-s2-1111", "8x4d-o0", "8x4d-c0"):
+    for bad in ("0x4d", "8x0d", "8x4d-11", "8x4d-1111-s3", "8x4d-s2-1111", "8x4d-o0", "8x4d-c0"):
         with pytest.raises(UserError, match="unknown backbone"):
             get_backbone(bad)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
-from support.strategies import any_blocks, blocks
+from support.strategies import any_blocks, blocks, spelled
 
 from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
+from skexplore.arch.units import UNITS
 from skexplore.errors import UserError
 
 PROXY = get_backbone("8x4d-1111-s2")
@@ -191,9 +192,76 @@ def test_unknown_backbone_suggests_the_nearest():
 def test_unknown_backbone_names_the_form_of_proxies_and_its_limits():
     with pytest.raises(UserError) as caught:
         get_backbone("100x4d")
-    lines = str(caught.value).splitlines()
-    assert len(lines) <= 5
-    for word in (PROXY_FORM, "1 to 99", "four digits 1 to 9", "up to 999,", "up to 9999", "in this order"):
-        assert word in str(caught.value)
+    assert max(map(len, str(caught.value).splitlines())) <= 118
+    said = " ".join(str(caught.value).split())
+    for word in (
+        PROXY_FORM,
+        "1 to 99",
+        "five digits 1 to 9",
+        "up to 999,",
+        "up to 9999",
+        "in this order",
+        *UNITS,
+    ):
+        assert word in said
     for name in BACKBONES:
-        assert name in lines[1]
+        assert f" {name}," in said or f" {name} and" in said
+
+
+@given(spelled)
+def test_absolute_numbers_and_activations_round_trip(value):
+    assert parse_block(str(value)) == value
+    form = canonical((value,), REFERENCE.widths)
+    assert canonical(form, REFERENCE.widths) == form
+    assert parse_blocks(format_blocks(form)) == form
+
+
+def test_absolute_numbers_stay_where_relative_ones_are_scaled():
+    body = get_backbone("resnet50")  # of cardinality 1: 32 groups become 1, a floor of 32 becomes 1
+    (placed, *_) = body.place(parse_blocks("k3g64+k3g=4/L64"))
+    assert ([branch.groups for branch in placed.branches], placed.min_dim) == ([2, 4], 2)
+    (placed, *_) = body.place(parse_blocks("k3+k3d2/L=8"))
+    assert ([branch.groups for branch in placed.branches], placed.min_dim) == ([1, 1], 8)
+    # what cannot be written at cardinality 32 can be written as it stands
+    wide = get_backbone("sknet50-wider")  # cardinality 34
+    assert wide.place(parse_blocks("k3g=2"))[0].branches[0].groups == 2
+    with pytest.raises(UserError, match="groups that do"):
+        wide.place(parse_blocks("k3g2"))
+    with pytest.raises(
+        UserError, match=r"k3g=3 cannot be built on resnet50: .*; groups that do: g=1, g=2, g=4, "
+    ):
+        body.place(parse_blocks("k3g=3"))
+
+
+def test_absolute_numbers_make_another_name():
+    assert format_blocks(canonical_at_reference(parse_blocks("k3d2g=32+k3/L=32"))) == "k3+k3d2g=32/L=32"
+    # a floor that cannot act is dropped, absolute or not
+    assert format_blocks(canonical_at_reference(parse_blocks("k3g=8/L=4"))) == "k3g=8"
+    assert explain(parse_blocks("k3/L=4"), REFERENCE.widths) == [
+        "/L=4 cannot act (one branch: nothing is fused)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("k3+k3/r=8", "'r=8' must be rN, LN or sum"),
+        ("k3+k3/L8/L=8", "'L=8' given twice"),
+        ("k3g==8", "not of the form"),
+        ("k3g=", "not of the form"),
+        ("k3gelu", "not of the form"),
+        ("k3relulinear", "not of the form"),
+        ("k3g=0", "groups 0"),
+    ],
+)
+def test_wrong_absolute_numbers_and_activations(text, said):
+    with pytest.raises(UserError, match=said):
+        parse_blocks(text)
+
+
+def test_an_activation_that_is_there_anyway_is_not_another_network():
+    assert net_id("k3relu+k3d2", "16x4d-1111") == net_id("k3+k3d2", "16x4d-1111")
+    assert net_id("k3linear+k3d2", "16x4d-1111") != net_id("k3+k3d2", "16x4d-1111")
+    shuffle = "24x1d-111-shuffle"
+    assert net_id("k3linear+k3d2", shuffle) == net_id("k3+k3d2", shuffle)
+    assert net_id("k3relu+k3d2", shuffle) != net_id("k3+k3d2", shuffle)

@@ -9,11 +9,12 @@ from support.exported import PER_STAGE, PROXY, a_record, a_study, exported, keep
 from support.strategies import any_blocks
 from torch import nn
 
+from skexplore.arch.architecture import Architecture
 from skexplore.errors import StudyError, UserError
 from skexplore.export.block_json import read_block_file
 from skexplore.export.folder import export_block
 from skexplore.export.onnx_file import Agreement, NoRuntimeError, compare, onnx_bytes
-from skexplore.nn.network import seeded_build
+from skexplore.nn.network import build, seeded_build
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -124,3 +125,35 @@ def test_missing_runtime(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(NoRuntimeError, match="is not installed"):
         compare(b"", seeded_build("k3", PROXY, seed=0), 32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("block", "backbone"),
+    [
+        ("k3+k3d2/r8/L=16", "8x4d-212-s2-basic"),
+        ("k3+k3d2", "8x4d-212-basic-second"),
+        ("k3+k3d2+k5/sum", "24x1d-221-separable"),
+        ("k3relu+k3d2", "24x1d-221-shuffle"),
+        ("k3", "24x1d-221-shuffle"),
+        ("k3+k5", "48x1d-221-inverted"),
+        ("k3+k3d2", "2x8d-121-s2-split"),
+        ("k3+k3d2", "mobilenetv2"),
+        ("k3+k3d2/L=8", "skresnet50d"),
+    ],
+)
+def test_units_of_every_kind_at_any_size(block, backbone):
+    network = seeded_build(block, backbone, seed=0)
+    content, said = onnx_bytes(network, 32)
+    assert said.ok
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    images = torch.randn(3, 3, 41, 56, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = network(images)
+    assert (outputs(content, images) - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+def test_images_of_one_channel():
+    network = build(Architecture.of("k3+k5", "8x4d-1111", channels=1)).eval()
+    content, _ = onnx_bytes(network, 32)
+    assert outputs(content, torch.zeros(1, 1, 20, 40)).shape == (1, 10)

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from skexplore.arch.notation import Branch, SKBlock, parse_block
 from skexplore.nn import fast
 from skexplore.nn.fast import FastConv2d, Fuse, Select, plain_layers
-from skexplore.nn.layers import SKConv, SKUnit, conv_bn
+from skexplore.nn.layers import SKConv, conv_bn
 from skexplore.nn.network import seeded_build
+from skexplore.nn.units import SKUnit
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

@@ -12,8 +12,9 @@ from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
 from skexplore.arch.notation import Branch, SKBlock, parse_block
 from skexplore.errors import UserError
-from skexplore.nn.layers import SKConv, SKUnit, record_attention
+from skexplore.nn.layers import SKConv, record_attention
 from skexplore.nn.network import build, seeded_build
+from skexplore.nn.units import SKUnit
 from skexplore.paper.tables import published_rows
 
 PROXY = "8x4d-1111-s2"

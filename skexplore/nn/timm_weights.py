@@ -1,0 +1,144 @@
+"""Weights from timm and back: one network under two sets of names (timm itself is not needed)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from skexplore.errors import UserError, lookup
+from skexplore.nn.network import Network, build
+from skexplore.nn.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class TimmNetwork:
+    """A network that timm has: the block and the backbone that it is here, and its attention module if any."""
+
+    block: str
+    backbone: str
+    gate: str = ""
+
+
+TIMM: dict[str, TimmNetwork] = {
+    "resnet18": TimmNetwork("k3", "resnet18"),
+    "resnet34": TimmNetwork("k3", "resnet34"),
+    "resnet50": TimmNetwork("k3", "resnet50"),
+    "resnet50d": TimmNetwork("k3", "resnet50d"),
+    "resnet101": TimmNetwork("k3", "resnet101"),
+    "resnet152": TimmNetwork("k3", "resnet152"),
+    "resnext50_32x4d": TimmNetwork("k3", "resnext50"),
+    "resnext101_32x4d": TimmNetwork("k3", "resnext101"),
+    "seresnet50": TimmNetwork("k3", "resnet50", "se"),
+    "seresnet101": TimmNetwork("k3", "resnet101", "se"),
+    "seresnet152": TimmNetwork("k3", "resnet152", "se"),
+    "seresnext50_32x4d": TimmNetwork("k3", "resnext50", "se"),
+    "seresnext101_32x4d": TimmNetwork("k3", "resnext101", "se"),
+    "skresnet18": TimmNetwork("k3+k3d2/r8/L=16", "skresnet18"),
+    "skresnet34": TimmNetwork("k3+k3d2/r8/L=16", "skresnet34"),
+    "skresnet50": TimmNetwork("k3+k3d2/L=8", "skresnet50"),
+    "skresnet50d": TimmNetwork("k3+k3d2/L=8", "skresnet50d"),
+    "skresnext50_32x4d": TimmNetwork("k3+k3d2", "sknet50"),
+}
+
+
+def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None) -> Network:
+    """Return our network with the weights of ``source``, a model of timm or its state dict, in evaluation mode.
+
+    ``name`` is timm's name of the architecture; a model made by ``timm.create_model`` knows it. The classes are those
+    of the weights. The logits are the same up to rounding. Raises ``UserError`` for a name that is not in ``TIMM``,
+    and for weights of another network.
+    """
+    state = source.state_dict() if isinstance(source, nn.Module) else source
+    if name is None:
+        name = getattr(source, "pretrained_cfg", {}).get("architecture")
+    if name is None:
+        raise UserError(
+            "load_timm: a state dict does not say what it is of; give name=, such as 'skresnet50'"
+        )
+    known = lookup(name, TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}")
+    classes = state["fc.weight"].shape[0] if "fc.weight" in state else None
+    with torch.device("meta"):
+        network = build(known.block, known.backbone, classes=classes, gate=known.gate)
+    theirs, taken = dict(state), {}
+    for key, empty in network.state_dict().items():
+        given = theirs.pop(_their_key(network, key), None)
+        if given is None or given.numel() != empty.numel():
+            what = "there is none" if given is None else f"its shape is {tuple(given.shape)}"
+            raise UserError(f"{_their_key(network, key)}: {what}; these are not the weights of timm's {name}")
+        taken[key] = given.reshape(empty.shape).clone()
+    if theirs:
+        raise UserError(f"{next(iter(theirs))}: timm's {name} has no such weights")
+    network.load_state_dict(taken, assign=True)
+    return network.requires_grad_(True).eval()
+
+
+def timm_state(network: Network, name: str) -> dict[str, Tensor]:
+    """Return the weights of ``network`` as timm's ``name`` has them, for its ``load_state_dict``.
+
+    Raises ``UserError`` for a name that is not in ``TIMM``, and for a network that is another one.
+    """
+    known = lookup(name, TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}")
+    with torch.device("meta"):
+        expected = build(
+            known.block, known.backbone, classes=network.classifier.out_features, gate=known.gate
+        )
+    state = network.state_dict()
+    shapes = {key: value.shape for key, value in expected.state_dict().items()}
+    if {key: value.shape for key, value in state.items()} != shapes:
+        raise UserError(f"this network is not timm's {name}, which is {known.block} in {known.backbone}")
+    convolutions = ("fc_reduce.weight", "fc_select.weight", "se.fc1.weight", "se.fc2.weight")  # linear here
+    found = {}
+    for key, value in state.items():
+        theirs = _their_key(network, key)
+        found[theirs] = value[:, :, None, None] if theirs.endswith(convolutions) else value
+    return found
+
+
+def _their_key(network: Network, key: str) -> str:
+    """Return timm's name for a number of ours, such as ``layer1.0.conv2.paths.0.conv.weight``."""
+    module, leaf = key.rsplit(".", 1)
+    if module == "classifier":
+        return f"fc.{leaf}"
+    part, *rest = module.split(".")
+    if part == "stem":
+        return f"{_stem(network, rest)}.{leaf}"
+    stage, number, *inside = rest
+    unit = network.get_submodule(f"stages.{stage}.{number}")
+    assert isinstance(unit, Unit)
+    return f"layer{int(stage) + 1}.{number}.{_inside(unit, inside)}.{leaf}"
+
+
+def _stem(network: Network, path: list[str]) -> str:
+    """Return timm's name of a layer of the stem; a deep one is numbered with its activations."""
+    if len(path) == 1:
+        return "conv1" if path == ["0"] else "bn1"
+    number, layer = map(int, path)
+    last = max(int(name) for name, part in network.stem.named_children() if isinstance(part, nn.Sequential))
+    return "bn1" if (number, layer) == (last, 1) else f"conv1.{3 * number + layer}"
+
+
+def _inside(unit: Unit, path: list[str]) -> str:
+    """Return timm's name of a layer of a unit."""
+    part, *rest = path
+    if part == "gate":
+        return "se.fc1" if rest[-1] == "0" else "se.fc2"
+    if part == "shortcut":
+        pooled = unit.form.shortcut == "pooled"
+        return f"downsample.{int(rest[-1]) + pooled}"
+    names = [name for name in unit.paths[0] if name != "gate"]
+    place = names.index(part) + 1
+    selects = unit.sk.selects
+    if part != "sk":
+        kind = ("conv", "bn")[int(rest[0])]
+        return f"conv{place}.{kind}" if selects else f"{kind}{place}"
+    if rest[0] == "branches":
+        _, number, layer = rest
+        kind = ("conv", "bn")[int(layer)]
+        return f"conv{place}.paths.{number}.{kind}" if selects else f"{kind}{place}"
+    return f"conv{place}.attn.{_ATTENTION['.'.join(rest)]}"
+
+
+_ATTENTION = {"fc.0": "fc_reduce", "fc.1": "bn", "attend": "fc_select"}
