@@ -25,6 +25,7 @@ from skexplore.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from skexplore.arch import Cost
     from skexplore.paper import ReproducedRow
 
 app = typer.Typer(rich_markup_mode=None)
@@ -117,12 +118,13 @@ def reproduce(
     """Set our exact counts beside the complexity columns of the paper's tables."""
     from skexplore.errors import UserError
     from skexplore.files import write_atomic
-    from skexplore.paper import reproduce as reproduced, to_csv
+    from skexplore.paper import reproduce as reproduced, rows_of, to_csv
 
-    rows = reproduced(table)
+    asked = [row.definition for row in rows_of(table)]
+    if out is not None and out.suffix != ".csv":
+        raise UserError(f"--out {out}: must end in .csv")
+    rows = reproduced(table, _counted_outside(asked))
     if out is not None:
-        if out.suffix != ".csv":
-            raise UserError(f"--out {out}: must end in .csv")
         try:
             write_atomic(out, to_csv(rows))
         except OSError as error:
@@ -141,32 +143,61 @@ def reproduce(
     print_next("skexplore systems")
 
 
+def _counted_outside(names: list[str]) -> dict[str, Cost]:
+    """Return what the networks of other packages among these hold; those of a package that is not installed miss."""
+    from skexplore.errors import UserError
+    from skexplore.paper import OUTSIDE
+
+    asked = [name for name in dict.fromkeys(names) if name in OUTSIDE]
+    if not asked:
+        return {}
+    from skexplore.nn import count_outside
+
+    found = {}
+    for name in asked:
+        try:
+            found[name] = count_outside(OUTSIDE[name])
+        except UserError as error:
+            print(error, file=sys.stderr)
+    return found
+
+
 def _print_table(name: str, rows: list[ReproducedRow]) -> None:
     built = [row for row in rows if row.definition]
+    light = all((row.macs or 0) < 10**9 for row in built)  # then 10^6 is the unit that its readers think in
+    wide = max((len(row.system) + 2 * row.alternative for row in built), default=0)
     print(f"\nTable {name}")
     if built:
+        unit = "MFLOPs" if light else "GFLOPs"
         print(
-            f"  {'system':<22} {'#P paper':>8} {'ours':>6} {'diff':>7}  {'GFLOPs paper':>12} {'macs':>7} {'diff':>7} "
-            f"{'+g':>7} {'+b':>7} {'+gb':>7}  prints as"
+            f"  {'system':<{wide}} {'#P paper':>8} {'ours':>6} {'diff':>7}  {unit + ' paper':>12} {'macs':>7} "
+            f"{'diff':>7} {'+g':>7} {'+b':>7} {'+gb':>7}  prints as"
         )
     for row in built:
-        _print_row(row)
-    left = [row.system for row in rows if not row.definition]
-    if left:
-        print(f"  not buildable yet: {'; '.join(left)}")
+        _print_row(row, wide, light=light)
+    for row in rows:
+        if not row.definition:
+            print(f"  {row.system}: {row.note}")
 
 
-def _print_row(row: ReproducedRow) -> None:
+def _print_row(row: ReproducedRow, wide: int, *, light: bool) -> None:
+    from decimal import Decimal
+
     from skexplore.paper import as_printed, in_giga
 
-    macs, gated, normed, both = in_giga(row)
     paper, params = as_printed(row), (row.params or 0) / 1e6
+    printed, shown = paper.gflops or "-", [f"{each:7.3f}" for each in in_giga(row)]
+    if light:
+        printed = f"{(Decimal(paper.gflops) * 1000).normalize():f}" if paper.gflops else "-"
+        shown = [f"{1000 * each:7.2f}" for each in in_giga(row)]
+    macs, *others = shown
+    if row.gate_macs is None:  # of another package: its multiply-adds alone are counted
+        others = [f"{'-':>7}"] * len(others)
     more = "-" if row.params_diff_pct is None else f"{signed(row.params_diff_pct)}%"
     dearer = "-" if row.macs_diff_pct is None else f"{signed(row.macs_diff_pct)}%"
     print(
-        f"  {'~ ' * row.alternative}{row.system:<{22 - 2 * row.alternative}} {paper.params_m or '-':>8} {params:6.2f} "
-        f"{more:>7}  {paper.gflops or '-':>12} {macs:7.3f} {dearer:>7} {gated:7.3f} {normed:7.3f} {both:7.3f}  "
-        f"{', '.join(row.prints_as) or 'none'}"
+        f"  {'~ ' * row.alternative + row.system:<{wide}} {paper.params_m or '-':>8} {params:6.2f} "
+        f"{more:>7}  {printed:>12} {macs} {dearer:>7} {' '.join(others)}  {', '.join(row.prints_as) or 'none'}"
     )
     print(f"      {row.definition}")
     if row.note:

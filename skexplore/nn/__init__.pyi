@@ -26,6 +26,9 @@ from .network import (
     build_system as build_system,
     seeded_build as seeded_build,
 )
+from .outside import (
+    count_outside as count_outside,
+)
 from .summary import (
     summarise_network as summarise_network,
 )

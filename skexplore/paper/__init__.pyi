@@ -3,6 +3,7 @@ from .accounting import (
     as_printed as as_printed,
     in_giga as in_giga,
     reproduce as reproduce,
+    rows_of as rows_of,
     to_csv as to_csv,
 )
 from .drawing import (
@@ -13,6 +14,10 @@ from .networks import (
     System as System,
     get_system as get_system,
     system_cost as system_cost,
+)
+from .outside import (
+    OUTSIDE as OUTSIDE,
+    Outside as Outside,
 )
 from .tables import (
     ANCHOR_SETS as ANCHOR_SETS,

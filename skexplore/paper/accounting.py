@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
 
 from skexplore.arch import Cost
 from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, alternatives, system_cost
+from skexplore.paper.outside import OUTSIDE, UNBUILT
 from skexplore.paper.tables import PrintedRow, printed_rows
 
+NONE: Mapping[str, Cost] = MappingProxyType({})
 # what a row of the paper may have counted as params and as multiply-adds
 PARAMS = ("params", "params+bn_stats")
 MACS = ("macs", "macs+gate_macs", "macs+bn_elements", "macs+gate_macs+bn_elements")
@@ -48,14 +51,21 @@ def table_names() -> list[str]:
     return list(dict.fromkeys(row.table for row in printed_rows()))
 
 
-def reproduce(table: str = "all") -> list[ReproducedRow]:
-    """Return the rows of one table, or of all, other readings after the row; raises ``UserError`` for another name."""
+def rows_of(table: str) -> list[PrintedRow]:
+    """Return the printed rows of one table, or of all; raises ``UserError`` for another name."""
     check_one_of("--table", table, (*table_names(), "all"))
-    rows = [row for row in printed_rows() if table in ("all", row.table)]
-    return [reading for row in rows for reading in _readings(row)]
+    return [row for row in printed_rows() if table in ("all", row.table)]
 
 
-def _readings(row: PrintedRow) -> Iterator[ReproducedRow]:
+def reproduce(table: str = "all", outside: Mapping[str, Cost] = NONE) -> list[ReproducedRow]:
+    """Return the rows of one table, or of all, other readings after the row; raises ``UserError`` for another name.
+
+    outside: what was counted of networks of ``OUTSIDE``, by name; without it their rows have no count.
+    """
+    return [reading for row in rows_of(table) for reading in _readings(row, outside)]
+
+
+def _readings(row: PrintedRow, outside: Mapping[str, Cost]) -> Iterator[ReproducedRow]:
     plain = ReproducedRow(
         table=row.table,
         system=row.system,
@@ -63,10 +73,12 @@ def _readings(row: PrintedRow) -> Iterator[ReproducedRow]:
         alternative=False,
         paper_params_m=float(row.params_m) if row.params_m else None,
         paper_gflops=float(row.gflops) if row.gflops else None,
-        note=f"not buildable yet: {_family(row)}",
     )
     if not row.definition:
-        yield plain
+        yield replace(plain, note=f"not buildable: {UNBUILT[row.system]}")
+        return
+    if row.definition in OUTSIDE:
+        yield _outside_row(row, plain, outside.get(row.definition))
         return
     for name in (row.definition, *alternatives(row.definition)):
         system, own = SYSTEMS[name], system_cost(name)
@@ -87,8 +99,26 @@ def _readings(row: PrintedRow) -> Iterator[ReproducedRow]:
         )
 
 
-def _family(row: PrintedRow) -> str:
-    return "ShuffleNetV2" if row.system.startswith("ShuffleNetV2") else "a network of another family"
+def _outside_row(row: PrintedRow, plain: ReproducedRow, own: Cost | None) -> ReproducedRow:
+    """Return the row of a network of another package, with its count if there is one."""
+    network = OUTSIDE[row.definition]
+    if own is None:
+        return replace(plain, note=f"not counted: {network.definition} needs {network.package}")
+    # no gates of ours, and BatchNorm's elements are not counted there
+    counted = {
+        name: value for name, value in accountings(own).items() if name in ("params", "macs", PARAMS[1])
+    }
+    return replace(
+        plain,
+        definition=f"{row.definition}: {network.definition}",
+        params=own.params,
+        bn_stats=own.bn_stats,
+        macs=own.macs,
+        params_diff_pct=_excess_pct(own.params / 1e6, row.params_m),
+        macs_diff_pct=_excess_pct(own.macs / 1e9, row.gflops),
+        prints_as=_prints_as(row, counted),
+        note="; ".join([*_differences(row, counted), *([network.why] if network.why else [])]),
+    )
 
 
 def accountings(own: Cost) -> dict[str, int]:
@@ -115,8 +145,8 @@ def _rounds_to(count: int, unit: float, printed: str) -> bool:
 
 
 def _prints_as(row: PrintedRow, accounted: dict[str, int]) -> tuple[str, ...]:
-    params = [name for name in PARAMS if _rounds_to(accounted[name], 1e6, row.params_m)]
-    macs = [name for name in MACS if _rounds_to(accounted[name], 1e9, row.gflops)]
+    params = [name for name in PARAMS if name in accounted and _rounds_to(accounted[name], 1e6, row.params_m)]
+    macs = [name for name in MACS if name in accounted and _rounds_to(accounted[name], 1e9, row.gflops)]
     return tuple(_without_equals(params, accounted) + _without_equals(macs, accounted))
 
 
@@ -143,7 +173,8 @@ def _without_equals(names: list[str], accounted: dict[str, int]) -> list[str]:
 def _differences(row: PrintedRow, accounted: dict[str, int]) -> Iterator[str]:
     """Say in words which printed number no accounting gives, and what comes nearest."""
     columns = ((PARAMS, 1e6, row.params_m, "#P", "M"), (MACS, 1e9, row.gflops, "GFLOPs", ""))
-    for names, unit, printed, column, suffix in columns:
+    for all_names, unit, printed, column, suffix in columns:
+        names = [name for name in all_names if name in accounted]
         if not printed or any(_rounds_to(accounted[name], unit, printed) for name in names):
             continue
         near = min(names, key=lambda name: abs(accounted[name] / unit - float(printed)))

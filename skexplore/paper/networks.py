@@ -42,6 +42,8 @@ class System:
 
 
 _SE, _CBAM, _BAM = Gate(kind="se"), Gate(kind="cbam"), Gate(kind="bam")
+_SE4 = Gate(kind="se", reduction=4)
+_LIGHT = "k3+k3d2/r4/L1"  # of Table 4 (supplement A); depthwise branches end without a ReLU there
 _SK29 = "k3+k1/r32"  # SK[2, 16, 32] with a second branch of 1x1 (section 4.2)
 
 SYSTEMS: dict[str, System] = {
@@ -147,6 +149,105 @@ SYSTEMS: dict[str, System] = {
         alternative_to="sknet29",
         why="a floor of L = 32 in this network, as on ImageNet; written L64, as blocks are at cardinality 32",
     ),
+    # Table 4 and Table S8 (supplement A): light networks
+    "shufflenetv2-0.5x-original": System(
+        title="ShuffleNetV2 0.5x (original paper)", block="k3", backbone="shufflenetv2-0.5x-original"
+    ),
+    "shufflenetv2-0.5x": System(
+        title="ShuffleNetV2 0.5x (our impl.)", block="k3", backbone="shufflenetv2-0.5x"
+    ),
+    "shufflenetv2-0.5x-se": System(
+        title="ShuffleNetV2 0.5x + SE",
+        block="k3",
+        backbone="shufflenetv2-0.5x",
+        gate=_SE4,
+        why="r of SE is not stated: 4, as it is of SK beside it",
+    ),
+    "shufflenetv2-0.5x-se-bn": System(
+        title="ShuffleNetV2 0.5x + SE",
+        block="k3",
+        backbone="shufflenetv2-0.5x",
+        gate=Gate(kind="se", reduction=4, batch_norm=True),
+        alternative_to="shufflenetv2-0.5x-se",
+        why="a BatchNorm after both fc",
+    ),
+    "shufflenetv2-0.5x-sk": System(
+        title="ShuffleNetV2 0.5x + SK",
+        block=_LIGHT,
+        backbone="shufflenetv2-0.5x",
+        why="every depthwise 3x3, that of the other way too; no floor L is stated",
+    ),
+    "shufflenetv2-0.5x-sk-floor16": System(
+        title="ShuffleNetV2 0.5x + SK",
+        block="k3+k3d2/r4/L16",
+        backbone="shufflenetv2-0.5x",
+        alternative_to="shufflenetv2-0.5x-sk",
+        why="a floor of L = 16",
+    ),
+    "shufflenetv2-0.5x-sk-floor32": System(
+        title="ShuffleNetV2 0.5x + SK",
+        block="k3+k3d2/r4",
+        backbone="shufflenetv2-0.5x",
+        alternative_to="shufflenetv2-0.5x-sk",
+        why="a floor of L = 32, as in SKNet-50",
+    ),
+    "shufflenetv2-1.0x-original": System(
+        title="ShuffleNetV2 1.0x (original paper)", block="k3", backbone="shufflenetv2-1.0x-original"
+    ),
+    "shufflenetv2-1.0x": System(
+        title="ShuffleNetV2 1.0x (our impl.)",
+        block="k3",
+        backbone="shufflenetv2-1.0x",
+        why="the widths of ShuffleNetV2 1.0x (116, 232, 464); all three rows are printed 3 % below it",
+    ),
+    "shufflenetv2-1.0x-se": System(
+        title="ShuffleNetV2 1.0x + SE",
+        block="k3",
+        backbone="shufflenetv2-1.0x",
+        gate=_SE4,
+        why="r of SE is not stated: 4, as it is of SK beside it; the printed #P is that of r = 16",
+    ),
+    "shufflenetv2-1.0x-se-r16": System(
+        title="ShuffleNetV2 1.0x + SE",
+        block="k3",
+        backbone="shufflenetv2-1.0x",
+        gate=_SE,
+        alternative_to="shufflenetv2-1.0x-se",
+        why="r = 16, as in SENet",
+    ),
+    "shufflenetv2-1.0x-sk": System(
+        title="ShuffleNetV2 1.0x + SK",
+        block=_LIGHT,
+        backbone="shufflenetv2-1.0x",
+        why="r = 4 as stated, without a floor; the printed #P is that of r = 16 with L = 16",
+    ),
+    "shufflenetv2-1.0x-sk-r8": System(
+        title="ShuffleNetV2 1.0x + SK",
+        block="k3+k3d2/r8/L1",
+        backbone="shufflenetv2-1.0x",
+        alternative_to="shufflenetv2-1.0x-sk",
+        why="r = 8, without a floor",
+    ),
+    "shufflenetv2-1.0x-sk-r16": System(
+        title="ShuffleNetV2 1.0x + SK",
+        block="k3+k3d2/L16",
+        backbone="shufflenetv2-1.0x",
+        alternative_to="shufflenetv2-1.0x-sk",
+        why="r = 16 with a floor of L = 16, against the text",
+    ),
+    "shufflenetv2-1.0x-sk-relu3": System(
+        title="K3 ReLU", block="k3relu+k3d2/r4/L1", backbone="shufflenetv2-1.0x"
+    ),
+    "shufflenetv2-1.0x-sk-relu5": System(
+        title="K5 ReLU", block="k3+k3d2relu/r4/L1", backbone="shufflenetv2-1.0x"
+    ),
+    "shufflenetv2-1.0x-sk-relu": System(
+        title="K3 and K5 ReLU", block="k3relu+k3d2relu/r4/L1", backbone="shufflenetv2-1.0x"
+    ),
+    # Table S9: plain ResNets
+    "resnet50": System(title="ResNet-50", block="k3", backbone="resnet50"),
+    "resnet101": System(title="ResNet-101", block="k3", backbone="resnet101"),
+    "resnet152": System(title="ResNet-152", block="k3", backbone="resnet152"),
 }
 
 

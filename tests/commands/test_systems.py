@@ -60,10 +60,36 @@ def test_reproduce_prints_every_table_and_its_accountings(command):
     assert (code, err) == (0, "")
     for table in ("1", "2", "3", "4", "5", "6", "7", "S8", "S9"):
         assert f"\nTable {table}\n" in out
-    assert "not buildable yet: AttentionNeXt-56; InceptionV3" in out
+    assert "Attention-92: not buildable: " in out
     assert "macs+gate_macs" in out
-    heads = "system #P paper ours diff GFLOPs paper macs diff +g +b +gb prints as"
-    assert {" ".join(line.split()) for line in out.splitlines() if line.startswith("  system")} == {heads}
+    heads = {
+        f"system #P paper ours diff {unit} paper macs diff +g +b +gb prints as"
+        for unit in ("GFLOPs", "MFLOPs")
+    }
+    assert {" ".join(line.split()) for line in out.splitlines() if line.startswith("  system")} == heads
+
+
+def test_light_networks_are_shown_in_their_unit(command):
+    code, out, _ = command("reproduce", "--table", "4")
+    assert code == 0
+    (row,) = [line for line in out.splitlines() if line.startswith("  ShuffleNetV2 0.5x (our impl.)")]
+    assert row.split("impl.)")[1].split()[3:5] == ["40.39", "40.39"]
+
+
+def test_networks_of_other_packages_say_from_where(command):
+    pytest.importorskip("timm")
+    code, out, err = command("reproduce", "--table", "S9")
+    assert (code, err) == (0, "")
+    assert "densenet-169: torchvision.models.densenet169() at 224x224" in out
+    assert "dpn-98: timm.create_model(model_name='dpn98') at 224x224" in out
+    (row,) = [line for line in out.splitlines() if line.startswith("  DPN-98")]
+    assert row.split()[-4:] == ["-", "-", "-", "params"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "timm", None)
+        code, out, err = command("reproduce", "--table", "S9")
+    assert code == 0
+    assert "DPN-98 needs timm, which is not installed" in err
+    assert "DPN-98 (32x4d): not counted: timm.create_model(model_name='dpn98') at 224x224 needs timm" in out
 
 
 @pytest.mark.parametrize(
@@ -76,7 +102,7 @@ def test_nothing_is_printed_as_less_than_nothing(percent, text):
 def test_no_difference_is_negative_zero(command):
     row = replace(reproduce("3")[0], params_diff_pct=-0.001, macs_diff_pct=-0.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skexplore.paper.reproduce", lambda _table: [row])
+        patch.setattr("skexplore.paper.reproduce", lambda _table, _outside: [row])
         out = command("reproduce", "--table", "3")[1]
     assert "-0.00" not in out
     assert out.count("+0.00%") == 2
@@ -103,7 +129,7 @@ def test_reproduce_json_and_csv_have_the_contract_keys(command):
         (["cost", "--system", "sknet5"], "did you mean sknet50"),
         (["cost", "--system", "sknet50", "--backbone", "sknet26"], "has its own"),
         (["cost", "k3", "--backbone", "sknet51"], "did you mean sknet50"),
-        (["cost", "k3", "--backbone", "8x4d-111"], "CxGd[-DEPTHS]"),
+        (["cost", "k3", "--backbone", "8x4d-11"], "CxGd[-DEPTHS]"),
         (["cost", "k3", "--backbone", ""], "unknown backbone ''"),
         (["cost", "--system", "sknet50", "--backbone", ""], "--backbone '': sknet50 has its own"),
         (["build", "--block", "k3", "--backbone", ""], "unknown backbone ''"),
@@ -130,7 +156,12 @@ def test_bad_input_exits_2_with_a_message_and_writes_nothing(command, arguments,
 
 @pytest.mark.parametrize(
     "arguments",
-    [["systems"], ["reproduce"], ["cost", "--system", "resnext50-cbam"], ["build", "--block", "k4"]],
+    [
+        ["systems"],
+        ["reproduce", "--table", "4"],
+        ["cost", "--system", "resnext50-cbam"],
+        ["build", "--block", "k4"],
+    ],
 )
 def test_closed_form_commands_import_no_torch(arguments):
     code = (
