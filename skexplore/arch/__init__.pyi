@@ -2,6 +2,7 @@ from .architecture import (
     PLAIN as PLAIN,
     Architecture as Architecture,
     Setting as Setting,
+    placed_rows as placed_rows,
 )
 from .attention import (
     BAM_DILATION as BAM_DILATION,
@@ -11,10 +12,12 @@ from .attention import (
     parse_gate as parse_gate,
 )
 from .backbone import (
-    MAX_RESOLUTION as MAX_RESOLUTION,
     Backbone as Backbone,
     Resolution as Resolution,
     Stage as Stage,
+    resolution_of as resolution_of,
+    resolution_text as resolution_text,
+    whole_size as whole_size,
 )
 from .backbones import (
     BACKBONES as BACKBONES,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from skexplore.arch.attention import Gate, format_gate, gate_costs, parse_gate
-from skexplore.arch.backbone import MAX_CHANNELS, MAX_CLASSES, Backbone, Resolution, check_whole
+from skexplore.arch.backbone import MAX_CLASSES, MAX_IN_CHANNELS, Backbone, Resolution, check_whole
 from skexplore.arch.backbones import REFERENCE, get_backbone
 from skexplore.arch.costs import arch_id, as_blocks, net_id, network_cost, network_cost_by_stage
 from skexplore.arch.formulas import Cost
@@ -36,27 +36,27 @@ class Architecture:
         gate: str | Gate | None = None,
         fuse_norm: bool = True,
         classes: int | None = None,
-        channels: int | None = None,
+        in_channels: int | None = None,
     ) -> Architecture:
         """Return the network of ``block`` (notation, ``SKBlock`` or one per stage) in ``backbone``.
 
-        ``gate`` in the notation of ``parse_gate``; ``classes`` and ``channels`` of the input default to the backbone's.
+        ``gate`` in the notation of ``parse_gate``; ``classes`` and ``in_channels`` default to the backbone's.
         An ``Architecture`` stands for itself. Raises ``UserError`` for what cannot be read, for classes that are not 1
-        to 1,000,000 and channels that are not 1 to 4,096; whether the backbone can hold the block is said by
+        to 1,000,000 and ``in_channels`` that are not 1 to 4,096; whether the backbone can hold the block is said by
         ``placed``.
         """
         if isinstance(block, Architecture):
-            if (backbone, gate, fuse_norm, classes, channels) != (REFERENCE, None, True, None, None):
+            if (backbone, gate, fuse_norm, classes, in_channels) != (REFERENCE, None, True, None, None):
                 raise UserError(
-                    "an Architecture has its own backbone, gate, fuse_norm, classes and channels; leave them out here"
+                    "an Architecture has its own backbone, gate, fuse_norm, classes and in_channels: leave them out"
                 )
             return block
         body = get_backbone(backbone) if isinstance(backbone, str) else backbone
         if classes is not None:
             check_whole("classes", classes, MAX_CLASSES)
             body = replace(body, classes=classes)
-        if channels is not None:
-            body = replace(body, channels=check_whole("channels", channels, MAX_CHANNELS))
+        if in_channels is not None:
+            body = replace(body, in_channels=check_whole("in_channels", in_channels, MAX_IN_CHANNELS))
         module = parse_gate(gate) if isinstance(gate, str) else gate
         return cls(blocks=as_blocks(block), backbone=body, gate=module, fuse_norm=fuse_norm)
 
@@ -105,6 +105,27 @@ class Architecture:
         ]
         less = [Cost(params=-2 * width, bn_stats=-2 * width, bn_elements=-width) for width in widths]
         return tuple(map(Cost.__add__, gates, less)) if gates else tuple(less)
+
+
+def placed_rows(own: Architecture) -> list[dict[str, object]]:
+    """Return what is built of the blocks in each stage: stage, and width, groups and d of its SK convolutions.
+
+    A stage of units that differ has several of each; groups are those of the branches in turn. d is None without
+    attention. Raises ``UserError`` if the backbone cannot hold the blocks.
+    """
+    rows: list[dict[str, object]] = []
+    for number, (part, form) in enumerate(zip(own.backbone.parts(), own.placed, strict=True), start=1):
+        places = {at.width: at for _, at in part.places}.values()
+        groups = [[at.width if at.depthwise else b.groups for b in form.branches] for at in places]
+        rows.append(
+            {
+                "stage": number,
+                "width": [at.width for at in places],
+                "groups": groups,
+                "d": [form.dim(at.width) for at in places] if form.selects else None,
+            }
+        )
+    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from skexplore.errors import UserError
 STAGES = 4  # of the reference, for which blocks per stage are written
 MAX_RESOLUTION = 4096
 MAX_CLASSES = 1_000_000
-MAX_CHANNELS = 4096  # of the input
+MAX_IN_CHANNELS = 4096  # of the input
 Resolution = int | tuple[int, int]  # pixels of the input: the side of a square, or (height, width)
 
 
@@ -65,7 +65,7 @@ class StageParts:
 class Backbone:
     """A network without its blocks. ``resolution`` is the side of the square input in pixels.
 
-    channels: of the input. unit: what its units are. head: channels of a last 1x1 convolution before the mean over
+    in_channels: of the input. unit: what its units are. head: channels of a last 1x1 convolution before the mean over
     pixels, 0 for none.
     """
 
@@ -76,11 +76,11 @@ class Backbone:
     classes: int
     unit: UnitForm = BOTTLENECK
     head: int = 0
-    channels: int = 3
+    in_channels: int = 3
 
     def __hash__(self) -> int:
         return hash(
-            (self.name, self.resolution, self.classes, self.channels)
+            (self.name, self.resolution, self.classes, self.in_channels)
         )  # a search asks for it all the time
 
     @property
@@ -104,7 +104,7 @@ class Backbone:
 
     def stem_cost(self, resolution: Resolution | None = None) -> Cost:
         """Cost of the stem, for one image."""
-        size, inputs, total = self._first(resolution), self.channels, Cost()
+        size, inputs, total = self._first(resolution), self.in_channels, Cost()
         for outputs in (*self.stem.deep, self.stem.width):
             total += conv_bn_cost(inputs, outputs, self.stem.kernel, size)
             inputs = outputs
@@ -190,6 +190,24 @@ def whole_size(resolution: Resolution) -> tuple[int, int]:
     for side in sides:
         check_whole("resolution", side, MAX_RESOLUTION)
     return sides
+
+
+def resolution_of(text: str, what: str = "--resolution") -> Resolution:
+    """Return what ``224`` or ``480x640`` (height, width) says; raises ``UserError`` that names ``what``."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(
+        s.isascii() and s.isdecimal() and 1 <= int(s) <= MAX_RESOLUTION for s in sides
+    ):
+        raise UserError(
+            f"{what} {text!r}: a side or HEIGHTxWIDTH of 1 to {MAX_RESOLUTION:,} pixels, such as 480x640"
+        )
+    height, width = int(sides[0]), int(sides[-1])
+    return height if height == width else (height, width)
+
+
+def resolution_text(resolution: Resolution) -> str:
+    """Return a resolution as ``480x640``."""
+    return "x".join(map(str, whole_size(resolution)))
 
 
 @lru_cache(maxsize=512)

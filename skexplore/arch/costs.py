@@ -165,7 +165,7 @@ def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
 def _shape(body: Backbone) -> dict[str, object]:
     """Return what a backbone is but its name; what is usual is left out, as it was before it could be otherwise."""
     shape = asdict(body) | {"name": None}
-    usual: dict[str, object] = {"unit": asdict(BOTTLENECK), "head": 0, "channels": 3}
+    usual: dict[str, object] = {"unit": asdict(BOTTLENECK), "head": 0, "in_channels": 3}
     if not body.stem.deep:
         del shape["stem"]["deep"]
     return {key: value for key, value in shape.items() if usual.get(key, object()) != value}

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skexplore.arch import BACKBONES, MAX_RESOLUTION
+from skexplore.arch import BACKBONES
 from skexplore.cli.common import (
     ASK,
     GFLOPS,
+    ChannelsOption,
     ClassesOption,
     JsonOption,
     ResolutionOption,
     chosen_network,
+    in_flops,
     print_next,
     print_prose,
     signed,
@@ -170,6 +172,7 @@ def cost(
     ] = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
+    in_channels: ChannelsOption = None,
     width: Annotated[
         int | None,
         typer.Option(
@@ -187,35 +190,48 @@ def cost(
     ] = False,
 ) -> None:
     """Print the exact cost of a block in a backbone, or of a network of the paper, for one image."""
-    from skexplore.arch import check_memory, format_blocks
+    from skexplore.arch import (
+        REFERENCE,
+        check_memory,
+        format_blocks,
+        placed_rows,
+        resolution_of,
+        resolution_text,
+        whole_size,
+    )
 
     if width is not None or sides is not None:
-        others = (system, backbone, resolution, classes, by_stage or None)
+        others = (system, backbone, resolution, classes, in_channels, by_stage or None)
         if block is None or width is None or sides is None or any(each is not None for each in others):
             raise UserError(
                 "one SK convolution by itself takes BLOCK, --width and --map and no network: "
                 "skexplore cost k3+k3d2 --width 256 --map 14x14"
             )
-        _cost_alone(block, width, _height_and_width(sides), as_json=as_json, verify=verify)
+        _cost_alone(block, width, whole_size(resolution_of(sides, "--map")), as_json=as_json, verify=verify)
         return
-    own = chosen_network(block, system, backbone, classes)
-    total = own.cost(resolution=resolution)
-    size = own.backbone.resolution if resolution is None else resolution
-    row = _cost_row(own, system) | {"resolution": size}
+    own = chosen_network(block, system, backbone, classes, in_channels)
+    size = own.backbone.resolution if resolution is None else resolution_of(resolution)
+    total = own.cost(resolution=size)
+    square = isinstance(size, int)
+    row = _cost_row(own, system) | {"resolution": size if square else resolution_text(size)}
+    row |= {"in_channels": own.backbone.in_channels} if in_channels is not None else {}
     row |= {name: getattr(total, name) for name in COSTS}
-    parts = own.cost_by_stage(resolution=resolution) if by_stage else {}
+    parts = own.cost_by_stage(resolution=size) if by_stage else {}
+    placed = [] if own.backbone == REFERENCE else placed_rows(own)
     different = {}
     if verify:
         title = system or f"{format_blocks(own.blocks)} in {own.backbone.name}"
-        check_memory(total, f"{title} at {size}x{size}")  # before torch is loaded
+        check_memory(total, f"{title} at {resolution_text(size)}")  # before torch is loaded
         from skexplore.nn import differences
 
-        different = differences(own, resolution=resolution)
+        different = differences(own, resolution=size)
     if as_json:
+        row |= {"placed": placed} if placed else {}
         _print_cost_json(row, parts, None if not verify else not different)
     else:
         _print_cost(row, parts)
-        print_prose(f"\n{total.macs / 1e9:.3f} GFLOPs, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
+        _print_placed(placed)
+        print_prose(f"\n{in_flops(total.macs)}, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
         if system is None:
@@ -223,12 +239,23 @@ def cost(
     _tell_differences(different)
 
 
-def _height_and_width(text: str) -> tuple[int, int]:
-    """Return the sides that ``14x14`` or ``14`` say; raises ``UserError``."""
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and 1 <= int(side) <= MAX_RESOLUTION for side in sides):
-        raise UserError(f"--map {text!r}: height and width of 1 to {MAX_RESOLUTION:,} pixels, such as 14x14")
-    return int(sides[0]), int(sides[-1])
+def _print_placed(rows: list[dict[str, object]]) -> None:
+    """Print what is really built in each stage: groups and floors are scaled from cardinality 32 to the backbone's."""
+    if not rows:
+        return
+    from skexplore.cli.display import print_table
+
+    print()
+    print_table([{name: _listed(value) for name, value in row.items()} for row in rows], title="as built")
+
+
+def _listed(value: object) -> str:
+    """Return numbers of one stage in a line: groups of one convolution are joined by ``+``."""
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join("+".join(map(str, one)) if isinstance(one, list) else str(one) for one in value)
+    return str(value)
 
 
 def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool, verify: bool) -> None:
@@ -280,7 +307,10 @@ def _cost_row(own: Architecture, system: str | None) -> dict[str, object]:
 
     row: dict[str, object] = {"system": system, "gate": own.gate.kind} if own.gate else {}
     row |= {"system": system} if system else {}
-    row["block"] = format_blocks(canonical_at_reference(own.blocks))
+    # the canonical form is that of the reference: in a backbone of other proportions it may be another network
+    form = canonical_at_reference(own.blocks)
+    alike = replace(own, blocks=form).cost() == own.cost()
+    row["block"] = format_blocks(form if alike else own.blocks)
     row["arch_id"] = None if own.gate else arch_id(own.blocks)
     return row | {"backbone": own.backbone.name}
 

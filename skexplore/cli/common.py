@@ -89,7 +89,14 @@ StorageOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ResolutionOption = Annotated[
-    int | None, typer.Option(min=1, max=4096, help="Side of the input in pixels.  [default: the backbone's]")
+    str | None,
+    typer.Option(
+        metavar="N or HxW",
+        help="Side, or height and width, of the input in pixels.  [default: the backbone's]",
+    ),
+]
+ChannelsOption = Annotated[
+    int | None, typer.Option("--in-channels", min=1, max=4096, help="Channels of the input.  [default: 3]")
 ]
 ClassesOption = Annotated[
     int | None,
@@ -144,6 +151,7 @@ def chosen_network(
     system: str | None,
     backbone: str | None,
     classes: int | None,
+    in_channels: int | None,
     how: str = "a BLOCK such as k3+k3d2",
 ) -> Architecture:
     """Return what a command was asked about: a block (given as ``how``) in a backbone, or a network of the paper."""
@@ -154,13 +162,19 @@ def chosen_network(
     if (block is None) == (system is None):
         raise UserError(f"give either {how} or --system NAME")
     if system is None:
-        return Architecture.of(
-            read_block(block or ""), "sknet50" if backbone is None else backbone, classes=classes
-        )
+        body = "sknet50" if backbone is None else backbone
+        return Architecture.of(read_block(block or ""), body, classes=classes, in_channels=in_channels)
     known = get_system(system)
     if backbone is not None:
         raise UserError(f"--backbone {backbone!r}: {system} has its own, {known.backbone}; leave it out")
-    return known.architecture(classes)
+    return known.architecture(classes, in_channels)
+
+
+def in_flops(macs: int) -> str:
+    """Return multiply-adds in the unit that their size asks for."""
+    if macs >= 10**9:
+        return f"{macs / 1e9:.3f} GFLOPs"
+    return f"{macs / 1e6:.2f} MFLOPs ({macs / 1e9:.3g} GFLOPs)"
 
 
 def printable(text: str) -> str:

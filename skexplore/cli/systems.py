@@ -15,6 +15,7 @@ from skexplore.cli.common import (
     ASK,
     GFLOPS,
     PAPER,
+    ChannelsOption,
     ClassesOption,
     JsonOption,
     ResolutionOption,
@@ -73,18 +74,20 @@ def build(
     ] = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
+    in_channels: ChannelsOption = None,
     summary: Annotated[bool, typer.Option("--summary", help="Print every layer.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
-    from skexplore.arch import check_memory, format_blocks
+    from skexplore.arch import check_memory, format_blocks, resolution_of, resolution_text
 
-    own = chosen_network(block, system, backbone, classes, how="--block BLOCK")
+    own = chosen_network(block, system, backbone, classes, in_channels, how="--block BLOCK")
     title = system or f"{block if block != '-' else 'block'} in {own.backbone.name}"
     body = own.backbone
-    size = body.resolution if resolution is None else resolution
+    size = body.resolution if resolution is None else resolution_of(resolution)
+    sides = resolution_text(size)
     # a wrong block and too large a network are reported before torch is loaded
-    check_memory(own.cost(resolution=size), f"{title} at {size}x{size}")
+    check_memory(own.cost(resolution=size), f"{title} at {sides}")
     from skexplore.nn import build as build_network, summarise_network
 
     rows = summarise_network(build_network(own), size)
@@ -104,7 +107,8 @@ def build(
             )
         print("\nsees: side of the square of input pixels behind one output element (receptive field).")
     outputs = rows[-1].shape[0]
-    print_prose(f"{title}: 3x{size}x{size} -> {outputs} outputs, {params:,} params, {macs:,} macs. {GFLOPS}")
+    shape = f"{body.in_channels}x{sides} -> {outputs} outputs"
+    print_prose(f"{title}: {shape}, {params:,} params, {macs:,} macs. {GFLOPS}")
     which = f"--system {system}" if system else shlex.quote(format_blocks(own.blocks))
     print_next(f"skexplore cost {which} --verify")
 

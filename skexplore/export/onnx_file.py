@@ -96,7 +96,7 @@ def compare(content: bytes, network: Network, resolution: int) -> Agreement:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         for batch in BATCHES:
-            images = torch.randn(batch, network.channels, resolution, resolution, generator=generator)
+            images = torch.randn(batch, network.in_channels, resolution, resolution, generator=generator)
             (found,) = session.run([OUTPUT], {INPUT: images.numpy()})
             with torch.no_grad(), plain_layers():
                 expected: Tensor = network(images)
@@ -126,7 +126,7 @@ class _Graph:
         x = self._walk(network.head, x, "head")
         x = self._mean(x, "mean")
         self._linear(network.classifier, x, "classifier", output=OUTPUT)
-        shape = ["batch", network.channels, "height", "width"]
+        shape = ["batch", network.in_channels, "height", "width"]
         images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)
         logits = helper.make_tensor_value_info(
             OUTPUT, TensorProto.FLOAT, ["batch", network.classifier.out_features]

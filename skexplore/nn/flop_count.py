@@ -21,8 +21,8 @@ with warnings.catch_warnings():  # it scripts functions at import, which torch c
     from fvcore.nn.jit_handles import Handle, conv_flop_jit, generic_activation_jit, linear_flop_jit
 
 
-def count(network: nn.Module, resolution: Resolution, channels: int = 3) -> Cost:
-    """Return what fvcore and torch count in ``network`` for one image of ``channels``.
+def count(network: nn.Module, resolution: Resolution, in_channels: int = 3) -> Cost:
+    """Return what fvcore and torch count in ``network`` for one image of ``in_channels``.
 
     resolution: its side, or (height, width), in pixels.
 
@@ -31,7 +31,7 @@ def count(network: nn.Module, resolution: Resolution, channels: int = 3) -> Cost
     """
     with _counting(network):
         sides = (resolution, resolution) if isinstance(resolution, int) else resolution
-        image = torch.zeros(1, channels, *sides)
+        image = torch.zeros(1, in_channels, *sides)
         analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
         # activations in the same pass, since tracing takes most of the time
         analysis.set_op_handle("aten::_convolution", _with_outputs("conv", conv_flop_jit))
@@ -59,10 +59,10 @@ def _with_outputs(name: str, macs: Handle) -> Handle:
     return handle
 
 
-def macs_by_module(network: nn.Module, resolution: int) -> dict[str, int]:
+def macs_by_module(network: nn.Module, size: tuple[int, int], in_channels: int) -> dict[str, int]:
     """Return fvcore's multiply-adds (``conv`` + ``linear``) of every module by its name, for one image."""
     with _counting(network):
-        image = torch.zeros(1, 3, resolution, resolution)
+        image = torch.zeros(1, in_channels, *size)
         analysis = FlopCountAnalysis(network, image).unsupported_ops_warnings(False)
         counted = analysis.by_module_and_operator()
     return {name: int(found["conv"] + found["linear"]) for name, found in counted.items()}
@@ -87,7 +87,7 @@ def differences(
     """Build the network and return where closed form and fvcore differ: {quantity: (closed form, counted)}."""
     body = architecture.backbone
     size = body.resolution if resolution is None else resolution
-    return differing(architecture.cost(resolution=size), count(build(architecture), size, body.channels))
+    return differing(architecture.cost(resolution=size), count(build(architecture), size, body.in_channels))
 
 
 def differing(closed: Cost, counted: Cost) -> dict[str, tuple[int, int]]:

@@ -19,7 +19,7 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         backbone, gate = architecture.backbone, architecture.gate
-        self.channels = backbone.channels
+        self.in_channels = backbone.in_channels
         self.stem = _stem(backbone)
         self.stages = nn.Sequential()
         inputs = backbone.stem.width
@@ -61,7 +61,7 @@ class Network(nn.Module):
 def _stem(backbone: Backbone) -> nn.Sequential:
     stem, activation = backbone.stem, backbone.unit.activation
     layers = nn.Sequential()
-    inputs, stride = backbone.channels, stem.stride
+    inputs, stride = backbone.in_channels, stem.stride
     for outputs in stem.deep:
         layers.append(activated(conv_bn(inputs, outputs, stem.kernel, stride=stride), activation))
         inputs, stride = outputs, 1
@@ -77,6 +77,7 @@ def build(
     classes: int | None = None,
     gate: str | Gate | None = None,
     fuse_norm: bool = True,
+    in_channels: int | None = None,
 ) -> Network:
     """Return the network that ``block`` (written at cardinality 32) becomes in ``backbone``, with a ``gate`` if any.
 
@@ -84,10 +85,14 @@ def build(
     itself.
 
     Weights of convolutions are drawn as in He et al. 2015 (fan-out), from torch's global generator. The
-    network takes (batch, 3, height, width) and gives (batch, classes). Raises ``UserError`` if the backbone
-    cannot hold the block, or for classes that are not 1 to 1,000,000.
+    network takes (batch, in_channels, height, width), of any height and width, and gives (batch, classes); 3 channels
+    by default. Raises ``UserError`` if the backbone cannot hold the block, or for classes that are not 1 to 1,000,000.
     """
-    return Network(Architecture.of(block, backbone, gate=gate, fuse_norm=fuse_norm, classes=classes))
+    return Network(
+        Architecture.of(
+            block, backbone, gate=gate, fuse_norm=fuse_norm, classes=classes, in_channels=in_channels
+        )
+    )
 
 
 def build_system(system: str | System, *, classes: int | None = None) -> Network:

@@ -17,8 +17,8 @@ from skexplore.paper import Outside
 def count_outside(network: Outside) -> Cost:
     """Return params, BatchNorm statistics and macs of a network of another package, for one image.
 
-    It is built without memory for its weights (on torch's ``meta`` device) and counted by ``FlopCounterMode``, for which
-    a multiply-add of a convolution or a linear layer is two. Raises ``UserError`` if the package is not installed.
+    It is built without memory for its weights (on torch's ``meta`` device), and counted by ``FlopCounterMode``, for
+    which a multiply-add of a convolution or a linear layer is two. Raises ``UserError`` without the package.
     """
     try:
         make = pkgutil.resolve_name(network.maker)

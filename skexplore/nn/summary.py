@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from skexplore.arch import Resolution, whole_size
 from skexplore.nn.attention import GateModule
 from skexplore.nn.flop_count import macs_by_module
 from skexplore.nn.layers import SKConv
@@ -42,10 +43,10 @@ class _View:
         return _View(self.side + dilation * (kernel - 1) * self.step, self.step * stride)
 
 
-def summarise_network(network: Network, resolution: int) -> list[ModuleRow]:
+def summarise_network(network: Network, resolution: Resolution) -> list[ModuleRow]:
     """Return a row for every layer with parameters and every pool, in the order of the forward pass."""
-    views = receptive_fields(network)
-    macs = macs_by_module(network, resolution)
+    views, size = receptive_fields(network), whole_size(resolution)
+    macs = macs_by_module(network, size, network.in_channels)
     rows: list[ModuleRow] = []
     handles = [
         module.register_forward_hook(_add_row(rows, name, macs[name], views[name]))
@@ -55,7 +56,7 @@ def summarise_network(network: Network, resolution: int) -> list[ModuleRow]:
     training = network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, resolution, resolution))
+            network.eval()(torch.zeros(1, network.in_channels, *size))
     finally:
         network.train(training)
         for handle in handles:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.arch import Architecture, Cost, Gate
+from skexplore.arch import Architecture, Cost, Gate, Resolution
 from skexplore.errors import lookup
 
 
@@ -27,9 +27,11 @@ class System:
     alternative_to: str = ""
     why: str = ""
 
-    def architecture(self, classes: int | None = None) -> Architecture:
-        """Return the network itself; ``classes`` default to its backbone's."""
-        return Architecture.of(self.block, self.backbone, gate=self.gate, classes=classes)
+    def architecture(self, classes: int | None = None, in_channels: int | None = None) -> Architecture:
+        """Return the network itself; ``classes`` and ``in_channels`` default to its backbone's."""
+        return Architecture.of(
+            self.block, self.backbone, gate=self.gate, classes=classes, in_channels=in_channels
+        )
 
     @property
     def definition(self) -> str:
@@ -261,7 +263,9 @@ def alternatives(name: str) -> list[str]:
     return [other for other, system in SYSTEMS.items() if system.alternative_to == name]
 
 
-def system_cost(system: str | System, *, resolution: int | None = None, classes: int | None = None) -> Cost:
+def system_cost(
+    system: str | System, *, resolution: Resolution | None = None, classes: int | None = None
+) -> Cost:
     """Return the exact cost of a system, for one image; ``resolution`` in pixels and ``classes`` as in ``cost``."""
     own = get_system(system) if isinstance(system, str) else system
     return own.architecture(classes).cost(resolution=resolution)

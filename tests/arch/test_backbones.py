@@ -64,12 +64,12 @@ def test_shufflenet_with_se(gate, backbone, params, macs):
 def test_an_image_need_not_be_square_nor_of_three_channels():
     assert cost("k3+k3d2", resolution=(480, 640)).macs == 27_307_003_904
     assert cost("k3+k3d2", resolution=(224, 224)) == cost("k3+k3d2")
-    assert Architecture.of("k3+k3d2", channels=1).cost().params == 27_473_512
+    assert Architecture.of("k3+k3d2", in_channels=1).cost().params == 27_473_512
     parts = Architecture.of("k3+k3d2").cost_by_stage(resolution=(480, 640))
     assert sum(part.macs for part in parts.values()) == 27_307_003_904
     for bad in (0, 2.0, True, 100_000):
         with pytest.raises(UserError, match="channels"):
-            Architecture.of("k3", channels=bad)
+            Architecture.of("k3", in_channels=bad)
     for sides in ((480, 0), (480.0, 640), (1, 2, 3), (4097, 1)):
         with pytest.raises(UserError, match="resolution"):
             cost("k3", resolution=sides)

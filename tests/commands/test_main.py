@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from skexplore.arch import parse_block, sk_conv_cost
+from skexplore.arch import Place, parse_block, sk_conv_cost
 
 
 def test_cost_of_the_papers_block(command):
@@ -89,11 +89,55 @@ def test_one_sk_convolution_is_counted_by_itself(command, block, sides):
     )
     assert code == 0
     found = json.loads(text)
-    own = sk_conv_cost(parse_block(block), 128, sides)
+    own = sk_conv_cost(parse_block(block), Place(inputs=128, width=128, size=sides))
     assert (found["params"], found["macs"], found["verified"]) == (own.params, own.macs, True)
     code, text, _ = command("cost", block, "--width", "128", "--map", "5")
     assert code == 0
-    assert f"{sk_conv_cost(parse_block(block), 128, 5).macs:,}" in text
+    assert f"{sk_conv_cost(parse_block(block), Place(inputs=128, width=128, size=(5, 5))).macs:,}" in text
+
+
+def test_what_is_built_of_a_block_is_shown_beside_another_backbone(command):
+    code, out, _ = command("cost", "k3+k3d2/L=8", "--backbone", "skresnet50")
+    assert code == 0
+    assert "as built" in out
+    assert out.splitlines()[out.splitlines().index("as built") + 2].split() == ["1", "64", "1+1", "8"]
+    row = json.loads(command("cost", "k3+k3d2", "--backbone", "mobilenetv2", "--json")[1])
+    assert row["placed"][1] == {
+        "stage": 2,
+        "width": [96, 144],
+        "groups": [[96, 96], [144, 144]],
+        "d": [32, 32],
+    }
+    assert "placed" not in json.loads(command("cost", "k3+k3d2", "--json")[1])
+    # the reference's canonical form of /r64 would be another network here
+    assert (
+        json.loads(command("cost", "k3+k3/r64", "--backbone", "resnet50", "--json")[1])["block"]
+        == "k3+k3/r64"
+    )
+
+
+def test_an_image_of_any_size_and_channels(command):
+    arguments = [
+        "cost",
+        "k3+k5",
+        "--backbone",
+        "24x1d-111-shuffle",
+        "--resolution",
+        "40x24",
+        "--in-channels",
+        "2",
+    ]
+    code, out, err = command(*arguments, "--verify", "--json")
+    row = json.loads(out)
+    assert (code, row["resolution"], row["in_channels"], row["verified"]) == (0, "40x24", 2, True), err
+    code, out, _ = command("build", "--block", "k3+k5", *arguments[2:])
+    assert code == 0
+    assert "2x40x24 -> 10 outputs" in out
+
+
+def test_a_small_network_is_said_in_mflops(command):
+    out = command("cost", "k3", "--backbone", "shufflenetv2-0.5x")[1]
+    assert "40.39 MFLOPs (0.0404 GFLOPs), 1.40 M parameters" in out
 
 
 def test_block_shows_what_it_means_and_what_was_changed(command):
@@ -109,7 +153,8 @@ def test_block_shows_what_it_means_and_what_was_changed(command):
         assert words in out
     row = json.loads(command("block", "k3/r4", "--json")[1])
     assert (row["block"], row["given"], row["d"]) == ("k3", "k3/r4", [None] * 4)
-    assert row["branches"] == [[{"kernel": 3, "dilation": 1, "groups": 32, "receptive_field": 3}]]
+    own = {"kernel": 3, "dilation": 1, "groups": 32, "absolute": False, "act": "", "receptive_field": 3}
+    assert row["branches"] == [[own]]
     assert len(row["changed"]) == 1
 
 
@@ -187,7 +232,12 @@ BAD = [
     (["cost", "nowhere/block.json"], "nowhere/block.json"),
     (["cost", "k3", "--width", "64"], "takes BLOCK, --width and --map and no network"),
     (["cost", "k3", "--width", "64", "--map", "7", "--backbone", "sknet26"], "no network"),
-    (["cost", "k3", "--width", "64", "--map", "7y7"], "height and width of 1 to 4,096 pixels, such as 14x14"),
+    (
+        ["cost", "k3", "--width", "64", "--map", "7y7"],
+        "--map '7y7': a side or HEIGHTxWIDTH of 1 to 4,096 pixels",
+    ),
+    (["cost", "k3", "--resolution", "480x640x3"], "--resolution '480x640x3': a side or HEIGHTxWIDTH"),
+    (["cost", "k3", "--in-channels", "0"], "--in-channels"),
     (["cost", "k3g64", "--width", "100", "--map", "7"], "groups that do: 1, 2, 4"),
     (["cost", "k3", "--width", "65536", "--map", "4096", "--verify"], "lower --width or --map"),
     (["cost", "k3;k3;k3;k3", "--width", "64", "--map", "7"], "4 blocks, one per stage"),

@@ -154,6 +154,6 @@ def test_units_of_every_kind_at_any_size(block, backbone):
 
 
 def test_images_of_one_channel():
-    network = build(Architecture.of("k3+k5", "8x4d-1111", channels=1)).eval()
+    network = build(Architecture.of("k3+k5", "8x4d-1111", in_channels=1)).eval()
     content, _ = onnx_bytes(network, 32)
     assert outputs(content, torch.zeros(1, 1, 20, 40)).shape == (1, 10)

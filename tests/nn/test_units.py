@@ -189,5 +189,5 @@ def test_branches_that_share_the_channels_read_different_ones():
 
 
 def test_an_image_of_one_channel():
-    network = build(Architecture.of("k3", get_backbone("8x4d-1111"), channels=1)).eval()
+    network = build(Architecture.of("k3", get_backbone("8x4d-1111"), in_channels=1)).eval()
     assert network(torch.zeros(2, 1, 32, 48)).shape == (2, 10)
