@@ -25,12 +25,14 @@ from skexplore.analysis.checklist_search import checklist
 from skexplore.analysis.repeats import compare
 from skexplore.arch.attention import GATES, Gate, GateKind, gate_costs
 from skexplore.arch.backbones import BACKBONES, get_backbone
-from skexplore.arch.costs import Cost
+from skexplore.arch.formulas import Cost, conv_bn_cost
+from skexplore.arch.units import UNITS, UnitForm, UnitKind, UnitParts, UnitShape
 from skexplore.engine import coordinator
 from skexplore.errors import UserError
 from skexplore.nn.attention import GateModule, make_gate
 from skexplore.nn.flop_count import count
 from skexplore.nn.network import build
+from skexplore.nn.units import Unit
 from skexplore.report import write
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
@@ -61,6 +63,41 @@ def test_a_backbone_is_one_entry(command, monkeypatch, measured, tiny):
     search = ("search", "--budget-gflops", "4.5", "--profile", "tiny", "--backbone", "toy-net")
     assert command(*search, "--plan")[0] == 0
     assert "did you mean toy-net" in command("cost", "k3", "--backbone", "toy-nett")[2]
+
+
+# -- a kind of unit
+
+
+class ToyUnit(Unit):
+    """The SK convolution and nothing else, in a unit that keeps its input where it can."""
+
+    kind = "toy"
+    paths = (("sk",), ("shortcut",))
+
+    def _fill(self, make, inputs, _width, outputs, stride):
+        self.sk = make.sk(inputs, outputs, stride)
+
+    def forward(self, x):
+        return self.sk(x) + self.shortcut(x)
+
+
+def toy_parts(unit: UnitShape) -> UnitParts:
+    changes = unit.inputs != unit.outputs or unit.stride != 1
+    around = conv_bn_cost(unit.inputs, unit.outputs, 1, unit.size_out) if changes else Cost()
+    return UnitParts(around, ((unit.inputs, unit.outputs),))
+
+
+def test_a_kind_of_unit_is_one_entry(command, monkeypatch):
+    monkeypatch.setitem(UNITS, "toy", UnitKind(make=f"{__name__}:ToyUnit", parts=toy_parts))
+    toy = replace(get_backbone("8x4d-2111"), name="toy-net", unit=UnitForm(kind="toy"))
+    monkeypatch.setitem(BACKBONES, "toy-net", toy)
+    code, out, err = command("cost", "k3+k5", "--backbone", "toy-net", "--verify", "--json")
+    assert (code, json.loads(out)["verified"]) == (0, True), err
+    code, out, _ = command("build", "--block", "k3+k5", "--backbone", "toy-net", "--summary")
+    assert code == 0
+    assert "stages.0.0.sk.branches.1.0" in out
+    with pytest.raises(UserError, match=r"bottleneck, basic, .*, toy"):
+        UnitForm(kind="tow")
 
 
 # -- a gate
