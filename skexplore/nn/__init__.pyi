@@ -10,6 +10,7 @@ from .benchmark import (
 )
 from .fast import (
     plain_layers as plain_layers,
+    speed_up as speed_up,
 )
 from .flop_count import (
     count as count,

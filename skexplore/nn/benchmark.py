@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from skexplore.arch import REFERENCE, Blocks, Branch, SKBlock, cost, format_blocks, get_backbone
 from skexplore.errors import UserError
+from skexplore.nn.fast import speed_up
 from skexplore.nn.flop_count import count
 from skexplore.nn.layers import SKConv
 from skexplore.nn.network import build
@@ -107,7 +108,7 @@ def _pair(width: int) -> tuple[SKConv, nn.Module]:
         raise UserError(
             'timm is not installed, and it is what is measured against; pip install "skexplore[bench]"'
         ) from None
-    own = SKConv(width, BLOCK)
+    own = speed_up(SKConv(width, BLOCK))
     other: nn.Module = SelectiveKernel(
         width, kernel_size=[3, 5], groups=32, rd_channels=BLOCK.dim(width), keep_3x3=True, split_input=False
     )

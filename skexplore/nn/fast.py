@@ -1,8 +1,9 @@
 """Exact rewrites of what a CPU library runs slowly, and fuse and select (paper, Eqs. 1-6) without wasted maps.
 
-All of them give what the plain layers give, up to rounding. They stand back while a network is traced, exported,
-compiled or transformed (fvcore, ONNX, ``torch.fx``, ``torch.func``), inside ``plain_layers()``, and where someone
-has hooked a layer. A second derivative needs ``plain_layers()``; without it an error says so.
+All of them give what the plain layers give, up to rounding. Convolutions are plain until ``speed_up`` is asked for.
+They stand back while a network is traced, exported, compiled or transformed (fvcore, ONNX, ``torch.fx``,
+``torch.func``), inside ``plain_layers()``, and where someone has hooked a layer. A second derivative needs
+``plain_layers()``; without it an error says so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import partial
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +22,7 @@ from torch.nn import functional as F
 
 MapIn = Float[Tensor, "batch channels_in height width"]
 MapOut = Float[Tensor, "batch channels_out height_out width_out"]
+N = TypeVar("N", bound=nn.Module)
 VECTOR = 8  # float32 lanes of AVX2: the fast kernels of a grouped convolution want as many channels per group
 
 
@@ -67,49 +70,58 @@ def _first_derivative_only() -> None:
         )
 
 
-class FastConv2d(nn.Conv2d):
-    """A square, 'same'-padded, bias-free ``nn.Conv2d`` that takes shorter ways to the same result on a CPU."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
-    ) -> None:
-        padding = dilation * (kernel - 1) // 2
-        super().__init__(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
-
-    def forward(self, x: MapIn) -> MapOut:
-        """Return what ``nn.Conv2d`` returns."""
-        if not _rewrites(x):
-            return super().forward(x)
-        return _conv(x, self.weight, None, self)
-
-
 class ConvBN(nn.Sequential):
-    """A ``FastConv2d``, its BatchNorm and what follows.
+    """A 'same'-padded convolution without bias, its BatchNorm and what follows."""
 
-    In eval mode on a CPU the first two run as one convolution, unless one of them has a hook to be called.
+
+def speed_up(network: N) -> N:
+    """Let convolutions of ``network`` take shorter ways to the same results on a CPU, and return it.
+
+    Its modules stay what they are, for all who look at their types; those who count dispatched operators see the
+    shorter ways, and ``plain_layers()`` makes all stand back. In eval mode a convolution and its BatchNorm run as one,
+    unless one of them has a hook to be called.
     """
+    for module in network.modules():
+        if isinstance(module, ConvBN):
+            module.forward = partial(_run_conv_bn, module)  # type: ignore[method-assign]
+        elif _rewritable(module):
+            module.forward = partial(_run_conv, module)  # type: ignore[method-assign]
+    return network
 
-    def forward(self, x: MapIn) -> MapOut:
-        """Return what the modules return one after another."""
-        conv, norm, *rest = self
-        if not (_rewrites(x) and _foldable(conv, norm)) or watched(conv) or watched(norm):
-            plain: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-            return plain
-        assert isinstance(conv, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-        y = _conv(x, weight, bias, conv)
-        for module in rest:
-            y = module(y)
-        return y
+
+def _rewritable(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Return whether this is a square, 'same'-padded convolution without bias."""
+    if type(module) is not nn.Conv2d or module.bias is not None or module.padding_mode != "zeros":
+        return False
+    (kernel, across), (dilation, _), (stride, _) = module.kernel_size, module.dilation, module.stride
+    square = kernel == across and (dilation, stride) == (module.dilation[1], module.stride[1])
+    return square and module.padding == (dilation * (kernel - 1) // 2,) * 2
+
+
+def _run_conv(conv: nn.Conv2d, x: MapIn) -> MapOut:
+    return _conv(x, conv.weight, None, conv) if _rewrites(x) else nn.Conv2d.forward(conv, x)
+
+
+def _run_conv_bn(layers: ConvBN, x: MapIn) -> MapOut:
+    conv, norm, *rest = layers
+    if not (_rewrites(x) and _foldable(conv, norm)) or watched(conv) or watched(norm):
+        plain: Tensor = nn.Sequential.forward(layers, x)  # type: ignore[no-untyped-call]
+        return plain
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+    y = _conv(x, weight, bias, conv)
+    for module in rest:
+        y = module(y)
+    return y
 
 
 def _foldable(conv: nn.Module, norm: nn.Module) -> bool:
     """Return whether these are still the layers that ``conv_bn`` made, and in eval mode."""
-    if type(conv) is not FastConv2d or type(norm) is not nn.BatchNorm2d or norm.training:
+    if not _rewritable(conv) or type(norm) is not nn.BatchNorm2d or norm.training:
         return False
     return norm.affine and norm.running_var is not None and norm.running_mean is not None
 

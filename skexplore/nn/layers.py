@@ -11,17 +11,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skexplore.arch import Branch, SKBlock, block_of_width
-from skexplore.nn.fast import ConvBN, FastConv2d, Fuse, MapIn, MapOut, Select, traced, watched
+from skexplore.nn.fast import ConvBN, Fuse, MapIn, MapOut, Select, traced, watched
 
 
 def conv_bn(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> ConvBN:
     """Return a bias-free, 'same'-padded convolution and its BatchNorm."""
-    return ConvBN(
-        FastConv2d(inputs, outputs, kernel, stride=stride, dilation=dilation, groups=groups),
-        nn.BatchNorm2d(outputs),
-    )
+    padding = dilation * (kernel - 1) // 2
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
+    return ConvBN(convolution, nn.BatchNorm2d(outputs))
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}

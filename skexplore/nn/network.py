@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skexplore.arch import REFERENCE, Architecture, Backbone, Blocks, Gate, SKBlock
+from skexplore.errors import UserError
 from skexplore.nn.attention import make_gate
 from skexplore.nn.layers import activated, conv_bn
 from skexplore.nn.units import make_unit
@@ -50,6 +51,13 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def __prepare_scriptable__(self) -> Network:
+        # torch.jit.script asks for it first
+        raise UserError(
+            "torch.jit.script cannot read this network; use torch.jit.trace(network, images), torch.export.export, or "
+            "the block.py that `skexplore export` writes"
+        )
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of a batch of images."""

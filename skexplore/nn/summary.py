@@ -69,7 +69,7 @@ def _add_row(rows: list[ModuleRow], name: str, macs: int, view: _View | None) ->
         rows.append(
             ModuleRow(
                 name=name,
-                kind=_kind(module),
+                kind=type(module).__name__,
                 shape=tuple(output.shape[1:]),
                 params=sum(p.numel() for p in module.parameters() if p.requires_grad),
                 macs=macs,
@@ -78,11 +78,6 @@ def _add_row(rows: list[ModuleRow], name: str, macs: int, view: _View | None) ->
         )
 
     return hook
-
-
-def _kind(module: nn.Module) -> str:
-    """Return torch's name for a layer: a faster form of one is still that layer."""
-    return next(kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch."))
 
 
 def _once(rows: list[ModuleRow]) -> list[ModuleRow]:

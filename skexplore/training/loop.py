@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skexplore.files import write_atomic
-from skexplore.nn import seeded_build
+from skexplore.nn import seeded_build, speed_up
 from skexplore.study import Epoch, Recipe, TrainSpec
 from skexplore.training.batches import batches, eval_batches, normalise
 from skexplore.training.muon import Muon
@@ -83,7 +83,7 @@ def prepare(
     network = seeded_build(spec.architecture, seed=spec.seed)
     if recipe.whiten and images is not None:
         whiten(network.stem[0], normalise(images[:WHITENED].cpu()))  # type: ignore[arg-type]
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = speed_up(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     return network, _optimizer(network, recipe)
 
 

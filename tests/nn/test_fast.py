@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -11,12 +12,15 @@ import torch
 from hypothesis import given, settings, strategies as st
 from support.networks import randomise
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from skexplore.arch.architecture import Architecture
 from skexplore.arch.notation import Branch, SKBlock, parse_block
+from skexplore.errors import UserError
 from skexplore.nn import fast
-from skexplore.nn.fast import FastConv2d, Fuse, Select, plain_layers
+from skexplore.nn.fast import Fuse, Select, plain_layers, speed_up
 from skexplore.nn.layers import SKConv, conv_bn
-from skexplore.nn.network import seeded_build
+from skexplore.nn.network import build, seeded_build
 from skexplore.nn.units import SKUnit
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -31,6 +35,12 @@ def plainly():
             return function()
 
     return run
+
+
+def fast_conv(inputs: int, outputs: int, kernel: int, **how: int) -> nn.Module:
+    """Return a convolution that takes the shorter ways."""
+    padding = how.get("dilation", 1) * (kernel - 1) // 2
+    return speed_up(nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False, **how))
 
 
 def results(module: nn.Module, x: Tensor) -> list[Tensor]:
@@ -56,7 +66,7 @@ def assert_same(own: list[Tensor], plain: list[Tensor]) -> None:
 @pytest.mark.parametrize("groups", [1, 2, 4, 8, 16])
 def test_a_convolution_equals_torchs(kernel, dilation, stride, groups, layout):
     torch.manual_seed(0)
-    own = FastConv2d(16, 16, kernel, stride=stride, dilation=dilation, groups=groups).double()
+    own = fast_conv(16, 16, kernel, stride=stride, dilation=dilation, groups=groups).double()
     padding = dilation * (kernel - 1) // 2
     plain = nn.Conv2d(16, 16, kernel, stride, padding, dilation, groups, bias=False).double()
     plain.load_state_dict(own.state_dict())
@@ -68,7 +78,7 @@ def test_a_convolution_equals_torchs(kernel, dilation, stride, groups, layout):
 def test_layouts_and_shapes_that_do_not_merge():
     torch.manual_seed(0)
     for inputs, outputs, groups in ((16, 32, 4), (12, 12, 3), (6, 6, 3)):
-        own = FastConv2d(inputs, outputs, 3, dilation=2, groups=groups).double()
+        own = fast_conv(inputs, outputs, 3, dilation=2, groups=groups).double()
         plain = nn.Conv2d(inputs, outputs, 3, 1, 2, 2, groups, bias=False).double()
         plain.load_state_dict(own.state_dict())
         x = torch.randn((2, inputs, 6, 6), dtype=torch.float64)
@@ -89,7 +99,7 @@ def test_the_phases_of_a_map_give_it_back(dilation, layout):
 )
 def test_gradients_of_a_convolution_are_its_derivatives(kernel, stride, dilation, groups):
     torch.manual_seed(0)
-    conv = FastConv2d(4, 4, kernel, stride=stride, dilation=dilation, groups=groups).double()
+    conv = fast_conv(4, 4, kernel, stride=stride, dilation=dilation, groups=groups).double()
     x = torch.randn((2, 4, 5, 4), dtype=torch.float64).to(memory_format=torch.channels_last)
 
     def output(images, weight):
@@ -113,7 +123,7 @@ def test_gradients_of_fuse_and_select_are_their_derivatives():
 @pytest.mark.parametrize("block", ["k3d2", "k3+k3d2"])
 def test_a_second_derivative_is_refused_not_wrong(block):
     torch.manual_seed(0)
-    unit = randomise(SKUnit(8, 32, 16, parse_block(block))).train()
+    unit = speed_up(randomise(SKUnit(8, 32, 16, parse_block(block))).train())
     x = torch.randn((2, 8, 6, 6), dtype=torch.float64, requires_grad=True)
     with pytest.raises(RuntimeError, match="plain_layers"):
         torch.autograd.grad(unit(x).square().sum(), x, create_graph=True)
@@ -128,7 +138,7 @@ def test_a_second_derivative_is_refused_not_wrong(block):
 
 
 def test_torch_func_sees_plain_layers():
-    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    network = speed_up(seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)).double().eval()
     x = torch.randn((2, 3, 16, 16), dtype=torch.float64)
 
     def loss(own):
@@ -142,8 +152,8 @@ def test_torch_func_sees_plain_layers():
 
 def test_torch_fx_sees_plain_layers():
     code = (  # in a process of its own: here shapes are checked, and a proxy has none
-        "import torch; from skexplore.nn.network import seeded_build\n"
-        "network = seeded_build('k3+k3d2', '8x4d-1111-s2', seed=0).double().eval()\n"
+        "import torch; from skexplore.nn import seeded_build, speed_up\n"
+        "network = speed_up(seeded_build('k3+k3d2', '8x4d-1111-s2', seed=0)).double().eval()\n"
         "x = torch.randn((2, 3, 16, 16), dtype=torch.float64)\n"
         "torch.testing.assert_close(torch.fx.symbolic_trace(network)(x), network(x), rtol=0, atol=1e-10)"
     )
@@ -151,7 +161,7 @@ def test_torch_fx_sees_plain_layers():
 
 
 def test_a_changed_conv_bn_runs_as_what_it_became():
-    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    network = speed_up(seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)).double().eval()
     x = torch.randn((2, 3, 16, 16), dtype=torch.float64)
     before = network(x)
     stem = network.stem
@@ -182,7 +192,9 @@ small_branches = st.builds(
 )
 def test_an_sk_convolution_equals_the_plain_one(branches, fuse, stride, training, side, batch, layout):
     torch.manual_seed(3)
-    conv = randomise(SKConv(16, SKBlock(branches=branches, reduction=4, min_dim=1, fuse=fuse), stride=stride))
+    conv = speed_up(
+        randomise(SKConv(16, SKBlock(branches=branches, reduction=4, min_dim=1, fuse=fuse), stride=stride))
+    )
     conv.train(training)
     x = torch.randn((batch + training, 16, side, side), dtype=torch.float64).to(memory_format=layout)
     with plain_layers():
@@ -199,14 +211,16 @@ def test_an_sk_convolution_equals_the_plain_one(branches, fuse, stride, training
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_unit_equals_the_plain_one(plainly, training, stride):
     torch.manual_seed(0)
-    unit = randomise(SKUnit(32, 16, 32, parse_block("k3g4+k3d2g4+k5g8/r4/L1"), stride=stride)).train(training)
+    unit = speed_up(
+        randomise(SKUnit(32, 16, 32, parse_block("k3g4+k3d2g4+k5g8/r4/L1"), stride=stride)).train(training)
+    )
     x = torch.randn((3, 32, 9, 9), dtype=torch.float64).to(memory_format=torch.channels_last)
     assert_same(results(unit, x), plainly(lambda: results(unit, x)))
 
 
 def test_statistics_frozen_in_training_are_used(plainly):
     torch.manual_seed(0)
-    layer = randomise(conv_bn(8, 8, 3, groups=4)).train()
+    layer = speed_up(randomise(conv_bn(8, 8, 3, groups=4))).train()
     layer[1].eval()
     x = torch.randn((2, 8, 5, 5), dtype=torch.float64)
     assert_same(results(layer, x), plainly(lambda: results(layer, x)))
@@ -215,7 +229,9 @@ def test_statistics_frozen_in_training_are_used(plainly):
 def three_steps(threads: int) -> dict[str, Tensor]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    network = seeded_build("k3+k3d2+k5g64", "8x4d-1111-s2", seed=0).to(memory_format=torch.channels_last)
+    network = speed_up(seeded_build("k3+k3d2+k5g64", "8x4d-1111-s2", seed=0)).to(
+        memory_format=torch.channels_last
+    )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):
@@ -233,7 +249,7 @@ def test_training_gives_the_same_numbers_again():
 
 
 def test_a_traced_network_is_plain_and_gives_the_same():
-    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0).double().eval()
+    network = speed_up(seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)).double().eval()
     x = torch.randn((2, 3, 32, 32), dtype=torch.float64)
     with torch.no_grad():
         expected = network(x)
@@ -246,7 +262,7 @@ def test_a_traced_network_is_plain_and_gives_the_same():
 
 
 def test_half_precision_runs_and_is_near():
-    network = seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)
+    network = speed_up(seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0))
     x = torch.randn((4, 3, 32, 32))
     for training in (False, True):
         network.train(training)
@@ -263,7 +279,7 @@ def test_half_precision_runs_and_is_near():
 
 @pytest.mark.parametrize("block", ["k3", "k3+k3d2", "k3+k3d2/sum"])
 def test_hooks_in_eval_mode_see_the_true_output_of_every_layer(block):
-    unit = randomise(SKUnit(64, 64, 64, parse_block(block)))
+    unit = speed_up(randomise(SKUnit(64, 64, 64, parse_block(block))))
     x = torch.randn((2, 64, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with torch.no_grad():
         bare = unit(x)
@@ -271,7 +287,7 @@ def test_hooks_in_eval_mode_see_the_true_output_of_every_layer(block):
     handles = [
         module.register_forward_hook(lambda _m, _i, out, name=name: seen.update({name: out}))
         for name, module in unit.named_modules()
-        if isinstance(module, FastConv2d | nn.BatchNorm2d)
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
     ]
     with torch.no_grad():
         torch.testing.assert_close(unit(x), bare, rtol=0, atol=1e-12)
@@ -285,7 +301,7 @@ def test_hooks_in_eval_mode_see_the_true_output_of_every_layer(block):
 
 
 def test_backward_hooks_and_hooks_on_all_modules_are_called_in_eval_mode():
-    unit = randomise(SKUnit(64, 64, 64, parse_block("k3+k3d2")))
+    unit = speed_up(randomise(SKUnit(64, 64, 64, parse_block("k3+k3d2"))))
     x = torch.randn((2, 64, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     hits = []
     handle = unit.expand[0].register_full_backward_hook(lambda *_: hits.append("backward"))
@@ -300,3 +316,54 @@ def test_backward_hooks_and_hooks_on_all_modules_are_called_in_eval_mode():
         torch.testing.assert_close(kept[unit.sk.branches[0]], unit.sk.branches[0](unit.reduce(x)))
     assert unit.expand[0] in kept
     assert unit.expand[1] in kept
+
+
+EXACT = {nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.Identity}
+
+
+@pytest.mark.parametrize("fast_too", [False, True])
+def test_layers_are_exactly_torchs_for_all_who_look_at_types(fast_too):
+    network = build("k3+k3d2", "sknet26")
+    if fast_too:
+        speed_up(network)
+    leaves = [module for module in network.modules() if not list(module.children())]
+    assert {type(module) for module in leaves} <= EXACT
+    # so that a tool that replaces layers by their type finds every convolution
+    torch.ao.quantization.propagate_qconfig_(network, {nn.Conv2d: torch.ao.quantization.default_qconfig})
+    found = [module for module in leaves if getattr(module, "qconfig", None)]
+    assert len(found) == sum(isinstance(module, nn.Conv2d) for module in leaves) > 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_counter_of_dispatched_operators_sees_the_true_count(training):
+    own = Architecture.of("k3+k3d2+k5g64", "8x4d-1111-s2")
+    network = build(own).train(training)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(2, 3, 32, 32))
+    assert counter.get_total_flops() == 2 * 2 * own.cost().macs
+
+
+def test_what_is_sped_up_can_be_copied_and_pickled():
+    network = speed_up(seeded_build("k3+k3d2", "8x4d-1111-s2", seed=0)).double().eval()
+    x = torch.randn((2, 3, 16, 16), dtype=torch.float64)
+    before = network(x)
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        with torch.no_grad():
+            network.stem[0].weight.mul_(2)  # not the copy's
+        torch.testing.assert_close(other(x), before, rtol=0, atol=1e-12)
+        with torch.no_grad():
+            network.stem[0].weight.div_(2)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch gives scripting up
+def test_scripting_says_what_to_use():
+    network = build("k3+k3d2", "8x4d-1111-s2").eval()
+    with pytest.raises(UserError, match=r"torch\.jit\.trace\(network, images\)"):
+        torch.jit.script(network)
+    code = (  # what it says works; in a process of its own, since shapes are checked here
+        "import torch; from skexplore.nn import seeded_build\n"
+        "network = seeded_build('k3+k3d2', '8x4d-1111-s2', seed=0).eval()\n"
+        "x = torch.randn(2, 3, 32, 32)\n"
+        "torch.testing.assert_close(torch.jit.trace(network, x)(x), network(x))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, capture_output=True)
