@@ -52,6 +52,8 @@ def _reasons(block: SKBlock) -> Iterator[str]:
         return
     if block.fuse == "sum":
         yield "sum: timm always selects by attention"
+    if any(branch.act for branch in block.branches):
+        yield "activations: timm has one for all branches"
     if len({branch.groups for branch in block.branches}) > 1:
         groups = ", ".join(str(branch.groups) for branch in block.branches)
         yield f"groups {groups}: timm has one number of groups for all branches"
@@ -65,16 +67,25 @@ def _reasons(block: SKBlock) -> Iterator[str]:
 
 def _stages(blocks: Blocks, body: Backbone) -> list[dict[str, object]]:
     stages: list[dict[str, object]] = []
+    own = body.unit
+    other = (
+        [] if own.kind == "bottleneck" else [f"units of {body.name} are {own.kind}, not timm's bottlenecks"]
+    )
     for number, (stage, block) in enumerate(zip(body.stages, body.place(blocks), strict=True), start=1):
         row: dict[str, object] = {"stage": number, "first_unit_stride": stage.stride}
-        reasons = why_not(block)
+        reasons = [*other, *why_not(block)]
         stages.append(
-            row | ({"reasons": reasons} if reasons else {"arguments": _arguments(block, stage.width)})
+            row
+            | (
+                {"reasons": reasons}
+                if reasons
+                else {"arguments": _arguments(block, stage.width, own.split_input)}
+            )
         )
     return stages
 
 
-def _arguments(block: SKBlock, width: int) -> dict[str, object]:
+def _arguments(block: SKBlock, width: int, split: bool) -> dict[str, object]:
     """Return timm's arguments for an expressible ``block``, ``width`` channels wide."""
     dilations = [branch.dilation for branch in block.branches]
     together = len(set(dilations)) == 1
@@ -89,5 +100,5 @@ def _arguments(block: SKBlock, width: int) -> dict[str, object]:
         "groups": block.branches[0].groups,
         "rd_channels": block.dim(width),  # d itself: its own rule rounds to multiples of rd_divisor
         "keep_3x3": not together,
-        "split_input": False,  # else each branch would see a part of the channels
+        "split_input": split,  # whether each branch sees a part of the channels
     }

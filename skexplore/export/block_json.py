@@ -17,8 +17,8 @@ from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
 CODE_NAME, WEIGHTS_NAME, ONNX_NAME = "block.py", "weights.safetensors", "block.onnx"
-SCHEMA = 4
-NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256"), 4: ("believed",)}
+SCHEMA = 5
+NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256"), 4: ("believed",), 5: ()}
 READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
 EXPORTABLE = ("complete", "stopped")

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from skexplore.arch import REFERENCE, Backbone, Blocks, format_blocks
+from dataclasses import asdict
+
+from skexplore.arch import REFERENCE, UNITS, Backbone, Blocks, Branch, format_blocks
 from skexplore.export.card import fusion, size_line
 from skexplore.templates import render
 
 
-def code(blocks: Blocks, body: Backbone, scale: str, *, one_image: bool = True) -> str:
+def code(blocks: Blocks, body: Backbone, scale: str, *, schema: int) -> str:
     """Return the source of ``blocks`` at the reference and in ``body``; ``scale`` is what ``build()`` builds.
 
-    one_image: whether it says what is wrong with a batch of one image in training; exports before schema 3 do not.
+    schema: of the export. Before 5 the branches were stacked, and before 3 nothing was said of a batch of one image.
     """
-    return render("block.py.j2", one_image=one_image, **_context(blocks, body, scale))
+    context = _context(blocks, body, scale)
+    if schema < 5:
+        return render("block-to-schema-4.py.j2", one_image=schema > 2, **context)
+    return render("block.py.j2", **context, **_features(blocks, body))
 
 
 def _context(blocks: Blocks, body: Backbone, scale: str) -> dict[str, object]:
     placed = REFERENCE.place(blocks)
     selecting = [block.selects for block in placed]
-    scales = {"reference": _scale(blocks, REFERENCE), "proxy": _scale(blocks, body)}
+    mixed = body.unit.kind != REFERENCE.unit.kind
+    scales = {name: _scale(blocks, each, mixed=mixed) for name, each in _bodies(body)}
     attention = "all" if all(selecting) else "some" if any(selecting) else "none"
     return scales | {
         "title": f"block {format_blocks(blocks)}" if len(blocks) == 1 else "blocks, one for each stage,",
         "about": _about(blocks),
-        "summary": [
-            f"{name:9}  {size_line(blocks, b)}" for name, b in (("reference", REFERENCE), ("proxy", body))
-        ],
+        "summary": [f"{name:9}  {size_line(blocks, each)}" for name, each in _bodies(body)],
         "attention": attention,
         "default": scale,
         "default_scale": scales[scale],
@@ -33,13 +37,42 @@ def _context(blocks: Blocks, body: Backbone, scale: str) -> dict[str, object]:
     }
 
 
-def _scale(blocks: Blocks, body: Backbone) -> dict[str, object]:
+def _bodies(body: Backbone) -> list[tuple[str, Backbone]]:
+    return [("reference", REFERENCE), ("proxy", body)]
+
+
+def _features(blocks: Blocks, body: Backbone) -> dict[str, object]:
+    """Return which parts the source needs: what neither network has is not in it."""
+    bodies = [each for _, each in _bodies(body)]
+    acts = {
+        branch.act or each.unit.act
+        for each in bodies
+        for form in each.place(blocks)
+        for branch in form.branches
+    }
+    return {
+        "kinds": {each.unit.kind for each in bodies},
+        "mixed": REFERENCE.unit.kind != body.unit.kind,
+        "acts": acts != {"relu"},
+        "relu6": any(each.unit.activation == "relu6" for each in bodies),
+        "pooled": any(each.unit.shortcut == "pooled" for each in bodies),
+        "split": any(each.unit.split_input for each in bodies),
+        "depthwise": any(each.unit.depthwise for each in bodies),
+        "projects": any(UNITS[each.unit.kind].projects for each in bodies),
+        "deep": any(each.stem.deep for each in bodies),
+        "head": any(each.head for each in bodies),
+    }
+
+
+def _scale(blocks: Blocks, body: Backbone, *, mixed: bool) -> dict[str, object]:
     """Return one scale's definition: literal numbers, and a name for each list of branches."""
     placed = body.place(blocks)
     prefix = "REFERENCE" if body == REFERENCE else "PROXY"
     tied = len({block.branches for block in placed}) == 1
     names = [f"{prefix}_BRANCHES" if tied else f"{prefix}_BRANCHES_{i}" for i in range(1, len(placed) + 1)]
-    lists = {name: block.branches for name, block in zip(names, placed, strict=True)}
+    lists = {
+        name: [_branch(b, body) for b in block.branches] for name, block in zip(names, placed, strict=True)
+    }
     stages = [
         {
             "depth": stage.depth,
@@ -48,18 +81,30 @@ def _scale(blocks: Blocks, body: Backbone) -> dict[str, object]:
             "stride": stage.stride,
             "branches": name,
             "dim": block.dim(stage.width) if block.selects else None,
+            "reduction": block.reduction if block.selects else None,
+            "floor": block.min_dim if block.selects else None,
         }
         for stage, block, name in zip(body.stages, placed, names, strict=True)
     ]
     what = "SKNet-50 of the paper" if body == REFERENCE else "the small network that was trained"
+    stem = asdict(body.stem) | {"widths": (*body.stem.deep, body.stem.width)}
     return {
         "comment": f"{body.name}: {what} (cardinality {body.cardinality})",
         "resolution": body.resolution,
         "classes": body.classes,
-        "stem": body.stem,
+        "stem": stem,
+        "unit": body.unit,
+        "unit_class": UNITS[body.unit.kind].make.partition(":")[2],
+        "units_said": mixed,
+        "head": body.head,
         "stages": stages,
         "branch_lists": [{"name": name, "branches": branches} for name, branches in lists.items()],
     }
+
+
+def _branch(branch: Branch, body: Backbone) -> dict[str, object]:
+    groups = None if body.unit.depthwise else branch.groups
+    return asdict(branch) | {"groups": groups, "act": branch.act or body.unit.act}
 
 
 def _about(blocks: Blocks) -> list[str]:

@@ -32,7 +32,7 @@ def texts(block: BlockFile) -> dict[str, str]:
         card(block),
     )
     return {
-        CODE_NAME: code(blocks, body, block.scale, one_image=block.schema > 2),
+        CODE_NAME: code(blocks, body, block.scale, schema=block.schema),
         **dict(zip(DOCUMENTS, documents, strict=True)),
     }
 

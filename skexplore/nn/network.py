@@ -55,8 +55,8 @@ class Network(nn.Module):
     def __prepare_scriptable__(self) -> Network:
         # torch.jit.script asks for it first
         raise UserError(
-            "torch.jit.script cannot read this network; use torch.jit.trace(network, images), torch.export.export, or "
-            "the block.py that `skexplore export` writes"
+            "torch.jit.script cannot read this network; use torch.export.export(network, (images,)) or "
+            "torch.jit.trace(network, images)"
         )
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:

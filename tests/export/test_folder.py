@@ -21,7 +21,8 @@ from skexplore.arch.backbones import get_backbone
 from skexplore.arch.costs import cost
 from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
-from skexplore.export.block_json import load_block, read_block_file
+from skexplore.export.block_json import SCHEMA, load_block, read_block_file
+from skexplore.export.code import code
 from skexplore.export.folder import chosen, export_block
 from skexplore.nn.network import build, seeded_build
 from skexplore.templates import render
@@ -83,14 +84,50 @@ def test_unknown_scale_is_refused(tmp_path):
         imported(exported(tmp_path, "k3", weights=False)).build("huge")
 
 
+OTHER_UNITS = {
+    "8x4d-212-s2-basic": "k3+k3d2/r8/L=16",
+    "8x4d-212-basic-second": "k3+k3d2",
+    "24x1d-221-separable": "k3+k5/sum",
+    "24x1d-221-shuffle": "k3relu+k3d2/r4/L1",
+    "48x1d-2211-inverted": "k3;k3+k5;k3+k5/sum;k3d2",
+    "2x8d-121-s2-split": "k3+k3d2",
+    "skresnet50d": "k3+k3d2/L=8",
+    "mobilenetv2": "k3+k5",
+}
+
+
+@pytest.mark.parametrize("backbone", OTHER_UNITS)
+def test_code_of_other_units_computes_what_ours_does(tmp_path, backbone):
+    blocks, body = parse_blocks(OTHER_UNITS[backbone]), get_backbone(backbone)
+    (tmp_path / "block.py").write_text(code(blocks, body, "proxy", schema=SCHEMA))
+    clean(tmp_path / "block.py")
+    module = imported(tmp_path)
+    theirs, ours = module.build().double(), build(blocks, body).double()
+    assert list(theirs.state_dict()) == list(ours.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(3, 3, 41, 36, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for training in (True, False):
+        torch.testing.assert_close(
+            theirs.train(training)(images), ours.train(training)(images), rtol=1e-7, atol=1e-7
+        )
+    gray = module.build("proxy", num_classes=7, in_channels=1).eval()
+    assert gray(torch.zeros(1, 1, 33, 40)).shape == (1, 7)
+    with torch.device("meta"):
+        assert sum(p.numel() for p in module.build("reference").parameters()) == cost(blocks).params
+
+
 @pytest.mark.parametrize(
     "block", [*BLOCKS, "k3+k3d2;k3+k3d2;k3+k3d2/r8;k3", "k1+k3+k3d2+k3d3+k5+k5d2+k7+k9g128"]
 )
 def test_code_is_formatted_and_clean(tmp_path, block):
+    clean(exported(tmp_path, block, weights=False) / "block.py")
+
+
+def clean(code: Path) -> None:
+    """Check that the file is as ruff would format it, without what it finds wrong."""
     ruff = importlib.util.find_spec("ruff")
     if ruff is None:
         pytest.skip("ruff is not installed")
-    code = exported(tmp_path, block, weights=False) / "block.py"
     for command in (
         ["format", "--check", "--diff"],
         ["check", "--select", "E,F,W,I,B,SIM", "--ignore", "E501"],

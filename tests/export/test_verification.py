@@ -79,17 +79,24 @@ CODE_BEFORE_SCHEMA_3 = {
     PER_STAGE: "c1b39e5ac6c05df7de9a95d21d1c353a2f0c13e1d0e8adb300d445cb54eb27d2",
     "k3+k3d2/sum": "42d2df77ca7bee399bea4bf9aee51dbf795e09a951c5f6158793d46ab2593437",
 }
+CODE_OF_SCHEMA_4 = {
+    "k3+k5g64+k3d3/r8/L16": "a792a547c6d39faedd83543d28299f654d620f7ac36e10ba3663030ab0d077fd",
+    PER_STAGE: "6a500f8378a203d0e6ceff01433322e0b5e48fc937576e37e8d4114471be8af4",
+    "k3+k3d2/sum": "42d2df77ca7bee399bea4bf9aee51dbf795e09a951c5f6158793d46ab2593437",
+}
 TEXTS = {  # by version and schema
     ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
     ("0.2.0", 4): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
+    ("0.2.0", 5): "95fe113a7ee5642bc975df06c9cacc5963bbe21e805742550d5c6ca3c10a5ad0",
 }
 
 
 @pytest.mark.parametrize("block", CODE_BEFORE_SCHEMA_3)
-def test_code_before_schema_3_is_still_the_same(block):
-    text = code(parse_blocks(block), get_backbone(PROXY), "reference", one_image=False)
-    assert hashlib.sha256(text.encode()).hexdigest() == CODE_BEFORE_SCHEMA_3[block], (
-        "block.py of schema 1 and 2 changed: genuine exports would be called altered"
+@pytest.mark.parametrize(("schema", "known"), [(2, CODE_BEFORE_SCHEMA_3), (4, CODE_OF_SCHEMA_4)])
+def test_code_before_schema_5_is_still_the_same(block, schema, known):
+    text = code(parse_blocks(block), get_backbone(PROXY), "reference", schema=schema)
+    assert hashlib.sha256(text.encode()).hexdigest() == known[block], (
+        f"block.py of schema {schema} changed: genuine exports would be called altered"
     )
 
 
@@ -112,7 +119,7 @@ def test_an_export_of_schema_1_verifies(tmp_path, quick):
     )
     rewrite(out, lambda data: data)
     assert "onnx" not in json.loads((out / "block.json").read_text())
-    (out / "block.py").write_text(code(parse_blocks("k3"), get_backbone(PROXY), "reference", one_image=False))
+    (out / "block.py").write_text(code(parse_blocks("k3"), get_backbone(PROXY), "reference", schema=2))
     renew(out, "block.py")
     assert failed(verify(out)) == []
 
@@ -238,7 +245,7 @@ def test_every_number_altered_alone(tmp_path):
         inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
         (out / "block.json").write_text(json.dumps(data))
         if path == ("schema",):
-            with pytest.raises(UserError, match="schema 5"):
+            with pytest.raises(UserError, match="schema 6"):
                 verify(out)
         else:
             assert failed(verify(out)), path
@@ -283,7 +290,7 @@ def test_code_that_needs_skexplore_fails(tmp_path, monkeypatch):
     out = exported(tmp_path, "k3", weights=False)
     code = out / "block.py"
     code.write_text(
-        code.read_text().replace("import torch\n", "import skexplore.nn.network\nimport torch\n", 1)
+        code.read_text().replace("from torch import", "import skexplore.nn.network\nfrom torch import", 1)
     )
     renew(out, "block.py")
     monkeypatch.setattr(
