@@ -1,5 +1,5 @@
 from .analysis import compare as compare
-from .arch import Architecture as Architecture, cost as cost
+from .arch import Architecture as Architecture, cost as cost, parse as parse
 from .engine import ablate as ablate, confirm as confirm, search as search, train as train
 from .export import export_block as export_block, load_block as load_block, verify as verify
 from .nn import (

@@ -11,7 +11,7 @@ import skexplore
 
 PUBLIC = (
     "Architecture", "SKConv", "SKUnit", "Space", "Study", "ablate", "build", "build_system", "compare", "confirm",
-    "cost", "export_block", "load_block", "load_study", "load_table", "load_timm", "place", "record_attention",
+    "cost", "export_block", "load_block", "load_study", "load_table", "load_timm", "parse", "place", "record_attention",
     "search", "system_cost", "timm_state", "train", "verify", "write_report",
 )  # fmt: skip
 

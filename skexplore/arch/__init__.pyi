@@ -58,6 +58,7 @@ from .notation import (
     block_of_width as block_of_width,
     explain as explain,
     format_blocks as format_blocks,
+    parse as parse,
     parse_block as parse_block,
     parse_blocks as parse_blocks,
     parse_branch as parse_branch,

@@ -172,6 +172,12 @@ def parse_blocks(text: str) -> Blocks:
     return tuple(parse_block(part) for part in text.split(";"))
 
 
+def parse(text: str) -> SKBlock | Blocks:
+    """Return the block of ``text``, or a tuple of one for each stage where it has ``;``; raises ``UserError``."""
+    blocks = parse_blocks(text)
+    return blocks[0] if len(blocks) == 1 else blocks
+
+
 def format_blocks(blocks: Blocks) -> str:
     """Return the notation that ``parse_blocks`` reads back to the same blocks."""
     return ";".join(str(block) for block in blocks)

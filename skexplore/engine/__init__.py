@@ -2,7 +2,7 @@
 
 The coordinator asks for a proposal, looks whether it keeps the budget and was measured before, hands it to the
 pool, and writes what comes back. A search that is resumed draws what an uninterrupted one would have drawn.
-May import: ``plan``, ``surrogate``, ``training``, ``study`` and what is below.
+May import: ``plan``, ``surrogate``, ``training``, ``study``, ``nn`` and what is below.
 Begin with ``search``, ``Coordinator`` and ``State``.
 """
 

@@ -16,6 +16,7 @@ from skexplore.engine.events import Fetch, Note
 from skexplore.engine.options import Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
+from skexplore.nn import cpu_model
 from skexplore.plan import (
     AblationRequest,
     ConfirmRequest,
@@ -45,7 +46,7 @@ from skexplore.study import (
     load_study,
     study_folder,
 )
-from skexplore.training import WorkerError, cpu_model, default_devices, device_name, prepare_data
+from skexplore.training import WorkerError, default_devices, device_name, prepare_data
 from skexplore.words import counted
 
 

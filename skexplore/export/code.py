@@ -52,6 +52,7 @@ def _features(blocks: Blocks, body: Backbone) -> dict[str, object]:
     }
     return {
         "kinds": {each.unit.kind for each in bodies},
+        "wide": any(each.unit.kind == "basic" for each in bodies),  # its first channels are others
         "mixed": REFERENCE.unit.kind != body.unit.kind,
         "acts": acts != {"relu"},
         "relu6": any(each.unit.activation == "relu6" for each in bodies),

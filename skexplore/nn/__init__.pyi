@@ -8,6 +8,10 @@ from .benchmark import (
     time_sk as time_sk,
     use_threads as use_threads,
 )
+from .device import (
+    cpu_model as cpu_model,
+    gpu_model as gpu_model,
+)
 from .fast import (
     plain_layers as plain_layers,
     speed_up as speed_up,
@@ -16,6 +20,9 @@ from .flop_count import (
     count as count,
     differences as differences,
     differing as differing,
+)
+from .latency import (
+    measure_latency as measure_latency,
 )
 from .layers import (
     SKConv as SKConv,

@@ -22,7 +22,6 @@ from .messages import (
 )
 from .pool import (
     Pool as Pool,
-    cpu_model as cpu_model,
     default_devices as default_devices,
     device_name as device_name,
 )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -175,22 +174,8 @@ def device_name(device: str) -> str:
     The same key gives other digits on another device: they differ as much as those of two seeds.
     """
     kind = device.partition(":")[0]
+    from skexplore.nn import cpu_model, gpu_model  # they load torch
+
     if kind == "cpu":
         return f"{cpu_model()}, 1 thread"  # as a worker has
-    if kind != "cuda":
-        return device
-    import torch
-
-    major, minor = torch.cuda.get_device_capability(device)
-    return f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
-
-
-def cpu_model() -> str:
-    """Return the model of the processor and which of its instructions torch uses: errors depend on both."""
-    import torch
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    model = next(iter(models), "") or platform.processor() or platform.machine()
-    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+    return gpu_model(device) if kind == "cuda" else device

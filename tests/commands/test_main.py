@@ -135,6 +135,23 @@ def test_an_image_of_any_size_and_channels(command):
     assert "2x40x24 -> 10 outputs" in out
 
 
+def test_latency_says_what_was_measured(command):
+    code, out, err = command(
+        "latency", "k3", "--backbone", "8x4d-1111-s2", "--batch", "2", "--seconds", "0.1"
+    )
+    assert (code, err) == (0, "")
+    assert out.startswith("k3 in 8x4d-1111-s2 at 32x32: ")
+    assert "batch of 2, float32, channels_last" in out
+    row = json.loads(
+        command("latency", "--system", "sknet29", "--resolution", "8", "--seconds", "0.1", "--json")[1]
+    )
+    assert (row["network"], row["resolution"], row["batch"]) == ("sknet29", "8x8", 1)
+    assert row["low_ms"] <= row["median_ms"] <= row["high_ms"]
+    code, out, err = command("latency", "k3", "--batch", "65536")
+    assert (code, out) == (2, "")
+    assert "lower --batch" in err
+
+
 def test_a_small_network_is_said_in_mflops(command):
     out = command("cost", "k3", "--backbone", "shufflenetv2-0.5x")[1]
     assert "40.39 MFLOPs (0.0404 GFLOPs), 1.40 M parameters" in out

@@ -96,6 +96,17 @@ OTHER_UNITS = {
 }
 
 
+def test_code_joins_timms_models(tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    module = imported(exported(tmp_path, "k3+k3d2", scale="proxy", weights=False))
+    monkeypatch.setitem(sys.modules, "exported_block", module)
+    timm.models.register_model(module.sk_block)
+    network = timm.create_model("sk_block", num_classes=7, in_chans=1).eval()
+    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 7)
+    with pytest.raises(ValueError, match=r"load weights\.safetensors"):
+        module.sk_block(pretrained=True)
+
+
 @pytest.mark.parametrize("backbone", OTHER_UNITS)
 def test_code_of_other_units_computes_what_ours_does(tmp_path, backbone):
     blocks, body = parse_blocks(OTHER_UNITS[backbone]), get_backbone(backbone)
