@@ -63,7 +63,6 @@ from .notation import (
     parse_blocks as parse_blocks,
     parse_branch as parse_branch,
     per_stage as per_stage,
-    scale_block as scale_block,
 )
 from .taps import (
     kernels_of as kernels_of,

@@ -132,24 +132,28 @@ class Backbone:
         What is written as absolute stays. Depthwise units have groups of their own: those of a block are set aside.
         """
         if len(blocks) == 1:
-            everywhere = _all_channels(self, len(blocks[0].branches))
-            return (self._scaled(blocks[0], everywhere, self.name),) * len(self.stages)
+            return (self.scaled(blocks[0]),) * len(self.stages)
+        self._check_stages(f"{len(blocks)} blocks, one per stage,")
+        forms = per_stage(blocks, len(self.stages))
+        return tuple(self.scaled(block, number) for number, block in enumerate(forms, start=1))
+
+    def _check_stages(self, what: str) -> None:
         if len(self.stages) != STAGES:
             raise UserError(
-                f"{len(blocks)} blocks, one per stage, for {self.name}: its {len(self.stages)} stages do not stand "
-                f"for the {STAGES} of the reference; give one block for all"
+                f"{what} for {self.name}: its {len(self.stages)} stages do not stand for the {STAGES} of the "
+                "reference; give one block for all"
             )
-        return tuple(
-            self._scaled(
-                block, _channels(self, len(block.branches))[number], f"stage {number + 1} of {self.name}"
-            )
-            for number, block in enumerate(per_stage(blocks, len(self.stages)))
-        )
 
-    def _scaled(self, block: SKBlock, channels: tuple[int, ...], where: str) -> SKBlock:
+    def scaled(self, block: SKBlock, stage: int | None = None) -> SKBlock:
+        """Return ``block`` as it is in one stage (from 1), or in all of them; ``UserError`` if it cannot be there."""
+        shares, where = len(block.branches), self.name
+        if stage is not None:
+            self._check_stages(f"a block of stage {stage}")
+            where = f"stage {stage} of {self.name}"
         block = without_acts(block, self.unit.act)
         if self.unit.depthwise:
             return without_groups(block, where)
+        channels = _all_channels(self, shares) if stage is None else _channels(self, shares)[stage - 1]
         return scale_block(block, self.cardinality, channels, where)
 
 

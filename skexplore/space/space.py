@@ -34,7 +34,6 @@ from skexplore.arch import (
     kernels_of,
     parse_block,
     parse_branch,
-    scale_block,
 )
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, define, read_by, read_yaml
@@ -158,6 +157,8 @@ class Space:
         parts: list[tuple[str, SKBlock, int | None]] = [
             ("base", block, None) for block in _kept_of_base(self)
         ]
+        if backbone.unit.split_input:
+            parts += [("number of branches", block, None) for block in _by_number_of_branches(self)]
         for path, levels in self.decisions.items():
             for level in levels:
                 place = f"decisions.{path}: level {level}"
@@ -165,13 +166,22 @@ class Space:
                 parts += [(place, block, stage) for block in _smallest_use(target, level)]
         problems = []
         for place, block, stage in parts:
-            widths = backbone.widths if stage is None else backbone.widths[stage - 1 : stage]
             try:
-                scale_block(block, backbone.cardinality, widths, backbone.name)
+                backbone.scaled(block, stage)
             except UserError as error:
                 problems.append(f"space {self.name}: {place}: {error}")
         if problems:
             raise UserError("\n".join(problems))
+
+
+def _by_number_of_branches(space: Space) -> Iterator[SKBlock]:
+    """Yield a block of each number of branches that one of the space may have, without groups."""
+    targets = [target_of(path)[1] for path in space.decisions]
+    decided = {number for kind, number in targets if kind == "branch"}
+    most = len({*decided, *range(1, len(space.base.branches) + 1)})
+    yield from (
+        SKBlock(branches=(Branch(kernel=1, groups=1, absolute=True),) * count) for count in range(1, most + 1)
+    )
 
 
 def _kept_of_base(space: Space) -> list[SKBlock]:

@@ -339,3 +339,17 @@ def test_kernels_are_those_that_can_stand_in_each_stage(tmp_path):
     kernels = [sorted(map(str, stage)) for stage in Space.load(file).kernels]
     assert kernels[:3] == [["k1", "k3d2", "k3d3", "k5", "k7"]] * 3
     assert kernels[3] == ["k1", "k3d2", "k3d3", "k7", "k9"]
+
+
+def test_a_space_must_fit_the_units_of_a_network(tmp_path):
+    space = Space.load("sk-paper")
+    space.check_buildable(get_backbone("24x1d-111-s2-shuffle"))  # depthwise: groups are its channels
+    with pytest.raises(UserError, match=r"number of branches: 3 branches cannot share the 16 channels"):
+        space.check_buildable(get_backbone("2x8d-1111-split"))
+    file = tmp_path / "late.yaml"
+    file.write_text("name: late\nbase: k3\ndecisions:\n  stages.4.branches.2: [none, k3d2]\n")
+    Space.load(file).check_buildable(get_backbone("2x8d-1111-split"))
+    with pytest.raises(
+        UserError, match=r"a block of stage 4 for 24x1d-111-shuffle: its 3 stages do not stand for"
+    ):
+        Space.load(file).check_buildable(get_backbone("24x1d-111-shuffle"))
