@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from skexplore.arch.attention import Gate, format_gate, gate_costs, parse_gate
 from skexplore.arch.backbone import MAX_CLASSES, MAX_IN_CHANNELS, Backbone, Resolution, check_whole
-from skexplore.arch.backbones import REFERENCE, get_backbone
+from skexplore.arch.backbones import REFERENCE, as_backbone
 from skexplore.arch.costs import arch_id, as_blocks, net_id, network_cost, network_cost_by_stage
 from skexplore.arch.formulas import Cost
 from skexplore.arch.notation import Blocks, SKBlock
@@ -51,7 +51,7 @@ class Architecture:
                     "an Architecture has its own backbone, gate, fuse_norm, classes and in_channels: leave them out"
                 )
             return block
-        body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+        body = as_backbone(backbone)
         if classes is not None:
             check_whole("classes", classes, MAX_CLASSES)
             body = replace(body, classes=classes)

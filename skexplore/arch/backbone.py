@@ -190,10 +190,11 @@ def check_whole(name: str, value: object, most: int) -> int:
 
 def whole_size(resolution: Resolution) -> tuple[int, int]:
     """Return (height, width) of a resolution; ``UserError`` unless both are whole numbers from 1 to 4096."""
-    sides = resolution if isinstance(resolution, tuple) and len(resolution) == 2 else (resolution, resolution)
-    for side in sides:
+    pair = isinstance(resolution, tuple | list) and len(resolution) == 2
+    height, width = resolution if pair else (resolution, resolution)  # type: ignore[misc]
+    for side in (height, width):
         check_whole("resolution", side, MAX_RESOLUTION)
-    return sides
+    return height, width  # type: ignore[return-value]
 
 
 def resolution_of(text: str, what: str = "--resolution") -> Resolution:

@@ -234,6 +234,15 @@ def get_backbone(name: str) -> Backbone:
     return found
 
 
+def as_backbone(backbone: object) -> Backbone:
+    """Return a backbone that is given by name or as itself; ``UserError`` for anything else."""
+    if isinstance(backbone, Backbone):
+        return backbone
+    if isinstance(backbone, str):
+        return get_backbone(backbone)
+    raise UserError(f"{backbone!r}: no backbone; give a name such as 'sknet50', or a Backbone")
+
+
 def cifar_backbone(name: str) -> Backbone:
     """Return the backbone called ``name``; ``UserError`` for none, and for one that takes no images of 32 pixels."""
     found = get_backbone(name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
-from skexplore.arch.backbone import Backbone, Resolution, whole_size
-from skexplore.arch.backbones import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.arch.backbone import MAX_IN_CHANNELS, Backbone, Resolution, check_whole, whole_size
+from skexplore.arch.backbones import REFERENCE, as_backbone, canonical_at_reference, get_backbone
 from skexplore.arch.formulas import Cost, Place, sk_conv_cost, sk_conv_numbers
 from skexplore.arch.notation import Blocks, SKBlock, format_blocks, parse_blocks
 from skexplore.arch.units import BOTTLENECK
@@ -91,14 +91,18 @@ def cost(
     *,
     resolution: Resolution | None = None,
     classes: int | None = None,
+    in_channels: int | None = None,
 ) -> Cost:
     """Return the exact cost of ``block`` in ``backbone``, for one image.
 
     ``block`` is written at cardinality 32 (notation, ``SKBlock`` or one per stage). ``resolution`` in pixels (a
-    side, or height and width) and ``classes`` default to the backbone's. Raises ``UserError`` if the backbone cannot
-    hold the block, or for a resolution that is not 1 to 4096 or classes that are not 1 to 1,000,000.
+    side, or height and width), ``classes`` and ``in_channels`` default to the backbone's. Raises
+    ``UserError`` if the backbone cannot hold the block, or for a resolution that is not 1 to 4096 or classes that are
+    not 1 to 1,000,000.
     """
-    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    body = as_backbone(backbone)
+    if in_channels is not None:
+        body = replace(body, in_channels=check_whole("in_channels", in_channels, MAX_IN_CHANNELS))
     return network_cost(body.place(as_blocks(block)), body, resolution=resolution, classes=classes)
 
 

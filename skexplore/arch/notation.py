@@ -28,7 +28,10 @@ _BRANCH = re.compile(
     r"(?P<act>relu|linear)?"
 )
 _KNOB = re.compile(r"(?P<letter>[rL])(?P<absolute>=?)(?P<value>[0-9]+)")
-_GRAMMAR = "BRANCH+BRANCH...[/rN][/LN][/sum] with BRANCH = kK[dD][gG], for example k3+k3d2 or k3+k5g64/r8"
+_FORM = "kK[dD][gG or g=G][relu or linear]"
+_GRAMMAR = (
+    f"BRANCH+BRANCH...[/rN][/LN or /L=N][/sum] with BRANCH = {_FORM}, for example k3+k3d2 or k3+k5g64/r8"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -122,7 +125,7 @@ def parse_branch(text: str) -> Branch:
     """Return the branch written as ``kK[dD][gG]``; raises ``UserError`` with the grammar."""
     match = _BRANCH.fullmatch(text)
     if match is None:
-        raise UserError(f"branch {text!r}: not of the form kK[dD][gG], for example k3, k3d2 or k5g64")
+        raise UserError(f"branch {text!r}: not of the form {_FORM}, for example k3, k3d2 or k5g64")
     numbers = {name: int(match[name]) for name in MOST if match[name] is not None}
     for name, value in numbers.items():
         if value > MOST[name]:
@@ -137,7 +140,7 @@ def parse_block(text: str) -> SKBlock:
     """Return the block written in block notation (one stage or tied); raises ``UserError``."""
     if len(text) > MAX_TEXT:
         raise UserError(f"block of {len(text)} characters: at most {MAX_TEXT} are allowed")
-    head, *knobs = text.strip().split("/")
+    head, *knobs = (part.strip() for part in text.split("/"))
     if not head:
         raise UserError(f"block {text!r}: empty; expected {_GRAMMAR}")
     found: dict[str, int | str] = {}
@@ -154,12 +157,12 @@ def parse_block(text: str) -> SKBlock:
         elif knob == "sum":
             name, value = "fuse", "sum"  # type: ignore[assignment]
         else:
-            raise UserError(f"block {text!r}: {knob!r} must be rN, LN or sum; expected {_GRAMMAR}")
+            raise UserError(f"block {text!r}: {knob!r} must be rN, LN, L=N or sum; expected {_GRAMMAR}")
         if name in found:
             raise UserError(f"block {text!r}: {knob!r} given twice")
         found[name] = value
     try:
-        branches = tuple(parse_branch(part) for part in head.split("+"))
+        branches = tuple(parse_branch(part.strip()) for part in head.split("+"))
         return SKBlock(branches=branches, **found)  # type: ignore[arg-type]
     except UserError as error:
         raise UserError(f"block {text!r}: {error}") from None
@@ -174,6 +177,8 @@ def parse_blocks(text: str) -> Blocks:
 
 def parse(text: str) -> SKBlock | Blocks:
     """Return the block of ``text``, or a tuple of one for each stage where it has ``;``; raises ``UserError``."""
+    if not isinstance(text, str):
+        raise UserError(f"{text!r}: no notation; give a text such as 'k3+k3d2'")
     blocks = parse_blocks(text)
     return blocks[0] if len(blocks) == 1 else blocks
 

@@ -50,12 +50,14 @@ def block(
     """Print what a block means: its canonical form, branches, and d at every stage of the reference."""
     from skexplore.arch import (
         REFERENCE,
+        Architecture,
         arch_id,
         canonical_at_reference,
         explain,
         format_blocks,
         get_backbone,
         per_stage,
+        placed_rows,
     )
     from skexplore.export import read_block
 
@@ -92,7 +94,8 @@ def block(
             side = branch.receptive_field
             print(
                 f"  {branch!s:<10} {branch.kernel}x{branch.kernel}, dilation {branch.dilation}, "
-                f"{branch.groups} groups, sees {side}x{side}"
+                f"{branch.groups} groups{' at every scale' if branch.absolute else ''}, sees {side}x{side}"
+                f"{f', ends in {branch.act}' if branch.act else ''}"
             )
         several = "select: softmax over the branches, channel by channel" if each.selects else "sum"
         print(f"  {several if len(each.branches) > 1 else 'one branch: a plain convolution'}")
@@ -102,6 +105,7 @@ def block(
     for reason in changed:
         print(f"changed: {reason}")
     if body is not None:
+        _print_placed(placed_rows(Architecture(blocks=form, backbone=body)))
         _print_taps(_taps_rows(form, body), body)
     name = shlex.quote(format_blocks(form))
     print_next(f"skexplore cost {name} --verify", f"skexplore place {name}")
@@ -217,7 +221,7 @@ def cost(
     row |= {"in_channels": own.backbone.in_channels} if in_channels is not None else {}
     row |= {name: getattr(total, name) for name in COSTS}
     parts = own.cost_by_stage(resolution=size) if by_stage else {}
-    placed = [] if own.backbone == REFERENCE else placed_rows(own)
+    placed = placed_rows(own)
     different = {}
     if verify:
         title = system or f"{format_blocks(own.blocks)} in {own.backbone.name}"
@@ -226,7 +230,7 @@ def cost(
 
         different = differences(own, resolution=size)
     if as_json:
-        row |= {"placed": placed} if placed else {}
+        row |= {"placed": placed} if own.backbone != REFERENCE else {}
         _print_cost_json(row, parts, None if not verify else not different)
     else:
         _print_cost(row, parts)
@@ -234,15 +238,16 @@ def cost(
         print_prose(f"\n{in_flops(total.macs)}, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
-        if system is None:
-            print_next(f"skexplore place {shlex.quote(str(row['block']))}")
+        text = shlex.quote(str(row["block"]))
+        if system is None and backbone is None:
+            print_next(f"skexplore place {text}")
+        elif system is None:
+            print_next(f"skexplore build --block {text} --backbone {backbone} --summary")
     _tell_differences(different)
 
 
 def _print_placed(rows: list[dict[str, object]]) -> None:
     """Print what is really built in each stage: groups and floors are scaled from cardinality 32 to the backbone's."""
-    if not rows:
-        return
     from skexplore.cli.display import print_table
 
     print()

@@ -110,6 +110,9 @@ def build(
     shape = f"{body.in_channels}x{sides} -> {outputs} outputs"
     print_prose(f"{title}: {shape}, {params:,} params, {macs:,} macs. {GFLOPS}")
     which = f"--system {system}" if system else shlex.quote(format_blocks(own.blocks))
+    which += "" if system or backbone is None else f" --backbone {backbone}"
+    which += "" if resolution is None else f" --resolution {resolution}"
+    which += "" if in_channels is None else f" --in-channels {in_channels}"
     print_next(f"skexplore cost {which} --verify")
 
 
@@ -140,9 +143,9 @@ def reproduce(
     for name in dict.fromkeys(row.table for row in rows):
         _print_table(name, [row for row in rows if row.table == name])
     print(
-        "\npaper: as printed (#P in 10^6, GFLOPs); ours: params in 10^6, then 10^9 macs, +g with one multiply for\n"
-        "each element a gate rescales, +b with BatchNorm's elements, +gb with both. diff: our params and macs over\n"
-        f"the paper's. ~ is another reading of the row above. {GFLOPS}"
+        "\npaper: as printed (#P in 10^6); ours: params in 10^6, then macs in 10^9 (10^6 where MFLOPs stand above),\n"
+        "+g with one multiply for each element a gate rescales, +b with BatchNorm's elements, +gb with both. diff:\n"
+        f"our params and macs over the paper's. ~ is another reading of the row above. {GFLOPS}"
     )
     print_next("skexplore systems")
 
@@ -185,14 +188,12 @@ def _print_table(name: str, rows: list[ReproducedRow]) -> None:
 
 
 def _print_row(row: ReproducedRow, wide: int, *, light: bool) -> None:
-    from decimal import Decimal
-
-    from skexplore.paper import as_printed, in_giga
+    from skexplore.paper import as_printed, in_giga, in_mega
 
     paper, params = as_printed(row), (row.params or 0) / 1e6
     printed, shown = paper.gflops or "-", [f"{each:7.3f}" for each in in_giga(row)]
     if light:
-        printed = f"{(Decimal(paper.gflops) * 1000).normalize():f}" if paper.gflops else "-"
+        printed = in_mega(paper.gflops) if paper.gflops else "-"
         shown = [f"{1000 * each:7.2f}" for each in in_giga(row)]
     macs, *others = shown
     if row.gate_macs is None:  # of another package: its multiply-adds alone are counted

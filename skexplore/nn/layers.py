@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skexplore.arch import Branch, SKBlock, block_of_width
+from skexplore.errors import UserError, check_one_of
 from skexplore.nn.fast import ConvBN, Fuse, MapIn, MapOut, Select, traced, watched
 
 
@@ -56,6 +57,9 @@ class SKConv(nn.Module):
         super().__init__()
         read = width if inputs is None else inputs
         block = block_of_width(block, width, inputs=read, split_input=split_input)
+        check_one_of("activation", activation, (*ACTIVATIONS, "linear"))
+        if not isinstance(stride, int) or stride < 1:
+            raise UserError(f"stride {stride!r}: must be a whole number from 1 on")
         self.share = read // len(block.branches) if split_input else None  # channels of each branch
         self.branches = nn.ModuleList(
             _branch(self.share or read, width, branch, stride, activation) for branch in block.branches

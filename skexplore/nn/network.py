@@ -20,6 +20,7 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         backbone, gate = architecture.backbone, architecture.gate
+        self.architecture = architecture
         self.in_channels = backbone.in_channels
         self.stem = _stem(backbone)
         self.stages = nn.Sequential()

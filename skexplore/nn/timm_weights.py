@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skexplore.arch import Architecture
 from skexplore.errors import UserError, lookup
 from skexplore.nn.network import Network, build
 from skexplore.nn.units import Unit
@@ -22,6 +23,7 @@ class TimmNetwork:
     gate: str = ""
 
 
+TOLERANCE = 1e-3  # of the largest logit, between two ways to add up float32
 TIMM: dict[str, TimmNetwork] = {
     "resnet18": TimmNetwork("k3", "resnet18"),
     "resnet34": TimmNetwork("k3", "resnet34"),
@@ -47,10 +49,13 @@ TIMM: dict[str, TimmNetwork] = {
 def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None) -> Network:
     """Return our network with the weights of ``source``, a model of timm or its state dict, in evaluation mode.
 
-    ``name`` is timm's name of the architecture; a model made by ``timm.create_model`` knows it. The classes are those
-    of the weights. The logits are the same up to rounding. Raises ``UserError`` for a name that is not in ``TIMM``,
-    and for weights of another network.
+    ``name`` is timm's name of the architecture; a model made by ``timm.create_model`` knows it. Classes and channels of
+    the images are those of the weights. A model is run once beside ours: the logits are the same up to rounding.
+    Raises ``UserError`` for a name that is not in ``TIMM``, for weights of another network, and for a model that
+    computes something else with them (made with another activation or pool).
     """
+    if not isinstance(source, nn.Module | Mapping):
+        raise UserError(f"load_timm: {source!r} is neither a model of timm nor a state dict")
     state = source.state_dict() if isinstance(source, nn.Module) else source
     if name is None:
         name = getattr(source, "pretrained_cfg", {}).get("architecture")
@@ -58,10 +63,16 @@ def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None)
         raise UserError(
             "load_timm: a state dict does not say what it is of; give name=, such as 'skresnet50'"
         )
-    known = lookup(name, TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}")
+    known = _known(name)
     classes = state["fc.weight"].shape[0] if "fc.weight" in state else None
+    first = next(
+        (value for key, value in state.items() if key.startswith("conv1.") and value.dim() == 4), None
+    )
+    in_channels = None if first is None else first.shape[1]
     with torch.device("meta"):
-        network = build(known.block, known.backbone, classes=classes, gate=known.gate)
+        network = build(
+            known.block, known.backbone, classes=classes, gate=known.gate, in_channels=in_channels
+        )
     theirs, taken = dict(state), {}
     for key, empty in network.state_dict().items():
         given = theirs.pop(_their_key(network, key), None)
@@ -72,7 +83,34 @@ def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None)
     if theirs:
         raise UserError(f"{next(iter(theirs))}: timm's {name} has no such weights")
     network.load_state_dict(taken, assign=True)
-    return network.requires_grad_(True).eval()
+    network.requires_grad_(True).eval()
+    if isinstance(source, nn.Module):
+        _compare(source, network, name)
+    return network
+
+
+def _known(name: str) -> TimmNetwork:
+    """Return what timm's network of this name is here; a tag behind a point says which weights it has."""
+    return lookup(
+        name.split(".", maxsplit=1)[0], TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}"
+    )
+
+
+def _compare(theirs: nn.Module, ours: Network, name: str) -> None:
+    """Raise ``UserError`` unless both give the same logits of noise."""
+    weight = ours.classifier.weight
+    images = torch.randn(1, ours.in_channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    training = theirs.training
+    try:
+        with torch.no_grad():
+            expected, found = (each.eval()(images.to(weight)) for each in (theirs, ours))
+    finally:
+        theirs.train(training)
+    if (found - expected).abs().max() > TOLERANCE * expected.abs().max():
+        raise UserError(
+            f"this model of timm has the weights of {name} but computes something else with them: it was made with "
+            "another activation, pool or stride; give its state dict with name= to take the weights alone"
+        )
 
 
 def timm_state(network: Network, name: str) -> dict[str, Tensor]:
@@ -80,15 +118,19 @@ def timm_state(network: Network, name: str) -> dict[str, Tensor]:
 
     Raises ``UserError`` for a name that is not in ``TIMM``, and for a network that is another one.
     """
-    known = lookup(name, TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}")
-    with torch.device("meta"):
-        expected = build(
-            known.block, known.backbone, classes=network.classifier.out_features, gate=known.gate
-        )
-    state = network.state_dict()
-    shapes = {key: value.shape for key, value in expected.state_dict().items()}
-    if {key: value.shape for key, value in state.items()} != shapes:
+    if not isinstance(network, Network):
+        raise UserError(f"timm_state: {type(network).__name__} is no network of skexplore.build or load_timm")
+    known, own = _known(name), network.architecture
+    expected = Architecture.of(
+        known.block,
+        known.backbone,
+        gate=known.gate,
+        classes=own.backbone.classes,
+        in_channels=own.backbone.in_channels,
+    )
+    if own.id != expected.id:
         raise UserError(f"this network is not timm's {name}, which is {known.block} in {known.backbone}")
+    state = network.state_dict()
     convolutions = ("fc_reduce.weight", "fc_select.weight", "se.fc1.weight", "se.fc2.weight")  # linear here
     found = {}
     for key, value in state.items():

@@ -2,6 +2,7 @@ from .accounting import (
     ReproducedRow as ReproducedRow,
     as_printed as as_printed,
     in_giga as in_giga,
+    in_mega as in_mega,
     reproduce as reproduce,
     rows_of as rows_of,
     to_csv as to_csv,

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from types import MappingProxyType
 
 from skexplore.arch import Cost
@@ -155,6 +156,11 @@ def as_printed(row: ReproducedRow) -> PrintedRow:
     return next(each for each in printed_rows() if (each.table, each.system) == (row.table, row.system))
 
 
+def in_mega(gflops: str) -> str:
+    """Return a printed number of 10^9 in 10^6, with the same digits."""
+    return f"{(Decimal(gflops) * 1000).normalize():f}"
+
+
 def in_giga(row: ReproducedRow) -> tuple[float, float, float, float]:
     """Return the multiply-adds of a counted row in 10^9, in the accountings of ``MACS``."""
     own = Cost(macs=row.macs or 0, gate_macs=row.gate_macs or 0, bn_elements=row.bn_elements or 0)
@@ -172,7 +178,10 @@ def _without_equals(names: list[str], accounted: dict[str, int]) -> list[str]:
 
 def _differences(row: PrintedRow, accounted: dict[str, int]) -> Iterator[str]:
     """Say in words which printed number no accounting gives, and what comes nearest."""
-    columns = ((PARAMS, 1e6, row.params_m, "#P", "M"), (MACS, 1e9, row.gflops, "GFLOPs", ""))
+    macs = (MACS, 1e9, row.gflops, "GFLOPs", "")
+    if row.gflops and float(row.gflops) < 1:  # a light network is printed in 10^6
+        macs = (MACS, 1e6, in_mega(row.gflops), "MFLOPs", "")
+    columns = ((PARAMS, 1e6, row.params_m, "#P", "M"), macs)
     for all_names, unit, printed, column, suffix in columns:
         names = [name for name in all_names if name in accounted]
         if not printed or any(_rounds_to(accounted[name], unit, printed) for name in names):

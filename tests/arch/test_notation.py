@@ -8,7 +8,15 @@ from support.strategies import any_blocks, blocks, spelled
 
 from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
 from skexplore.arch.costs import arch_id, cost, net_id
-from skexplore.arch.notation import canonical, explain, format_blocks, parse_block, parse_blocks, per_stage
+from skexplore.arch.notation import (
+    canonical,
+    explain,
+    format_blocks,
+    parse,
+    parse_block,
+    parse_blocks,
+    per_stage,
+)
 from skexplore.arch.units import UNITS
 from skexplore.errors import UserError
 
@@ -132,12 +140,12 @@ def test_scaling_keeps_channels_per_group_and_the_ratio_of_d():
         ("k3+", ["branch ''", "k3d2"]),
         ("k3/r0", ["r0", "at least 1"]),
         ("k3/L0", ["L0", "no floor"]),
-        ("k3/x", ["'x'", "rN, LN or sum"]),
+        ("k3/x", ["'x'", "rN, LN, L=N or sum"]),
         ("k3/r2/r4", ["twice"]),
         ("k3g0", ["groups 0"]),
         ("k3d0", ["dilation 0"]),
         ("K3", ["branch 'K3'"]),
-        ("k3 +k3", ["branch 'k3 '"]),
+        ("k 3+k3", ["branch 'k 3'"]),
         ("k٣", ["branch"]),
         ("+".join(["k3"] * 9), ["9 branches", "8"]),
         ("k3+" * 500, ["characters"]),
@@ -245,7 +253,7 @@ def test_absolute_numbers_make_another_name():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("k3+k3/r=8", "'r=8' must be rN, LN or sum"),
+        ("k3+k3/r=8", "'r=8' must be rN, LN, L=N or sum"),
         ("k3+k3/L8/L=8", "'L=8' given twice"),
         ("k3g==8", "not of the form"),
         ("k3g=", "not of the form"),
@@ -265,3 +273,19 @@ def test_an_activation_that_is_there_anyway_is_not_another_network():
     shuffle = "24x1d-111-shuffle"
     assert net_id("k3linear+k3d2", shuffle) == net_id("k3+k3d2", shuffle)
     assert net_id("k3relu+k3d2", shuffle) != net_id("k3+k3d2", shuffle)
+
+
+def test_blanks_around_parts_do_not_matter():
+    drawn = "k3 + k3d2g64 + k7g128 / r8 / L16 / sum"
+    assert format_blocks(parse_blocks(drawn)) == "k3+k3d2g64+k7g128/r8/L16/sum"
+    assert parse_blocks(" k3 ; k3 + k5 ; k3;k3 ") == parse_blocks("k3;k3+k5;k3;k3")
+    with pytest.raises(UserError, match=r"k 3"):
+        parse_blocks("k 3")
+
+
+def test_parse_returns_what_networks_take():
+    assert parse("k3+k3d2") == parse_block("k3+k3d2")
+    assert parse("k3;k3;k3+k5;k3") == parse_blocks("k3;k3;k3+k5;k3")
+    for wrong in (None, 5, b"k3"):
+        with pytest.raises(UserError, match="no notation; give a text"):
+            parse(wrong)

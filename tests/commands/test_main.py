@@ -109,6 +109,8 @@ def test_what_is_built_of_a_block_is_shown_beside_another_backbone(command):
         "d": [32, 32],
     }
     assert "placed" not in json.loads(command("cost", "k3+k3d2", "--json")[1])
+    assert "as built" in command("cost", "k3g=4+k3d2")[1]
+    assert "as built" in command("block", "k3+k3d2relu", "--backbone", "24x1d-111-s2-shuffle")[1]
     # the reference's canonical form of /r64 would be another network here
     assert (
         json.loads(command("cost", "k3+k3/r64", "--backbone", "resnet50", "--json")[1])["block"]

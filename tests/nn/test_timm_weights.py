@@ -57,3 +57,41 @@ def test_what_is_not_timms():
         timm_state(load_timm(theirs), "resnet34")
     assert not load_timm(theirs).training
     assert load_timm(theirs.state_dict(), "resnet18").classifier.out_features == 1000
+
+
+@pytest.mark.parametrize(
+    ("block", "backbone", "name"),
+    [
+        ("k3linear", "resnet18", "resnet18"),
+        ("k3d2", "resnet18", "resnet18"),
+        ("k3;k3d2;k3;k3", "resnet18", "resnet18"),
+        ("k3+k3d3/r8/L=16", "skresnet18", "skresnet18"),
+    ],
+)
+def test_a_network_of_the_same_shapes_is_not_timms(block, backbone, name):
+    with pytest.raises(UserError, match=f"this network is not timm's {name}"):
+        timm_state(build(block, backbone), name)
+    assert timm_state(build("k3relu", "resnet18", classes=7, in_channels=1), "resnet18")
+
+
+@pytest.mark.parametrize("how", [{"act_layer": "silu"}, {"global_pool": "max"}, {"output_stride": 16}])
+def test_a_model_that_computes_something_else_is_refused(how):
+    theirs = timm.create_model("resnet18", pretrained=False, num_classes=10, **how)
+    with pytest.raises(UserError, match="computes something else with them"):
+        load_timm(theirs)
+    assert load_timm(theirs.state_dict(), "resnet18.a1_in1k").classifier.out_features == 10
+
+
+def test_a_model_of_gray_images():
+    theirs = timm.create_model("resnet18", pretrained=False, in_chans=1).eval()
+    x = torch.randn(2, 1, 40, 40)
+    with torch.no_grad():
+        torch.testing.assert_close(load_timm(theirs)(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", ["resnet18", 5])
+def test_what_is_neither_a_model_nor_weights(wrong):
+    with pytest.raises(UserError, match="neither a model of timm nor a state dict"):
+        load_timm(wrong, "resnet18")
+    with pytest.raises(UserError, match="is no network of skexplore"):
+        timm_state(torch.nn.Linear(1, 1), "resnet18")
