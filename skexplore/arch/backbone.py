@@ -37,7 +37,7 @@ class Stem:
 class Stage:
     """``depth`` units of inner width ``cardinality * group_width`` and ``out`` output channels.
 
-    Of depthwise units the cardinality is the inner width, and group_width 1.
+    In depthwise units the product alone means something: as many groups as channels.
     """
 
     depth: int
@@ -90,7 +90,7 @@ class Backbone:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels of the SK convolutions, stage by stage (of its last unit, where they differ)."""
+        """Inner channels of the units, stage by stage; in bottlenecks those of the SK convolutions."""
         return tuple(stage.width for stage in self.stages)
 
     @property
@@ -133,11 +133,12 @@ class Backbone:
         """
         if len(blocks) == 1:
             return (self.scaled(blocks[0]),) * len(self.stages)
-        self._check_stages(f"{len(blocks)} blocks, one per stage,")
+        self.check_stages(f"{len(blocks)} blocks, one per stage,")
         forms = per_stage(blocks, len(self.stages))
         return tuple(self.scaled(block, number) for number, block in enumerate(forms, start=1))
 
-    def _check_stages(self, what: str) -> None:
+    def check_stages(self, what: str) -> None:
+        """Raise ``UserError`` that begins with ``what`` unless the stages stand for those of the reference."""
         if len(self.stages) != STAGES:
             raise UserError(
                 f"{what} for {self.name}: its {len(self.stages)} stages do not stand for the {STAGES} of the "
@@ -148,7 +149,7 @@ class Backbone:
         """Return ``block`` as it is in one stage (from 1), or in all of them; ``UserError`` if it cannot be there."""
         shares, where = len(block.branches), self.name
         if stage is not None:
-            self._check_stages(f"a block of stage {stage}")
+            self.check_stages(f"a block of stage {stage}")
             where = f"stage {stage} of {self.name}"
         block = without_acts(block, self.unit.act)
         if self.unit.depthwise:

@@ -184,7 +184,7 @@ def _proxy(name: str) -> Backbone | None:
     """Return the CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]``, or None for another form.
 
     Stage widths are C*G times 1, 2, 4, 8. DEPTHS: units in each stage (1111); STEM: channels of the 3x3 stem (2C; for
-    other units than bottlenecks, and for C = 1, C*G/2); OUT: output channels of the first stage, doubled by each next
+    other units than bottlenecks C*G/2); OUT: output channels of the first stage, doubled by each next
     (those of the unit); ``-s2``: stem of stride 2; UNIT: of ``UNITS``, bottlenecks by default; ``-split``: branches
     share the channels.
     """
@@ -211,7 +211,7 @@ def _proxy(name: str) -> Backbone | None:
         for i, depth in enumerate(match["depths"] or "1111")
     )
     # no pool, and the reference's proportions on a 32-pixel image: 64 channels at C = 32
-    own = 2 * cardinality if form.kind == "bottleneck" and cardinality > 1 else max(first // 2, 1)
+    own = 2 * cardinality if form.kind == "bottleneck" else max(first // 2, 1)
     width = int(match["stem"] or own)
     stem = Stem(kernel=3, stride=2 if match["stride"] else 1, width=width, pool=False)
     return Backbone(name=name, stem=stem, stages=stages, resolution=32, classes=10, unit=form)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from skexplore.arch.backbone import MAX_IN_CHANNELS, Backbone, Resolution, check_whole, whole_size
-from skexplore.arch.backbones import REFERENCE, as_backbone, canonical_at_reference, get_backbone
+from skexplore.arch.backbones import REFERENCE, as_backbone, canonical_at_reference
 from skexplore.arch.formulas import Cost, Place, sk_conv_cost, sk_conv_numbers
-from skexplore.arch.notation import Blocks, SKBlock, format_blocks, parse_blocks
+from skexplore.arch.notation import Blocks, SKBlock, format_blocks, parse_blocks, without_idle_knobs
 from skexplore.arch.units import BOTTLENECK
 from skexplore.errors import UserError
 
@@ -157,12 +157,18 @@ def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
 
     Two blocks that differ at the reference can be one network in a small proxy, where a floor hides r.
     """
-    body = get_backbone(backbone) if isinstance(backbone, str) else backbone
+    body, given = as_backbone(backbone), as_blocks(block)
+    form = canonical_at_reference(given)
+    # r and L as they are given: where the proportions are not the reference's, another spelling has another d
+    placed = body.place(form if len(form) < len(given) else without_idle_knobs(given))
     stages = []
-    for part, form in zip(body.parts(), body.place(canonical_at_reference(as_blocks(block))), strict=True):
+    for part, own in zip(body.parts(), placed, strict=True):
         widths = dict.fromkeys(at.width for _, at in part.places)
-        dims = [form.dim(width) if form.selects else None for width in widths]
-        stages.append([str(branch) for branch in form.branches] + dims)
+        dims = [own.dim(width) if own.selects else None for width in widths]
+        branches = sorted(
+            replace(branch, absolute=False) for branch in own.branches
+        )  # placed: all are absolute
+        stages.append([*map(str, branches), *dims])
     return _hash({"backbone": _shape(body), "stages": stages})
 
 

@@ -306,6 +306,8 @@ def _groups_that_fit(cardinality: int, widths: Sequence[int]) -> list[int]:
 def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
     """Return the one spelling of all blocks that mean the same network on stages of these ``widths``.
 
+    What is written as absolute, and an activation, stay: elsewhere they mean another network.
+
     Branches are sorted, knobs that cannot act are dropped, r and L get one spelling for one sequence of d
     (the default where it fits, else L32 or no floor, then the smallest r), and stages that agree are tied.
     """
@@ -359,6 +361,11 @@ def _idle_knobs(block: SKBlock) -> list[str]:
         knobs.append(f"/L{'=' if block.absolute else ''}{block.min_dim}")
     knobs += ["/sum"] if len(block.branches) == 1 and block.fuse == "sum" else []
     return said + [f"{knob} cannot act ({why})" for knob in knobs]
+
+
+def without_idle_knobs(blocks: Blocks) -> Blocks:
+    """Return ``blocks`` with sorted branches and without knobs that cannot act."""
+    return tuple(_without_idle_knobs(block) for block in blocks)
 
 
 def _without_idle_knobs(block: SKBlock) -> SKBlock:

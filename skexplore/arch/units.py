@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skexplore.arch.formulas import Cost, Place, conv_bn_cost, half
-from skexplore.errors import check_one_of
+from skexplore.errors import UserError, check_one_of
 
 ACTIVATIONS = ("relu", "relu6")
 SHORTCUTS = ("projection", "pooled")
@@ -35,6 +35,10 @@ class UnitForm:
         check_one_of("unit", self.kind, UNITS)
         check_one_of("shortcut", self.shortcut, SHORTCUTS)
         check_one_of("activation", self.activation, ACTIVATIONS)
+        if self.split_input and self.depthwise:
+            raise UserError(
+                f"units {self.kind} are depthwise: branches cannot share their channels; leave split out"
+            )
 
     @property
     def act(self) -> str:

@@ -146,6 +146,16 @@ def taps_note(space: Space, backbone: Backbone, profiles: Sequence[str] = ()) ->
     )
 
 
+def groups_note(space: Space, backbone: Backbone) -> str:
+    """Return the warning that groups, which a space decides, do not act in a proxy; empty where they do."""
+    if not (backbone.unit.depthwise and space.decides_groups):
+        return ""
+    return (
+        f"note: groups do not act in the proxy {backbone.name}, whose convolutions are depthwise: blocks that differ "
+        "in groups alone are one network there, and share its measurement, whatever they cost at the reference"
+    )
+
+
 def chosen_network(
     block: str | None,
     system: str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -49,7 +49,11 @@ def latency(
     own = chosen_network(block, system, backbone, classes, in_channels)
     size = own.backbone.resolution if resolution is None else resolution_of(resolution)
     total, title = own.cost(resolution=size), system or f"{format_blocks(own.blocks)} in {own.backbone.name}"
-    check_memory(total * batch, f"{title} at {resolution_text(size)}, {batch} at a time", "lower --batch")
+    check_memory(
+        replace(total, activations=batch * total.activations),
+        f"{title} at {resolution_text(size)}, {batch} at a time",
+        "lower --batch",
+    )
     from skexplore.nn import measure_latency, use_threads
 
     if threads is not None:
@@ -58,7 +62,7 @@ def latency(
     if as_json:
         row = {
             "network": title,
-            "resolution": resolution_text(size),
+            "resolution": size if isinstance(size, int) else resolution_text(size),
             "macs": total.macs,
             "params": total.params,
         }

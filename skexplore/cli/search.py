@@ -23,6 +23,7 @@ from skexplore.cli.common import (
     StorageOption,
     TimeOption,
     WorkersOption,
+    groups_note,
     interruptible,
     print_next,
     print_prose,
@@ -271,7 +272,8 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
         found = estimate(plans, settings.workers, storage=settings.storage)
     idle = idle_budgets(plan.space, plan.spec.budget_gflops, plan.spec.budget_params_m)
-    for note in filter(None, [*idle, taps_note(plan.space, get_backbone(plan.spec.backbone))]):
+    body = get_backbone(plan.spec.backbone)
+    for note in filter(None, [*idle, taps_note(plan.space, body), groups_note(plan.space, body)]):
         print(note, file=sys.stderr if as_json else sys.stdout)
     if as_json:
         more = {"studies": names} if len(names) > 1 else {}

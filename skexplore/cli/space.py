@@ -108,12 +108,16 @@ def space_show(
     as_json: JsonOption = False,
 ) -> None:
     """Print what a search space holds: decisions, size, reference costs, and what a budget leaves of it."""
-    from skexplore.arch import get_backbone
+    from skexplore.arch import REFERENCE, get_backbone
     from skexplore.space import Space, check_budget, idle_budgets, summarise
     from skexplore.study import PROFILES
 
     chosen = Space.load(space)
     proxies = {profile.backbone: get_backbone(profile.backbone) for profile in PROFILES.values()}
+    if chosen.stagewise:  # blocks of single stages are not for the profile whose network has three
+        proxies = {
+            name: proxy for name, proxy in proxies.items() if len(proxy.stages) == len(REFERENCE.stages)
+        }
     for _, proxy in sorted(proxies.items()):
         chosen.check_buildable(proxy)
     used_by = {name: [each.name for each in PROFILES.values() if each.backbone == name] for name in proxies}

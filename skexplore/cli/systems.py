@@ -93,7 +93,13 @@ def build(
     rows = summarise_network(build_network(own), size)
     params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
     if as_json:
-        total = {"name": title, "backbone": body.name, "resolution": size, "params": params, "macs": macs}
+        total = {
+            "name": title,
+            "backbone": body.name,
+            "resolution": size if isinstance(size, int) else sides,
+            "params": params,
+            "macs": macs,
+        }
         print(json.dumps(total | {"layers": [asdict(row) for row in rows]} if summary else total))
         return
     if summary:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skexplore.arch import REFERENCE, Backbone, Blocks, SKBlock, cost, parse_blocks, why_not
+from skexplore.arch import (
+    REFERENCE,
+    Architecture,
+    Backbone,
+    Blocks,
+    SKBlock,
+    cost,
+    parse_blocks,
+    placed_rows,
+    why_not,
+)
 from skexplore.export.block_json import BelievedError, BlockFile
 from skexplore.paper import Placement, place, table_rows
 from skexplore.study import Recipe
@@ -93,7 +103,7 @@ def _onnx(block: BlockFile) -> dict[str, object]:
 
 def _timm(blocks: Blocks) -> str:
     """Return what ``timm.json`` holds, in a line."""
-    reasons = dict.fromkeys(reason for block in blocks for reason in why_not(block))
+    reasons = dict.fromkeys(reason for block in REFERENCE.place(blocks) for reason in why_not(block))
     if not reasons:
         return Markup("the arguments of timm's `SelectiveKernel` that make this block, stage by stage")
     return Markup(f"why timm's `SelectiveKernel` cannot be this block: {'; '.join(reasons)}")
@@ -114,17 +124,20 @@ def _recipe(recipe: Recipe) -> str:
     )
 
 
+def _dims(blocks: Blocks, body: Backbone, number: int) -> str:
+    """Return d in each stage of a tied block, or in the one of block ``number``; where units differ, of each width."""
+    rows = placed_rows(Architecture(blocks=blocks, backbone=body))
+    found = [row["d"] for row in (rows if len(blocks) == 1 else rows[number : number + 1])]
+    return ", ".join("/".join(map(str, dims)) for dims in found if isinstance(dims, list))
+
+
 def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
     """Yield the branch table and the fusion of the tied block, or of each stage's."""
-    reference, proxy = REFERENCE.place(blocks), body.place(blocks)
+    proxy = body.place(blocks)
     for number, block in enumerate(blocks):
-        stages = range(len(body.stages)) if len(blocks) == 1 else range(number, number + 1)
         fuse = fusion(block)
         if block.selects:
-            dims = [
-                ", ".join(str(form[i].dim(b.stages[i].width)) for i in stages)
-                for form, b in ((reference, REFERENCE), (proxy, body))
-            ]
+            dims = [_dims(blocks, each, number) for each in (REFERENCE, body)]
             where = "stage by stage" if len(blocks) == 1 else "here"
             fuse += f". The compact feature z has, {where}, {dims[0]} channels at the reference"
             fuse += f" and {dims[1]} in the proxy"
@@ -137,7 +150,7 @@ def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
                     branch.dilation,
                     f"{branch.receptive_field} x {branch.receptive_field}",
                     branch.groups,
-                    small.groups,
+                    "as channels" if body.unit.depthwise else small.groups,
                 ]
                 for branch, small in zip(block.branches, proxy[number].branches, strict=True)
             ],

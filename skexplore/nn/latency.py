@@ -14,6 +14,7 @@ from skexplore.nn.device import cpu_model, gpu_model
 from skexplore.nn.network import build
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DEVICES = ("cpu", "cuda", "mps")
 WARM_UP = 3  # runs that are not counted: a library chooses its ways in the first
 
 
@@ -78,11 +79,12 @@ def measure_latency(
 
 
 def _device(name: str) -> torch.device:
+    check_one_of("--device", name.partition(":")[0], DEVICES)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without a GPU asserts
-        first = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch without a GPU asserts
+        first = str(error).split(".")[0].splitlines()[0]
         raise UserError(
             f"--device {name!r}: torch cannot use it here ({first}); cpu is always there"
         ) from None

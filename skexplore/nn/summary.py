@@ -51,7 +51,9 @@ def summarise_network(network: Network, resolution: Resolution) -> list[ModuleRo
     handles = [
         module.register_forward_hook(_add_row(rows, name, macs[name], views[name]))
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d | nn.MaxPool2d)
+        if isinstance(
+            module, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d | nn.MaxPool2d | nn.AvgPool2d
+        )
     ]
     training = network.training
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skexplore.arch import Architecture
+from skexplore.arch import Architecture, net_id
 from skexplore.errors import UserError, lookup
 from skexplore.nn.network import Network, build
 from skexplore.nn.units import Unit
@@ -64,7 +64,8 @@ def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None)
             "load_timm: a state dict does not say what it is of; give name=, such as 'skresnet50'"
         )
     known = _known(name)
-    classes = state["fc.weight"].shape[0] if "fc.weight" in state else None
+    last = state.get("fc.weight")
+    classes = None if last is None or last.dim() != 2 else last.shape[0]
     first = next(
         (value for key, value in state.items() if key.startswith("conv1.") and value.dim() == 4), None
     )
@@ -76,7 +77,12 @@ def load_timm(source: nn.Module | Mapping[str, Tensor], name: str | None = None)
     theirs, taken = dict(state), {}
     for key, empty in network.state_dict().items():
         given = theirs.pop(_their_key(network, key), None)
-        if given is None or given.numel() != empty.numel():
+        # their linear layers of attention are 1x1 convolutions
+        if (
+            given is None
+            or (*empty.shape, 1, 1)[: given.dim()] != given.shape
+            or given.numel() != empty.numel()
+        ):
             what = "there is none" if given is None else f"its shape is {tuple(given.shape)}"
             raise UserError(f"{_their_key(network, key)}: {what}; these are not the weights of timm's {name}")
         taken[key] = given.reshape(empty.shape).clone()
@@ -94,6 +100,10 @@ def _known(name: str) -> TimmNetwork:
     return lookup(
         name.split(".", maxsplit=1)[0], TIMM, what="network of timm", where=f"known: {', '.join(TIMM)}"
     )
+
+
+def _built(own: Architecture) -> str:
+    return net_id(own.blocks, own.backbone)
 
 
 def _compare(theirs: nn.Module, ours: Network, name: str) -> None:
@@ -128,7 +138,8 @@ def timm_state(network: Network, name: str) -> dict[str, Tensor]:
         classes=own.backbone.classes,
         in_channels=own.backbone.in_channels,
     )
-    if own.id != expected.id:
+    # by what is built, whatever it is called
+    if (_built(own), own.gate, own.fuse_norm) != (_built(expected), expected.gate, True):
         raise UserError(f"this network is not timm's {name}, which is {known.block} in {known.backbone}")
     state = network.state_dict()
     convolutions = ("fc_reduce.weight", "fc_select.weight", "se.fc1.weight", "se.fc2.weight")  # linear here

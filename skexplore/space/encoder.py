@@ -27,7 +27,8 @@ class Encoder:
         """
         target = canonical_at_reference(blocks)
         found = self.settled([form_of(target, group) for group in self._layout.groups])
-        if found is None:
+        # a floor that is written as absolute is the same at the reference, and another elsewhere
+        if found is None or self._space.decode(found) != target:
             raise NotInSpaceError(
                 f"block {format_blocks(target)} is not in the space {self._space.name}; skexplore space show lists its "
                 "choices"

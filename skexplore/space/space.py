@@ -89,6 +89,17 @@ class Space:
         return math.prod(len(levels) for levels in self.decisions.values())
 
     @property
+    def stagewise(self) -> bool:
+        """Whether a decision acts on one stage alone."""
+        return any(target_of(path)[0] is not None for path in self.decisions)
+
+    @property
+    def decides_groups(self) -> bool:
+        """Whether blocks of the space differ in groups."""
+        levels = [str(level) for own in self.decisions.values() for level in own]
+        return any(path.endswith(".groups") for path in self.decisions) or any("g" in text for text in levels)
+
+    @property
     def bounds(self) -> tuple[Bound, ...]:
         """The limits that the bands set."""
         return band_bounds(self.band_gflops, self.band_params_m)
@@ -154,34 +165,44 @@ class Space:
 
     def check_buildable(self, backbone: Backbone) -> None:
         """Raise ``UserError`` that lists every level, and what of the base stays, that ``backbone`` cannot build."""
+        if self.stagewise:
+            backbone.check_stages(f"space {self.name}: decisions of single stages")
         parts: list[tuple[str, SKBlock, int | None]] = [
             ("base", block, None) for block in _kept_of_base(self)
         ]
-        if backbone.unit.split_input:
-            parts += [("number of branches", block, None) for block in _by_number_of_branches(self)]
         for path, levels in self.decisions.items():
             for level in levels:
                 place = f"decisions.{path}: level {level}"
                 stage, target = target_of(path)
-                parts += [(place, block, stage) for block in _smallest_use(target, level)]
-        problems = []
+                parts += [(place, block, stage) for block in _smallest_use(target, level, self.base)]
+        if backbone.unit.split_input:  # then channels of a branch depend on how many there are
+            parts = [(place, each, stage) for place, block, stage in parts for each in _repeated(block, self)]
+        problems: dict[str, list[str]] = {}
         for place, block, stage in parts:
             try:
                 backbone.scaled(block, stage)
             except UserError as error:
-                problems.append(f"space {self.name}: {place}: {error}")
+                problems.setdefault(str(error), []).append(place)
         if problems:
-            raise UserError("\n".join(problems))
+            lines = [f"space {self.name}: {_first(places)}: {reason}" for reason, places in problems.items()]
+            raise UserError("\n".join(lines))
 
 
-def _by_number_of_branches(space: Space) -> Iterator[SKBlock]:
-    """Yield a block of each number of branches that one of the space may have, without groups."""
+def _first(places: Sequence[str]) -> str:
+    """Return the first of what is wrong for one reason, and how many more there are."""
+    first, *more = dict.fromkeys(places)
+    return f"{first} and {len(more)} more" if more else first
+
+
+_TWO = SKBlock(branches=(Branch(kernel=1), Branch(kernel=1)))  # in which r and L act, in any network
+
+
+def _repeated(block: SKBlock, space: Space) -> Iterator[SKBlock]:
+    """Yield ``block`` with its branch once, twice and so on, as often as blocks of the space may have branches."""
     targets = [target_of(path)[1] for path in space.decisions]
     decided = {number for kind, number in targets if kind == "branch"}
     most = len({*decided, *range(1, len(space.base.branches) + 1)})
-    yield from (
-        SKBlock(branches=(Branch(kernel=1, groups=1, absolute=True),) * count) for count in range(1, most + 1)
-    )
+    yield from (replace(block, branches=block.branches[:1] * count) for count in range(1, most + 1))
 
 
 def _kept_of_base(space: Space) -> list[SKBlock]:
@@ -193,19 +214,20 @@ def _kept_of_base(space: Space) -> list[SKBlock]:
         if not {f"branches.{number}", f"branches.{number}.groups"} & decided
     ]
     if "min_dim" not in decided:
-        kept.append(SKBlock(branches=(Branch(kernel=3), Branch(kernel=3)), min_dim=space.base.min_dim))
+        kept.append(replace(_TWO, min_dim=space.base.min_dim, absolute=space.base.absolute))
     return kept
 
 
-def _smallest_use(target: Target, level: Level) -> list[SKBlock]:
+def _smallest_use(target: Target, level: Level, base: SKBlock) -> list[SKBlock]:
     """Return small blocks in which ``level`` acts: two branches, so that select uses r and L."""
-    kind, _ = target
+    kind, number = target
     if kind == "groups":
-        return [SKBlock(branches=(Branch(kernel=3, groups=int(level)),))]
+        absolute = number <= len(base.branches) and base.branches[number - 1].absolute
+        return [SKBlock(branches=(Branch(kernel=3, groups=int(level), absolute=absolute),))]
     if kind == "branch" and level != NONE:
         return [SKBlock(branches=(parse_branch(str(level)),))]
     if kind == "min_dim":
-        return [SKBlock(branches=(Branch(kernel=3), Branch(kernel=3)), min_dim=int(level))]
+        return [replace(_TWO, min_dim=int(level), absolute=base.absolute)]
     return []
 
 
@@ -227,7 +249,7 @@ def _changed(base: SKBlock, settings: Mapping[Target, Level]) -> SKBlock:
         _grouped(branches[number], groups[number]) if number in groups else branches[number]
         for number in sorted(branches)
     )
-    return SKBlock(branches=chosen, **knobs)  # type: ignore[arg-type]
+    return replace(base, branches=chosen, **knobs)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4096)

@@ -47,7 +47,7 @@ def test_other_numbers_and_an_image_of_one_channel():
     ("how", "said"),
     [
         ({"dtype": "int8"}, "--dtype int8: must be one of"),
-        ({"device": "tpu"}, "--device 'tpu': torch cannot use it here"),
+        ({"device": "meta"}, "--device meta: must be one of cpu, cuda, mps"),
     ],
 )
 def test_what_is_not_there(how, said):

@@ -12,6 +12,7 @@ from support.small_spaces import PAIR, WIDTHS, space, spaces
 from skexplore.arch.backbones import REFERENCE, canonical_at_reference, get_backbone
 from skexplore.arch.notation import format_blocks, parse_block, parse_blocks
 from skexplore.errors import UserError
+from skexplore.space.encoder import encode
 from skexplore.space.space import Space, shipped_spaces
 
 PROXY = get_backbone("8x4d-1111-s2")
@@ -344,12 +345,35 @@ def test_kernels_are_those_that_can_stand_in_each_stage(tmp_path):
 def test_a_space_must_fit_the_units_of_a_network(tmp_path):
     space = Space.load("sk-paper")
     space.check_buildable(get_backbone("24x1d-111-s2-shuffle"))  # depthwise: groups are its channels
-    with pytest.raises(UserError, match=r"number of branches: 3 branches cannot share the 16 channels"):
+    with pytest.raises(UserError, match=r"3 branches cannot share the 16 channels"):
         space.check_buildable(get_backbone("2x8d-1111-split"))
     file = tmp_path / "late.yaml"
     file.write_text("name: late\nbase: k3\ndecisions:\n  stages.4.branches.2: [none, k3d2]\n")
     Space.load(file).check_buildable(get_backbone("2x8d-1111-split"))
     with pytest.raises(
-        UserError, match=r"a block of stage 4 for 24x1d-111-shuffle: its 3 stages do not stand for"
+        UserError, match=r"decisions of single stages for 24x1d-111-shuffle: its 3 stages do not stand for"
     ):
         Space.load(file).check_buildable(get_backbone("24x1d-111-shuffle"))
+
+
+def test_what_is_absolute_in_the_base_stays_so(tmp_path):
+    file = tmp_path / "absolute.yaml"
+    file.write_text(
+        "name: a\nbase: k3g=8+k3d2/L=16\ndecisions:\n  reduction: [8, 16]\n  branches.1.groups: [4, 8]\n"
+    )
+    space = Space.load(file)
+    blocks = space.decode({"reduction": 8, "branches.1.groups": 4})
+    assert format_blocks(blocks) == "k3g=4+k3d2/r8/L=16"
+    space.check_buildable(get_backbone("8x4d-1111"))
+    with pytest.raises(UserError, match=r"branch k3g=8 cannot be built"):
+        space.check_buildable(get_backbone("2x3d-1111"))
+    assert encode(space, blocks) == {"reduction": 8, "branches.1.groups": 4}
+    with pytest.raises(UserError, match="is not in the space"):
+        encode(space, parse_blocks("k3g=4+k3d2/r8/L16"))
+
+
+def test_groups_must_fit_the_part_of_the_channels_that_a_branch_reads(tmp_path):
+    file = tmp_path / "groups.yaml"
+    file.write_text("name: g\nbase: k3+k3d2\ndecisions:\n  branches.2.groups: [32, 128]\n")
+    with pytest.raises(UserError, match=r"level 128: branch k3g128 cannot be built"):
+        Space.load(file).check_buildable(get_backbone("8x4d-1111-split"))
