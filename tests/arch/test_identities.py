@@ -132,3 +132,15 @@ def test_every_record_of_an_archive_is_found_again(folder):
         assert (record.ref_params, record.ref_macs) == (there.params, there.macs)
         assert (record.proxy_params, record.proxy_macs) == (here.params, here.macs)
         assert Setting.of(own, record.setting.backbone) == record.setting
+
+
+def test_one_network_has_one_identity_however_it_is_written():
+    proxy = "8x4d-1111-s2"
+    assert net_id("k3+k3d2", proxy) == net_id("k3g=8+k3d2g=8/L=8", proxy)
+    for other in ("k3relu+k3d2", "k3g=32+k3d2", "k3+k3d2/L=32"):
+        assert net_id(other, "sknet50") == net_id("k3+k3d2", "sknet50")
+    # one spelling at the reference, and another d where widths and floor are in another proportion
+    assert net_id("k3+k3d2/r100", "skresnet18") != net_id("k3+k3d2/r32", "skresnet18")
+    # old proxies keep the identities of records
+    assert net_id("k3", "1x1d-1111") == "3e20171a0a0d"
+    assert net_id("k3+k3d2", "16x4d-1111") == "50edf2fbae27"

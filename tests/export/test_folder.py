@@ -22,6 +22,7 @@ from skexplore.arch.costs import cost
 from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
 from skexplore.export.block_json import SCHEMA, load_block, read_block_file
+from skexplore.export.card import _dims, _parts, card
 from skexplore.export.code import code
 from skexplore.export.folder import chosen, export_block
 from skexplore.nn.network import build, seeded_build
@@ -463,3 +464,20 @@ def test_the_card_says_what_is_believed_and_how_surely(tmp_path, monkeypatch):
     assert f"**{mean} % (90 % interval {low} to {high})** is what the search believes" in text
     assert "plain K3 with a chance " in text
     assert "optimistic" not in text
+
+
+def test_card_says_what_is_built_in_a_depthwise_proxy(tmp_path):
+    blocks, body = parse_blocks("k3+k3d2"), get_backbone("16x4d-1111-separable")
+    assert _dims(blocks, body, 0) == "32, 32, 32, 32"  # a floor of 32 stays as it is written
+    assert _dims(parse_blocks("k3+k3d2/L1"), get_backbone("mobilenetv2"), 0).startswith("2, 6/9, 9/12, ")
+    (part,) = _parts(parse_blocks("k3g64+k3d2/r2/L1"), body)
+    assert [row[-1] for row in part["branches"]] == ["as channels", "as channels"]
+    assert part["fuse"].endswith(
+        "64, 128, 256, 512 channels at the reference and 16, 32, 64, 128 in the proxy."
+    )
+
+
+def test_card_of_an_earlier_onnx_file_says_its_size(tmp_path):
+    block = read_block_file(exported(tmp_path, "k3+k3d2", scale="proxy", onnx=True))
+    assert "float32 (batch, 3, 32, 32) or of any other height and width, and gives" in card(block)
+    assert "float32 (batch, 3, 32, 32), and gives" in card(replace(block, schema=4))
