@@ -104,14 +104,18 @@ def build(
         return
     if summary:
         wide = max(len(row.name) for row in rows)
-        print(f"{'name':<{wide}} {'kind':<11} {'output':>13} {'params':>11} {'macs':>13} {'sees':>7}")
+        print(
+            f"{'name':<{wide}} {'kind':<11} {'form':<13} {'output':>13} {'params':>11} {'macs':>13} {'sees':>7}"
+        )
         for row in rows:
             sees = "image" if row.receptive_field is None else str(row.receptive_field)
             shape = "x".join(map(str, row.shape))
             print(
-                f"{row.name:<{wide}} {row.kind:<11} {shape:>13} {row.params:>11,} {row.macs:>13,} {sees:>7}"
+                f"{row.name:<{wide}} {row.kind:<11} {row.form:<13} {shape:>13} {row.params:>11,} {row.macs:>13,} "
+                f"{sees:>7}"
             )
-        print("\nsees: side of the square of input pixels behind one output element (receptive field).")
+        print("\nform: kernel, and stride s, dilation d, groups g where they are not 1. sees: side of the square of")
+        print("input pixels behind one output element (receptive field).")
     outputs = rows[-1].shape[0]
     shape = f"{body.in_channels}x{sides} -> {outputs} outputs"
     print_prose(f"{title}: {shape}, {params:,} params, {macs:,} macs. {GFLOPS}")

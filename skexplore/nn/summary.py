@@ -20,12 +20,14 @@ from skexplore.nn.units import Unit
 class ModuleRow:
     """One layer for one image: output shape without the batch, trainable params, macs.
 
+    form: kernel, and stride, dilation and groups where they are not 1 (``3x3 s2 d2 g32``); empty for other layers.
     receptive_field: side of the square of input pixels that one output element sees through convolutions and
     pools; None where it sees the whole image.
     """
 
     name: str
     kind: str
+    form: str
     shape: tuple[int, ...]
     params: int
     macs: int
@@ -72,6 +74,7 @@ def _add_row(rows: list[ModuleRow], name: str, macs: int, view: _View | None) ->
             ModuleRow(
                 name=name,
                 kind=type(module).__name__,
+                form=_form(module),
                 shape=tuple(output.shape[1:]),
                 params=sum(p.numel() for p in module.parameters() if p.requires_grad),
                 macs=macs,
@@ -80,6 +83,17 @@ def _add_row(rows: list[ModuleRow], name: str, macs: int, view: _View | None) ->
         )
 
     return hook
+
+
+def _form(module: nn.Module) -> str:
+    """Return what a convolution or pool is, in a few signs."""
+    if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        return ""
+    kernel, *knobs = (
+        _side(getattr(module, key, 1)) for key in ("kernel_size", "stride", "dilation", "groups")
+    )
+    signs = [f"{sign}{knob}" for sign, knob in zip("sdg", knobs, strict=True) if knob != 1]
+    return " ".join([f"{kernel}x{kernel}", *signs])
 
 
 def _once(rows: list[ModuleRow]) -> list[ModuleRow]:

@@ -52,7 +52,7 @@ def test_build_prints_layers_and_totals(command):
     assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs" in out
     rows = json.loads(command("build", "--system", "sknet29", "--summary", "--json")[1])
     assert rows["params"] == sum(layer["params"] for layer in rows["layers"]) == 27739626
-    assert {"name", "kind", "shape", "params", "macs", "receptive_field"} == set(rows["layers"][0])
+    assert {"name", "kind", "form", "shape", "params", "macs", "receptive_field"} == set(rows["layers"][0])
 
 
 def test_reproduce_prints_every_table_and_its_accountings(command):

@@ -91,3 +91,12 @@ def test_the_network_is_left_as_it_was():
 def test_kinds_are_torchs_names_of_layers():
     rows = summarise_network(build("k3+k3d2", "8x4d-1111"), 32)
     assert {row.kind for row in rows} == {"Conv2d", "BatchNorm2d", "BatchNorm1d", "Linear"}
+
+
+def test_a_layer_says_its_kernel_stride_dilation_and_groups():
+    rows = {row.name: row.form for row in summarise_network(build("k3+k3d2", "24x1d-111-s2-shuffle"), 32)}
+    assert (rows["stem.0"], rows["stages.1.0.sk.branches.0.0"]) == ("3x3 s2", "3x3 s2 g48")
+    assert (rows["stages.0.0.sk.branches.1.0"], rows["stages.0.0.reduce.0"]) == ("3x3 d2 g24", "1x1")
+    assert rows["classifier"] == rows["stem.1"] == ""
+    rows = {row.name: row.form for row in summarise_network(build("k3", "resnet50d"), 32)}
+    assert (rows["stem.3"], rows["stages.1.0.shortcut.0"]) == ("3x3 s2", "2x2 s2")
