@@ -114,7 +114,9 @@ def build(
                 f"{row.name:<{wide}} {row.kind:<11} {row.form:<13} {shape:>13} {row.params:>11,} {row.macs:>13,} "
                 f"{sees:>7}"
             )
-        print("\nform: kernel, and stride s, dilation d, groups g where they are not 1. sees: side of the square of")
+        print(
+            "\nform: kernel, and stride s, dilation d, groups g where they are not 1. sees: side of the square of"
+        )
         print("input pixels behind one output element (receptive field).")
     outputs = rows[-1].shape[0]
     shape = f"{body.in_channels}x{sides} -> {outputs} outputs"
