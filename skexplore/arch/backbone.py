@@ -79,9 +79,8 @@ class Backbone:
     in_channels: int = 3
 
     def __hash__(self) -> int:
-        return hash(
-            (self.name, self.resolution, self.classes, self.in_channels)
-        )  # a search asks for it all the time
+        # of what tells most apart: a search asks for it all the time
+        return hash((self.name, self.resolution, self.classes, self.in_channels))
 
     @property
     def cardinality(self) -> int:

@@ -36,13 +36,9 @@ def _frame(backbone: Backbone, size: tuple[int, int], classes: int) -> _Frame:
 
 
 def _own_frame(backbone: Backbone, resolution: Resolution | None, classes: int | None) -> _Frame:
-    return _frame(
-        backbone,
-        whole_size(
-            backbone.resolution if resolution is None else resolution
-        ),  # 224.0 is refused before the cache
-        backbone.classes if classes is None else classes,
-    )
+    # checked before the cache, in which 224.0 would find what 224 has left
+    size = whole_size(backbone.resolution if resolution is None else resolution)
+    return _frame(backbone, size, backbone.classes if classes is None else classes)
 
 
 def network_cost(
@@ -165,9 +161,8 @@ def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
     for part, own in zip(body.parts(), placed, strict=True):
         widths = dict.fromkeys(at.width for _, at in part.places)
         dims = [own.dim(width) if own.selects else None for width in widths]
-        branches = sorted(
-            replace(branch, absolute=False) for branch in own.branches
-        )  # placed: all are absolute
+        # once placed all groups are absolute, however they were written
+        branches = sorted(replace(branch, absolute=False) for branch in own.branches)
         stages.append([*map(str, branches), *dims])
     return _hash({"backbone": _shape(body), "stages": stages})
 

@@ -67,21 +67,13 @@ def _reasons(block: SKBlock) -> Iterator[str]:
 
 def _stages(blocks: Blocks, body: Backbone) -> list[dict[str, object]]:
     stages: list[dict[str, object]] = []
-    own = body.unit
-    other = (
-        [] if own.kind == "bottleneck" else [f"units of {body.name} are {own.kind}, not timm's bottlenecks"]
-    )
+    kind, split = body.unit.kind, body.unit.split_input
+    other = [] if kind == "bottleneck" else [f"units of {body.name} are {kind}, not timm's bottlenecks"]
     for number, (stage, block) in enumerate(zip(body.stages, body.place(blocks), strict=True), start=1):
         row: dict[str, object] = {"stage": number, "first_unit_stride": stage.stride}
         reasons = [*other, *why_not(block)]
-        stages.append(
-            row
-            | (
-                {"reasons": reasons}
-                if reasons
-                else {"arguments": _arguments(block, stage.width, own.split_input)}
-            )
-        )
+        more = {"reasons": reasons} if reasons else {"arguments": _arguments(block, stage.width, split)}
+        stages.append(row | more)
     return stages
 
 

@@ -17,7 +17,9 @@ from skexplore.cli.common import (
     ChannelsOption,
     ClassesOption,
     JsonOption,
+    OneBlockArgument,
     ResolutionOption,
+    SystemOption,
     chosen_network,
     in_flops,
     print_next,
@@ -162,12 +164,8 @@ def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
 
 @app.command(rich_help_panel=ASK)
 def cost(
-    block: Annotated[
-        str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option(help="A network of the paper instead; see: skexplore systems.")
-    ] = None,
+    block: OneBlockArgument = None,
+    system: SystemOption = None,
     backbone: Annotated[
         str | None,
         typer.Option(

@@ -88,6 +88,12 @@ StorageOption = Annotated[
     typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OneBlockArgument = Annotated[
+    str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
+]
+SystemOption = Annotated[
+    str | None, typer.Option(help="A network of the paper instead; see: skexplore systems.")
+]
 ResolutionOption = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,9 @@ from skexplore.cli.common import (
     ChannelsOption,
     ClassesOption,
     JsonOption,
+    OneBlockArgument,
     ResolutionOption,
+    SystemOption,
     chosen_network,
     in_flops,
     print_prose,
@@ -24,12 +26,8 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command(rich_help_panel=ASK)
 def latency(
-    block: Annotated[
-        str | None, typer.Argument(metavar="BLOCK", help="Block notation, a block.json, or - for stdin.")
-    ] = None,
-    system: Annotated[
-        str | None, typer.Option(help="A network of the paper instead; see: skexplore systems.")
-    ] = None,
+    block: OneBlockArgument = None,
+    system: SystemOption = None,
     backbone: Annotated[str | None, typer.Option(help="As in skexplore cost.  [default: sknet50]")] = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,

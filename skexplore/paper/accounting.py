@@ -77,48 +77,40 @@ def _readings(row: PrintedRow, outside: Mapping[str, Cost]) -> Iterator[Reproduc
     )
     if not row.definition:
         yield replace(plain, note=f"not buildable: {UNBUILT[row.system]}")
-        return
-    if row.definition in OUTSIDE:
-        yield _outside_row(row, plain, outside.get(row.definition))
-        return
-    for name in (row.definition, *alternatives(row.definition)):
-        system, own = SYSTEMS[name], system_cost(name)
-        accounted = accountings(own)
-        yield replace(
-            plain,
-            definition=f"{name}: {system.definition}",
-            alternative=name != row.definition,
-            params=own.params,
-            bn_stats=own.bn_stats,
-            macs=own.macs,
-            gate_macs=own.gate_macs,
-            bn_elements=own.bn_elements,
-            params_diff_pct=_excess_pct(own.params / 1e6, row.params_m),
-            macs_diff_pct=_excess_pct(own.macs / 1e9, row.gflops),
-            prints_as=_prints_as(row, accounted),
-            note="; ".join([*_differences(row, accounted), *([system.why] if system.why else [])]),
-        )
+    elif row.definition in OUTSIDE:
+        network, own = OUTSIDE[row.definition], outside.get(row.definition)
+        if own is None:
+            yield replace(plain, note=f"not counted: {network.definition} needs {network.package}")
+        else:
+            # gates and BatchNorm's elements of another package are not counted
+            accounted = {name: accountings(own)[name] for name in (*PARAMS, "macs")}
+            yield _counted(plain, row, f"{row.definition}: {network.definition}", own, accounted, network.why)
+    else:
+        for name in (row.definition, *alternatives(row.definition)):
+            system, own = SYSTEMS[name], system_cost(name)
+            reading = _counted(plain, row, f"{name}: {system.definition}", own, accountings(own), system.why)
+            yield replace(
+                reading,
+                alternative=name != row.definition,
+                gate_macs=own.gate_macs,
+                bn_elements=own.bn_elements,
+            )
 
 
-def _outside_row(row: PrintedRow, plain: ReproducedRow, own: Cost | None) -> ReproducedRow:
-    """Return the row of a network of another package, with its count if there is one."""
-    network = OUTSIDE[row.definition]
-    if own is None:
-        return replace(plain, note=f"not counted: {network.definition} needs {network.package}")
-    # no gates of ours, and BatchNorm's elements are not counted there
-    counted = {
-        name: value for name, value in accountings(own).items() if name in ("params", "macs", PARAMS[1])
-    }
+def _counted(
+    plain: ReproducedRow, row: PrintedRow, definition: str, own: Cost, accounted: dict[str, int], why: str
+) -> ReproducedRow:
+    """Return ``plain`` with the count ``own`` of a definition beside what is printed."""
     return replace(
         plain,
-        definition=f"{row.definition}: {network.definition}",
+        definition=definition,
         params=own.params,
         bn_stats=own.bn_stats,
         macs=own.macs,
         params_diff_pct=_excess_pct(own.params / 1e6, row.params_m),
         macs_diff_pct=_excess_pct(own.macs / 1e9, row.gflops),
-        prints_as=_prints_as(row, counted),
-        note="; ".join([*_differences(row, counted), *([network.why] if network.why else [])]),
+        prints_as=_prints_as(row, accounted),
+        note="; ".join([*_differences(row, accounted), *([why] if why else [])]),
     )
 
 

@@ -173,9 +173,9 @@ def device_name(device: str) -> str:
 
     The same key gives other digits on another device: they differ as much as those of two seeds.
     """
-    kind = device.partition(":")[0]
     from skexplore.nn import cpu_model, gpu_model  # they load torch
 
+    kind = device.partition(":")[0]
     if kind == "cpu":
         return f"{cpu_model()}, 1 thread"  # as a worker has
     return gpu_model(device) if kind == "cuda" else device

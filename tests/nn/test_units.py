@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, reject, settings, strategies as st
 from support.networks import randomise
 from support.strategies import spelled
 from torch import nn
 
+from skexplore.arch import units
 from skexplore.arch.architecture import Architecture
 from skexplore.arch.backbones import BACKBONES, get_backbone
 from skexplore.arch.units import UNITS, UnitForm
 from skexplore.errors import UserError
+from skexplore.nn import layers
 from skexplore.nn.flop_count import count, differences, differing
 from skexplore.nn.layers import SKConv
 from skexplore.nn.network import build, seeded_build
@@ -36,7 +38,7 @@ def test_every_backbone_is_built_and_counted(name):
 
 
 @pytest.mark.slow
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(
     block=spelled,
     kind=st.sampled_from(sorted(UNITS)),
@@ -48,11 +50,11 @@ def test_every_backbone_is_built_and_counted(name):
 def test_random_blocks_in_units_of_every_kind(block, kind, stride, split, gate, sides):
     suffix = "" if kind == "bottleneck" else f"-{kind}"
     share = "-split" if split and not UNITS[kind].depthwise else ""
-    own = Architecture.of(block, f"1x24d-121{stride}{suffix}{share}", gate=gate)
+    own = Architecture.of(block, f"8x4d-121{stride}{suffix}{share}", gate=gate)
     try:
         expected = own.cost(resolution=sides)
     except UserError:  # groups that do not divide, branches that cannot share
-        return
+        reject()
     assert differing(expected, count(build(own), sides)) == {}
 
 
@@ -174,6 +176,10 @@ def test_activations_are_those_that_the_notation_says():
     sk = seeded_build("k3linear+k3d2", "8x4d-1111", seed=0).stages[0][0].sk
     assert [type(branch[-1]) for branch in sk.branches] == [nn.BatchNorm2d, nn.ReLU]
     assert [type(branch[-1]) for branch in build("k3", "mobilenetv2").stages[1][0].sk.branches] == [nn.ReLU6]
+
+
+def test_every_activation_that_may_be_named_has_a_module():
+    assert set(layers.ACTIVATIONS) == set(units.ACTIVATIONS)
 
 
 def test_branches_that_share_the_channels_read_different_ones():
