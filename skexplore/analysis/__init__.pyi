@@ -71,9 +71,10 @@ from .repeats import (
     spread as spread,
 )
 from .tables import (
+    anchor_table as anchor_table,
     anchors_table as anchors_table,
     curves_table as curves_table,
-    nearest_in_table_7 as nearest_in_table_7,
+    nearest_row as nearest_row,
     pareto_table as pareto_table,
     placed_table as placed_table,
     placement_table as placement_table,

@@ -14,7 +14,15 @@ from skexplore.analysis.checklist_training import TRAININGS, Answer, Asked, numb
 from skexplore.analysis.confirmation import confirmed, is_confirmation
 from skexplore.analysis.findings import counters
 from skexplore.analysis.tables import trained_keys
-from skexplore.arch import Blocks, canonical_at_reference, format_blocks, net_id, parse_blocks
+from skexplore.arch import (
+    REFERENCE,
+    Backbone,
+    Blocks,
+    canonical_at_reference,
+    format_blocks,
+    net_id,
+    parse_blocks,
+)
 from skexplore.study import (
     REPEATS,
     Study,
@@ -83,7 +91,7 @@ def _alike(study: Study, others: Sequence[Study]) -> list[Study]:
     return [o for o in others if (o.spec.space_hash, o.spec.bounds) == (spec.space_hash, spec.bounds)]
 
 
-def _variants(blocks: Blocks) -> list[Blocks]:
+def _variants(blocks: Blocks, reference: Backbone = REFERENCE) -> list[Blocks]:
     """Return ``blocks`` with one part less: each branch in turn, where there is another, or the attention."""
     most = max(len(block.branches) for block in blocks)
     fewer = [
@@ -95,8 +103,9 @@ def _variants(blocks: Blocks) -> list[Blocks]:
         )
         for n in range(most)
     ]
-    forms = map(canonical_at_reference, [*fewer, tuple(replace(block, fuse="sum") for block in blocks)])
-    return [form for form in dict.fromkeys(forms) if form != canonical_at_reference(blocks)]
+    parts = [*fewer, tuple(replace(block, fuse="sum") for block in blocks)]
+    forms = (canonical_at_reference(each, reference) for each in parts)
+    return [form for form in dict.fromkeys(forms) if form != canonical_at_reference(blocks, reference)]
 
 
 def _space(study: Study, _: Sequence[Study]) -> Answer:
@@ -176,7 +185,7 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
     best = study.best
     if best is None:
         return False, f"There is no best block yet. To go on: {search_command(study)}"
-    variants = _variants(parse_blocks(best.block))
+    variants = _variants(parse_blocks(best.block), study.spec.reference_body)
     if not variants:
         return True, f"The best block, {best.block}, is one convolution: no part of it can be left out."
     found = {format_blocks(form): _errors(study, net_id(form, study.spec.body)) for form in variants}

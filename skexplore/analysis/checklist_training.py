@@ -8,12 +8,12 @@ from skexplore.analysis.confirmation import is_confirmation
 from skexplore.analysis.findings import spending
 from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
-from skexplore.arch import arch_id
+from skexplore.arch import counts_groups
 from skexplore.paper import anchor_blocks
 from skexplore.study import (
     DATASETS,
     LEAST_DF,
-    PAPER,
+    PLAIN_BLOCK,
     THEN,
     Record,
     Study,
@@ -94,10 +94,17 @@ def _same_protocol(study: Study, beside: Sequence[Study]) -> Answer:
 
 
 def _published(study: Study, _: Sequence[Study]) -> Answer:
-    ids = {arch_id(block) for block in anchor_blocks("all")}
+    spec = study.spec
+    published = {
+        PLAIN_BLOCK,
+        spec.paper_block,
+        *(anchor_blocks("all") if counts_groups(spec.reference_body) else ()),
+    }
+    ids = {spec.at_reference(block).id for block in published}
     rows = [row for row in anchors_table(study).to_dict("records") if row["arch_id"] in ids]
     if not rows:
-        return False, f"None. To do it: {train_command(study, 'k3')} && {train_command(study, 'k3+k3d2')}"
+        both = " && ".join(train_command(study, block) for block in (PLAIN_BLOCK, spec.paper_block))
+        return False, f"None. To do it: {both}"
     return True, "; ".join(f"{row['block']} {percent(row['mean'])} (n = {row['n']})" for row in rows) + "."
 
 
@@ -109,8 +116,9 @@ def _noise(study: Study, _: Sequence[Study]) -> Answer:
         said, missing = found.words, LEAST_DF - found.df
     else:
         return True, found.words
-    there = len({record.seed for record in study.anchors if record.block == PAPER})
-    return False, f"{said} To do it: {train_command(study, PAPER, seeds=max(1, there) + missing)}"
+    paper = study.spec.paper_block
+    there = len({record.seed for record in study.anchors if record.block == paper})
+    return False, f"{said} To do it: {train_command(study, paper, seeds=max(1, there) + missing)}"
 
 
 def _confounders(study: Study, beside: Sequence[Study]) -> Answer:

@@ -12,10 +12,10 @@ from scipy import stats as scipy_stats
 
 from skexplore.analysis.ablation import design_of, layout, records_of, same_networks
 from skexplore.analysis.dunnett import Difference, Summary, VariantStats, describe, summarise
-from skexplore.arch import arch_id
-from skexplore.study import PAPER, PLAIN_BLOCK, Design, Record, Study, Variant
+from skexplore.study import PLAIN_BLOCK, Design, Record, Study, Variant
 
-NAMED = {PAPER: "the paper's block", PLAIN_BLOCK: "K3"}
+PAPER, PLAIN = "paper", "plain"  # the two that finalists are compared with
+_SAID = {PAPER: "the paper's block", PLAIN: "K3"}
 COLUMNS = (
     "variant", "role", "n", "searched_error", "val_mean", "test_mean", "test_sd", "test_low", "test_high",
     "lead_searched", "lead_val", "lead_test", "shrinkage", "shrinkage_low", "shrinkage_high",
@@ -39,7 +39,7 @@ def confirms(study: Study, search: Study) -> bool:
         (each.block, each.searched_error) in trials
         for each in design.variants
         if each.role == "finalist"
-        and each.name not in (PAPER, PLAIN_BLOCK)  # these have errors as anchors, too
+        and each.name not in _anchors(design).values()  # these have errors as anchors, too
     )
 
 
@@ -47,8 +47,13 @@ def confirmed(study: Study, trial: Record) -> list[dict[str, Any]]:
     """Return the row of a trial's block in the table of a confirmation: none where ``study`` does not have it."""
     if not is_confirmation(study):
         return []
-    names = {each.name for each in design_of(study).variants if arch_id(each.block) == trial.arch_id}
+    names = {each.name for each in design_of(study).variants if each.architecture.id == trial.arch_id}
     return [row for row in records_of(confirmation_table(study)) if row["variant"] in names]
+
+
+def _anchors(design: Design) -> dict[str, str]:
+    """Return the names of the two anchors: the paper's block is the baseline."""
+    return {PAPER: design.baseline, PLAIN: PLAIN_BLOCK}
 
 
 def summaries(study: Study) -> dict[str, Summary]:
@@ -58,10 +63,9 @@ def summaries(study: Study) -> dict[str, Summary]:
     """
     test = layout(study, error="test_error")
     same = same_networks(study)
-    return {
-        "val": summarise(layout(study)),
-        PAPER: summarise(replace(test, baseline=same[PAPER] or PAPER), together=False),
-        PLAIN_BLOCK: summarise(replace(test, baseline=same[PLAIN_BLOCK] or PLAIN_BLOCK), together=False),
+    return {"val": summarise(layout(study))} | {
+        anchor: summarise(replace(test, baseline=same[name] or name), together=False)
+        for anchor, name in _anchors(design_of(study)).items()
     }
 
 
@@ -76,10 +80,10 @@ def confirmation_table(study: Study) -> pd.DataFrame:
     """
     found, design, same = summaries(study), design_of(study), same_networks(study)
     val, test = _by_name(found["val"]), _by_name(found[PAPER])
-    gaps = {block: {each.name: each for each in found[block].differences} for block in (PAPER, PLAIN_BLOCK)}
+    gaps = {anchor: {each.name: each for each in found[anchor].differences} for anchor in _SAID}
     said = {
         anchor: _in_sequence(design, found[anchor], gaps[anchor], same, words)
-        for anchor, words in NAMED.items()
+        for anchor, words in _SAID.items()
     }
     by_name = {variant.name: variant for variant in design.variants}
     rows = []
@@ -92,11 +96,11 @@ def confirmation_table(study: Study) -> pd.DataFrame:
             own = test[name]
             row |= {"test_mean": own.mean, "test_sd": own.sd, "test_low": own.low, "test_high": own.high}
         row |= _gap("to_paper", gaps[PAPER].get(name), said[PAPER].get(variant.name))
-        row |= _gap("to_plain", gaps[PLAIN_BLOCK].get(name), said[PLAIN_BLOCK].get(variant.name))
+        row |= _gap("to_plain", gaps[PLAIN].get(name), said[PLAIN].get(variant.name))
         # means are of the same seeds only where some seeds are complete
-        papers = val.get(same[PAPER] or PAPER) if found["val"].n else None
-        row |= _leads(variant, by_name[PAPER], val.get(name), papers, row.get("to_paper"))
-        row |= _shrunk(variant, by_name[PAPER], row.get("shrinkage"), found[PAPER])
+        papers = val.get(same[design.baseline] or design.baseline) if found["val"].n else None
+        row |= _leads(variant, by_name[design.baseline], val.get(name), papers, row.get("to_paper"))
+        row |= _shrunk(variant, by_name[design.baseline], row.get("shrinkage"), found[PAPER])
         rows.append({column: row.get(column) for column in COLUMNS})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -156,7 +160,7 @@ def _leads(
 ) -> dict[str, Any]:
     """Return a block's leads over the paper's block then and now, where they are known."""
     found: dict[str, Any] = {}
-    if variant.name == PAPER:
+    if variant.name == paper.name:
         return found
     if own is not None and papers is not None:
         found["lead_val"] = papers.mean - own.mean

@@ -9,7 +9,7 @@ from typing import Any
 
 from skexplore.analysis.answer import answer_findings
 from skexplore.analysis.noise import may_be_best, study_noise
-from skexplore.analysis.tables import anchors_table, nearest_in_table_7
+from skexplore.analysis.tables import anchor_table, anchors_table, nearest_row
 from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained
 from skexplore.words import counted
 
@@ -50,7 +50,7 @@ def spending(study: Study) -> dict[str, Any]:
 def search_findings(study: Study) -> dict[str, Any]:
     """Return everything the report states as plain JSON data (the content of ``findings.json``)."""
     found, best, marks = study_noise(study), study.best, may_be_best(study)
-    anchors = anchors_table(study)
+    anchors, table = anchors_table(study), anchor_table(study)
     return {
         "study": study.spec.name,
         "state": study.state,
@@ -60,7 +60,7 @@ def search_findings(study: Study) -> dict[str, Any]:
         "front": [
             record.row()
             | asdict(study.estimates[record.block])
-            | {"may_be_best": marks[record.number], "nearest_table_7": nearest_in_table_7(record)}
+            | {"may_be_best": marks[record.number], f"nearest_table_{table}": nearest_row(study, record)}
             for record in study.front
         ],
         "best": best.row() | asdict(study.estimates[best.block]) if best else None,

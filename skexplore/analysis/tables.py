@@ -6,15 +6,15 @@ Errors are fractions 0..1, costs plain numbers (multiply-adds, parameters), as i
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from skexplore.analysis.noise import errors_by_key
-from skexplore.arch import Cost, arch_id
-from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows
+from skexplore.arch import Cost
+from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows, tables_of
 from skexplore.study import Record, Study
 
 PLACEMENT_COLUMNS = (
@@ -118,13 +118,14 @@ def placement_table(study: Study) -> pd.DataFrame:
 
     Placement is by complexity at the reference, see ``paper.Placement``; tied rows are joined by " | ".
     """
-    rows = (_placement_row(record, at) for record in _trained(study) for at in places(record))
+    rows = (_placement_row(record, at) for record in _trained(study) for at in places(study, record))
     return _table(rows, PLACEMENT_COLUMNS)
 
 
-def places(record: Record) -> tuple[Placement, ...]:
-    """Return where a record's block stands on Tables 3, 6 and 7, by its stored cost at the reference."""
-    return place_cost(Cost(params=record.ref_params, macs=record.ref_macs))
+def places(study: Study, record: Record) -> tuple[Placement, ...]:
+    """Return where a record's block stands on the tables of its reference, by its stored cost there."""
+    own = Cost(params=record.ref_params, macs=record.ref_macs)
+    return place_cost(own, tables_of(study.spec.reference_body))
 
 
 def _placement_row(record: Record, at: Placement) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.Da
     front = {record.number for record in study.front}
     rows: list[dict[str, Any]] = []
     for row in table_rows(table):
-        anchor = anchors.get(arch_id(row.block)) if row.backbone == "sknet50" else None
+        anchor = anchors.get(row.id)
         rows.append(
             dict.fromkeys(PLACED_COLUMNS)
             | {"kind": "published", "name": row.system, "block": row.block, "on_front": False}
@@ -176,23 +177,23 @@ def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.Da
     return _table(rows, PLACED_COLUMNS)
 
 
-def published_table() -> pd.DataFrame:
-    """Return the rows of Tables 3, 6 and 7 with our count: table, name, block, ref_params, ref_macs."""
+def published_table(tables: Sequence[int] = TABLES) -> pd.DataFrame:
+    """Return the rows of ``tables`` with our count: table, name, block, ref_params, ref_macs."""
     rows = (
         {"table": row.table, "name": row.system, "block": row.block}
         | {"ref_params": row.ours.params, "ref_macs": row.ours.macs}
-        for table in TABLES
+        for table in tables
         for row in table_rows(table)
     )
     return _table(rows, ("table", "name", "block", "ref_params", "ref_macs"))
 
 
 def anchors_table(study: Study) -> pd.DataFrame:
-    """Return one row per anchor: its name in Table 7, n seeds, mean, sd, min and max of val error, and costs.
+    """Return one row per anchor: its name in the paper, n seeds, mean, sd, min and max of val error, and costs.
 
     Only complete trainings count. sd is empty below two seeds; an anchor without any has no row.
     """
-    names = anchor_names()
+    names = anchor_names(anchor_table(study))
     groups: dict[str, list[Record]] = {}
     for record in study.anchors:
         groups.setdefault(record.arch_id, []).append(record)
@@ -211,6 +212,11 @@ def anchors_table(study: Study) -> pd.DataFrame:
     return _table(rows, ANCHOR_COLUMNS)
 
 
-def nearest_in_table_7(record: Record) -> str:
-    """Return the rows of Table 7 nearest in complexity, ties joined by " | "."""
-    return " | ".join(next(at.nearest for at in places(record) if at.table == 7))
+def anchor_table(study: Study) -> int:
+    """Return the table of the paper beside which the blocks of a study are named: 7, of light networks 4."""
+    return tables_of(study.spec.reference_body)[-1]
+
+
+def nearest_row(study: Study, record: Record) -> str:
+    """Return the rows of ``anchor_table`` nearest in complexity, ties joined by " | "."""
+    return " | ".join(places(study, record)[-1].nearest)

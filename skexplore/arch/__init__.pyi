@@ -22,7 +22,6 @@ from .backbone import (
 from .backbones import (
     BACKBONES as BACKBONES,
     REFERENCE as REFERENCE,
-    canonical_at_reference as canonical_at_reference,
     cifar_backbone as cifar_backbone,
     get_backbone as get_backbone,
 )
@@ -48,8 +47,10 @@ from .limits import (
     FREE as FREE,
     Band as Band,
     Bound as Bound,
+    FlopsUnit as FlopsUnit,
     band_bounds as band_bounds,
     budget_bounds as budget_bounds,
+    flops_unit as flops_unit,
 )
 from .notation import (
     Blocks as Blocks,
@@ -63,6 +64,19 @@ from .notation import (
     parse_blocks as parse_blocks,
     parse_branch as parse_branch,
     per_stage as per_stage,
+)
+from .proxies import (
+    proxy_name as proxy_name,
+    stand_in as stand_in,
+)
+from .reference import (
+    branch_at_reference as branch_at_reference,
+    canonical_at_reference as canonical_at_reference,
+    counts_groups as counts_groups,
+    get_reference as get_reference,
+    groups_at_reference as groups_at_reference,
+    reference_words as reference_words,
+    written_for as written_for,
 )
 from .taps import (
     kernels_of as kernels_of,

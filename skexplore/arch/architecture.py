@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from skexplore.arch.attention import Gate, format_gate, gate_costs, parse_gate
 from skexplore.arch.backbone import MAX_CLASSES, MAX_IN_CHANNELS, Backbone, Resolution, check_whole
 from skexplore.arch.backbones import REFERENCE, as_backbone
-from skexplore.arch.costs import arch_id, as_blocks, net_id, network_cost, network_cost_by_stage
+from skexplore.arch.costs import arch_id, as_blocks, network_cost, network_cost_by_stage
 from skexplore.arch.formulas import Cost
 from skexplore.arch.notation import Blocks, SKBlock
 from skexplore.errors import UserError
@@ -69,10 +69,10 @@ class Architecture:
     def id(self) -> str:
         """The identity of the network: equal ids are one network.
 
-        At the reference the ``arch_id`` of its blocks, elsewhere their ``net_id``, hashed with a gate and with a
+        At SKNet-50 the ``arch_id`` of its blocks, elsewhere their ``net_id``, hashed with a gate and with a
         BatchNorm that was taken away: one that is not there cannot be.
         """
-        own = arch_id(self.blocks) if self.backbone == REFERENCE else net_id(self.blocks, self.backbone)
+        own = arch_id(self.blocks, self.backbone)
         bare = not self.fuse_norm and any(form.selects for form in self.blocks)
         if self.gate is None and not bare:
             return own

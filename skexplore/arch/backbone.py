@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 from skexplore.arch.formulas import Cost, Place, conv_bn_cost, half
-from skexplore.arch.notation import Blocks, SKBlock, per_stage, scale_block, without_acts, without_groups
+from skexplore.arch.notation import (
+    Blocks,
+    SKBlock,
+    per_stage,
+    scale_block,
+    with_floor,
+    without_acts,
+    without_groups,
+)
 from skexplore.arch.units import BOTTLENECK, UNITS, UnitForm, UnitShape, place
 from skexplore.errors import UserError
 
-STAGES = 4  # of the reference, for which blocks per stage are written
 MAX_RESOLUTION = 4096
 MAX_CLASSES = 1_000_000
 MAX_IN_CHANNELS = 4096  # of the input
@@ -63,20 +71,22 @@ class StageParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """A network without its blocks. ``resolution`` is the side of the square input in pixels.
+    """A network without its blocks. ``resolution``: the input in pixels, a side or (height, width).
 
     in_channels: of the input. unit: what its units are. head: channels of a last 1x1 convolution before the mean over
-    pixels, 0 for none.
+    pixels, 0 for none. floor_share: what L of a block is multiplied by here, None for the cardinality's share; of a
+    proxy that stands for a reference whose cardinality says nothing.
     """
 
     name: str
     stem: Stem
     stages: tuple[Stage, ...]
-    resolution: int
+    resolution: Resolution
     classes: int
     unit: UnitForm = BOTTLENECK
     head: int = 0
     in_channels: int = 3
+    floor_share: Fraction | None = None
 
     def __hash__(self) -> int:
         # of what tells most apart: a search asks for it all the time
@@ -91,6 +101,11 @@ class Backbone:
     def widths(self) -> tuple[int, ...]:
         """Inner channels of the units, stage by stage; in bottlenecks those of the SK convolutions."""
         return tuple(stage.width for stage in self.stages)
+
+    @property
+    def sk_widths(self) -> tuple[tuple[int, ...], ...]:
+        """Channels of the SK convolutions of each stage; units that differ have several."""
+        return _sk_widths(self)
 
     @property
     def features(self) -> int:
@@ -132,25 +147,17 @@ class Backbone:
         """
         if len(blocks) == 1:
             return (self.scaled(blocks[0]),) * len(self.stages)
-        self.check_stages(f"{len(blocks)} blocks, one per stage,")
-        forms = per_stage(blocks, len(self.stages))
+        forms = per_stage(blocks, len(self.stages), f" of {self.name}")
         return tuple(self.scaled(block, number) for number, block in enumerate(forms, start=1))
-
-    def check_stages(self, what: str) -> None:
-        """Raise ``UserError`` that begins with ``what`` unless the stages stand for those of the reference."""
-        if len(self.stages) != STAGES:
-            raise UserError(
-                f"{what} for {self.name}: its {len(self.stages)} stages do not stand for the {STAGES} of the "
-                "reference; give one block for all"
-            )
 
     def scaled(self, block: SKBlock, stage: int | None = None) -> SKBlock:
         """Return ``block`` as it is in one stage (from 1), or in all of them; ``UserError`` if it cannot be there."""
         shares, where = len(block.branches), self.name
         if stage is not None:
-            self.check_stages(f"a block of stage {stage}")
             where = f"stage {stage} of {self.name}"
         block = without_acts(block, self.unit.act)
+        if self.floor_share is not None:
+            block = with_floor(block, self.floor_share)
         if self.unit.depthwise:
             return without_groups(block, where)
         channels = _all_channels(self, shares) if stage is None else _channels(self, shares)[stage - 1]
@@ -172,6 +179,11 @@ def _channels(backbone: Backbone, branches: int) -> tuple[tuple[int, ...], ...]:
             widths |= {at.inputs // branches if at.split else at.inputs: None, at.width: None}
         found.append(tuple(widths))
     return tuple(found)
+
+
+@lru_cache(maxsize=512)
+def _sk_widths(backbone: Backbone) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(dict.fromkeys(at.width for _, at in part.places)) for part in backbone.parts())
 
 
 @lru_cache(maxsize=512)

@@ -9,9 +9,18 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 
-from skexplore.arch.backbone import Backbone, Stage, Stem
-from skexplore.arch.notation import Blocks, canonical
+from skexplore.arch.backbone import (
+    Backbone,
+    Resolution,
+    Stage,
+    Stem,
+    resolution_of,
+    resolution_text,
+    whole_size,
+)
 from skexplore.arch.units import BOTTLENECK, UNITS, UnitForm
 from skexplore.errors import UserError, did_you_mean
 
@@ -218,7 +227,12 @@ def _proxy(name: str) -> Backbone | None:
 
 
 def get_backbone(name: str) -> Backbone:
-    """Return the backbone called ``name``; an unknown name is a ``UserError`` with the nearest one."""
+    """Return the backbone called ``name``; an unknown name is a ``UserError`` with the nearest one.
+
+    ``NAME@224`` and ``NAME@480x640`` are the same network for images of another size.
+    """
+    if "@" in name:
+        return _sized(*name.split("@", 1), name)
     found = BACKBONES.get(name) or _proxy(name)
     if found is None:
         lower = name.lower()
@@ -234,6 +248,19 @@ def get_backbone(name: str) -> Backbone:
     return found
 
 
+@lru_cache(maxsize=256)
+def _sized(name: str, size: str, whole: str) -> Backbone:
+    """Return the backbone called ``name`` for images of ``size``; its name says so where that is not its own."""
+    found, resolution = get_backbone(name), resolution_of(size, f"backbone {whole}: the size")
+    if whole_size(resolution) == whole_size(found.resolution):
+        return found
+    return replace(found, name=f"{name}@{_side(resolution)}", resolution=resolution)
+
+
+def _side(resolution: Resolution) -> str:
+    return str(resolution) if isinstance(resolution, int) else resolution_text(resolution)
+
+
 def as_backbone(backbone: object) -> Backbone:
     """Return a backbone that is given by name or as itself; ``UserError`` for anything else."""
     if isinstance(backbone, Backbone):
@@ -246,14 +273,9 @@ def as_backbone(backbone: object) -> Backbone:
 def cifar_backbone(name: str) -> Backbone:
     """Return the backbone called ``name``; ``UserError`` for none, and for one that takes no images of 32 pixels."""
     found = get_backbone(name)
-    if found.resolution == REFERENCE.resolution:
+    if found.resolution != 32:
         raise UserError(
-            f"backbone {name}: made for images of {found.resolution} pixels, but CIFAR images have 32; use "
+            f"backbone {name}: made for images of {_side(found.resolution)} pixels, but CIFAR images have 32; use "
             "sknet29 or a proxy such as 16x4d-1111"
         )
     return found
-
-
-def canonical_at_reference(blocks: Blocks) -> Blocks:
-    """Return the canonical form at the reference, where blocks are written (SKNet-50)."""
-    return canonical(blocks, REFERENCE.widths)

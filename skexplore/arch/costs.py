@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 from skexplore.arch.backbone import MAX_IN_CHANNELS, Backbone, Resolution, check_whole, whole_size
-from skexplore.arch.backbones import REFERENCE, as_backbone, canonical_at_reference
+from skexplore.arch.backbones import REFERENCE, as_backbone
 from skexplore.arch.formulas import Cost, Place, sk_conv_cost, sk_conv_numbers
 from skexplore.arch.notation import Blocks, SKBlock, format_blocks, parse_blocks, without_idle_knobs
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.arch.units import BOTTLENECK
 from skexplore.errors import UserError
 
@@ -141,8 +142,10 @@ def as_blocks(block: str | SKBlock | Blocks) -> Blocks:
     return block
 
 
-def arch_id(block: str | SKBlock | Blocks) -> str:
-    """Return the identity of an architecture: a hash of its canonical form at the reference."""
+def arch_id(block: str | SKBlock | Blocks, reference: Backbone = REFERENCE) -> str:
+    """Return the identity of an architecture: at SKNet-50 a hash of its canonical form, else of the network there."""
+    if reference != REFERENCE:
+        return net_id(block, reference)
     return _hash(
         {"reference": REFERENCE.name, "block": format_blocks(canonical_at_reference(as_blocks(block)))}
     )
@@ -153,10 +156,8 @@ def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
 
     Two blocks that differ at the reference can be one network in a small proxy, where a floor hides r.
     """
-    body, given = as_backbone(backbone), as_blocks(block)
-    form = canonical_at_reference(given)
-    # r and L as they are given: where the proportions are not the reference's, another spelling has another d
-    placed = body.place(form if len(form) < len(given) else without_idle_knobs(given))
+    body = as_backbone(backbone)
+    placed = body.place(without_idle_knobs(as_blocks(block)))
     stages = []
     for part, own in zip(body.parts(), placed, strict=True):
         widths = dict.fromkeys(at.width for _, at in part.places)
@@ -170,6 +171,7 @@ def net_id(block: str | SKBlock | Blocks, backbone: str | Backbone) -> str:
 def _shape(body: Backbone) -> dict[str, object]:
     """Return what a backbone is but its name; what is usual is left out, as it was before it could be otherwise."""
     shape = asdict(body) | {"name": None}
+    del shape["floor_share"]  # it has acted on the block
     usual: dict[str, object] = {"unit": asdict(BOTTLENECK), "head": 0, "in_channels": 3}
     if not body.stem.deep:
         del shape["stem"]["deep"]

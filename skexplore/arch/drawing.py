@@ -6,12 +6,13 @@ The picture has no colours or ids of its own, so that many can stand in one page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
+from skexplore.arch.backbone import Backbone
 from skexplore.arch.backbones import REFERENCE
-from skexplore.arch.notation import Blocks, Branch, SKBlock, format_blocks, per_stage
+from skexplore.arch.notation import Blocks, Branch, SKBlock, Widths, format_blocks, per_stage
 
 CHAR, LINE = 6.2, 14  # pixels: a wide character and a line of the 11-pixel text
 BOX = LINE * 4 + 8  # height of a box of four lines
@@ -49,16 +50,16 @@ class Drawing:
         return standalone(self.svg)
 
 
-def block_svg(blocks: Blocks) -> str:
+def block_svg(blocks: Blocks, reference: Backbone = REFERENCE) -> str:
     """Return the picture of ``blocks`` as a bare inline ``<svg>``, one drawing for each different block.
 
     Strokes and text are in ``currentColor``, classes begin with ``sk-``. Groups, r, L and d are those of the
     reference. Raises ``UserError`` for a number of blocks that is neither one nor one per stage.
     """
     placed: dict[SKBlock, list[int]] = {}
-    for number, block in enumerate(per_stage(blocks, len(REFERENCE.stages)), start=1):
+    for number, block in enumerate(per_stage(blocks, len(reference.stages)), start=1):
         placed.setdefault(_acting(block), []).append(number)
-    panels = [_panel(block, tuple(stages)) for block, stages in placed.items()]
+    panels = [_panel(block, tuple(stages), reference) for block, stages in placed.items()]
     x, y, width, row = MARGIN, MARGIN, 0, 0
     drawn = []
     for panel in panels:
@@ -93,10 +94,12 @@ def _acting(block: SKBlock) -> SKBlock:
 
 
 @lru_cache(maxsize=4096)  # blocks per stage share their stages
-def _panel(block: SKBlock, stages: tuple[int, ...]) -> _Panel:
-    widths = [REFERENCE.widths[number - 1] for number in stages]
-    heading = f"{_named(stages)}: {_listed(widths)} channels"
-    side = _wide(*(line for branch in block.branches for line in _branch_lines(branch)))
+def _panel(block: SKBlock, stages: tuple[int, ...], reference: Backbone) -> _Panel:
+    widths = [reference.sk_widths[number - 1] for number in stages]
+    heading = f"{_named(stages, len(reference.stages))}: {_listed(widths)} channels"
+    built = reference.scaled(block, stages[0])
+    branches = [_branch_lines(branch, depthwise=reference.unit.depthwise) for branch in built.branches]
+    side = _wide(*itertools.chain(*branches))
     fuse = _fuse_lines(block, widths) if block.selects else []
     beside = GAP + _wide(*fuse) if fuse else 0
     count = len(block.branches)
@@ -112,8 +115,8 @@ def _panel(block: SKBlock, stages: tuple[int, ...]) -> _Panel:
         for m in middles
     ]
     text = [_text(width // 2, 11, heading, bold=True), _text(centre, 30, "input")]
-    for middle, branch in zip(middles, block.branches, strict=True):
-        text += _lines(middle, top, _branch_lines(branch))
+    for middle, lines_of in zip(middles, branches, strict=True):
+        text += _lines(middle, top, lines_of)
     bottom = top + BOX
     lines = _split(middles, centre, top)
     if block.selects:
@@ -170,18 +173,19 @@ def _sign(x: int, y: int, *, times: bool = False) -> str:
     return circle + ("m4-3 6 6m0-6-6 6" if times else "m3 0h8m-4-4v8")
 
 
-def _branch_lines(branch: Branch) -> list[str]:
+def _branch_lines(branch: Branch, *, depthwise: bool) -> list[str]:
     side = branch.receptive_field
+    groups = f"{branch.groups} groups" if branch.groups > 1 else "1 group"
     return [
         f"{branch.kernel} × {branch.kernel}",
         f"dilation {branch.dilation}",
         f"sees {side} × {side}",
-        f"{branch.groups} groups" if branch.groups > 1 else "1 group",
+        "depthwise" if depthwise else groups,
     ]
 
 
-def _fuse_lines(block: SKBlock, widths: list[int]) -> list[str]:
-    dims = [block.dim(width) for width in widths]
+def _fuse_lines(block: SKBlock, widths: Widths) -> list[str]:
+    dims = [tuple(map(block.dim, of_stage)) for of_stage in widths]
     return [
         "fuse: s = pixel mean",
         f"fc: d = {_listed(dims)}",
@@ -190,17 +194,19 @@ def _fuse_lines(block: SKBlock, widths: list[int]) -> list[str]:
     ]
 
 
-def _named(stages: tuple[int, ...]) -> str:
-    if len(stages) == len(REFERENCE.stages):
+def _named(stages: tuple[int, ...], count: int) -> str:
+    if len(stages) == count:
         return "all stages"
     if len(stages) == 1:
         return f"stage {stages[0]}"
     together = stages[-1] - stages[0] + 1 == len(stages) > 1
-    return f"stages {stages[0]}-{stages[-1]}" if together else f"stages {_listed(stages)}"
+    many = ", ".join(map(str, stages))
+    return f"stages {stages[0]}-{stages[-1]}" if together else f"stages {many}"
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
+def _listed(numbers: Widths) -> str:
+    """Return a number of each stage, or several where its units differ."""
+    return ", ".join("/".join(map(str, of_stage)) for of_stage in numbers)
 
 
 def _wide(*lines: str, padding: int = 14) -> int:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 Band = tuple[float | None, float | None]  # least and greatest, None where there is none
 FREE: Band = (None, None)
-_UNITS = {"gflops": ("GFLOPs", 1e9), "params": ("M parameters", 1e6)}
+_SCALES = {"gflops": 1e9, "params": 1e6}  # of what a user gives
+
+
+@dataclass(frozen=True, slots=True)
+class FlopsUnit:
+    """The unit of a number of multiply-adds: ``GFLOPs`` or ``MFLOPs``, and how many it has."""
+
+    name: str
+    scale: float
+
+    @property
+    def power(self) -> int:
+        """The power of ten that ``scale`` is."""
+        return round(math.log10(self.scale))
+
+    def of(self, macs: float) -> str:
+        """Return so many multiply-adds as a number of this unit."""
+        return f"{macs / self.scale:.3f}"
+
+
+def flops_unit(macs: float) -> FlopsUnit:
+    """Return the unit in which so many multiply-adds are said."""
+    return FlopsUnit("GFLOPs", 1e9) if macs >= 1e9 else FlopsUnit("MFLOPs", 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +66,15 @@ class Bound:
     @property
     def amount(self) -> str:
         """The limit with its unit, for example ``4.5 GFLOPs``."""
-        unit, scale = _UNITS[self.cost]
-        return f"{self.limit / scale:g} {unit}"
+        if self.cost == "params":
+            return f"{self.given} M parameters"
+        unit = flops_unit(self.limit)
+        return f"{self.limit / unit.scale:g} {unit.name}"
+
+    @property
+    def given(self) -> str:
+        """The limit as the number that was given, in 10^9 multiply-adds or 10^6 parameters."""
+        return f"{self.limit / _SCALES[self.cost]:g}"
 
     @property
     def text(self) -> str:
@@ -60,7 +90,7 @@ def budget_bounds(gflops: float | None, params_m: float | None) -> tuple[Bound, 
     found = []
     for cost, amount in (("gflops", gflops), ("params", params_m)):
         if amount is not None:
-            limit = amount * _UNITS[cost][1]
+            limit = amount * _SCALES[cost]
             found.append(Bound(name=cost, cost=cost, limit=limit, upper=True, of_space=False))
     return tuple(found)
 
@@ -73,5 +103,5 @@ def band_bounds(gflops: Band, params_m: Band) -> tuple[Bound, ...]:
 def _band(cost: str, band: Band) -> Iterator[Bound]:
     for side, amount in zip(("low", "high"), band, strict=True):
         if amount is not None:
-            limit = amount * _UNITS[cost][1]
+            limit = amount * _SCALES[cost]
             yield Bound(name=f"{cost}_{side}", cost=cost, limit=limit, upper=side == "high", of_space=True)

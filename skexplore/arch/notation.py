@@ -5,10 +5,12 @@ Paper: Selective Kernel Networks (Li et al., CVPR 2019), section 3.1; SK[M, G, r
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 from skexplore.errors import UserError
@@ -188,13 +190,13 @@ def format_blocks(blocks: Blocks) -> str:
     return ";".join(str(block) for block in blocks)
 
 
-def per_stage(blocks: Blocks, stages: int) -> Blocks:
+def per_stage(blocks: Blocks, stages: int, where: str = "") -> Blocks:
     """Return one block for each of ``stages`` stages; raises ``UserError`` if the numbers do not fit."""
     if len(blocks) == 1:
         return blocks * stages
     if len(blocks) != stages:
         raise UserError(
-            f"{len(blocks)} blocks for {stages} stages: give one block, or {stages} with ';' between"
+            f"{len(blocks)} blocks for {stages} stages{where}: give one block, or {stages} with ';' between"
         )
     return blocks
 
@@ -203,8 +205,9 @@ def scale_block(block: SKBlock, cardinality: int, widths: Sequence[int], where: 
     """Return ``block`` (written at cardinality 32) for a backbone of another ``cardinality``.
 
     Groups and the floor L are multiplied by ``cardinality / 32``, so that channels per group and d/C stay equal;
-    absolute ones are not. ``widths`` are the channels of the stages where the block will stand; ``where`` names the
-    backbone in errors. Raises ``UserError`` that names the branch, the width and the values that would do.
+    absolute ones are not, nor is L at cardinality 1, which is no share of 32. ``widths`` are the channels of the stages
+    where the block will stand; ``where`` names the backbone in errors. Raises ``UserError`` that names the branch, the
+    width and the values that would do.
     """
     common = math.gcd(*widths)  # what divides all widths divides this
     branches = tuple([_scale_branch(branch, cardinality, common, widths, where) for branch in block.branches])
@@ -257,6 +260,13 @@ def without_acts(block: SKBlock, own: str) -> SKBlock:
     return replace(block, branches=tuple(branches))
 
 
+def with_floor(block: SKBlock, share: Fraction) -> SKBlock:
+    """Return ``block`` with its floor L times ``share``, rounded; no floor (L1) and an absolute one stay."""
+    if block.absolute or block.min_dim == 1 or not block.selects:
+        return block
+    return replace(block, min_dim=max(1, round(block.min_dim * share)))
+
+
 def block_of_width(
     block: SKBlock | str, width: int, *, inputs: int | None = None, split_input: bool = False
 ) -> SKBlock:
@@ -280,7 +290,7 @@ def block_of_width(
 
 
 def _scale_min_dim(block: SKBlock, cardinality: int, where: str) -> int:
-    if block.absolute or block.min_dim == 1 or not block.selects:
+    if block.absolute or block.min_dim == 1 or not block.selects or cardinality == 1:
         return block.min_dim
     min_dim, rest = divmod(block.min_dim * cardinality, REFERENCE_CARDINALITY)
     if rest:
@@ -303,7 +313,10 @@ def _groups_that_fit(cardinality: int, widths: Sequence[int]) -> list[int]:
     return fits
 
 
-def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
+Widths = Sequence[Sequence[int]]  # of the SK convolutions of each stage: units that differ have several
+
+
+def canonical(blocks: Blocks, widths: Widths) -> Blocks:
     """Return the one spelling of all blocks that mean the same network on stages of these ``widths``.
 
     What is written as absolute, and an activation, stay: elsewhere they mean another network.
@@ -312,19 +325,22 @@ def canonical(blocks: Blocks, widths: Sequence[int]) -> Blocks:
     (the default where it fits, else L32 or no floor, then the smallest r), and stages that agree are tied.
     """
     forms = per_stage(tuple(_without_idle_knobs(block) for block in blocks), len(widths))
-    dims = tuple(block.dim(width) for block, width in zip(forms, widths, strict=True))
+    dims = tuple(tuple(map(block.dim, of_stage)) for block, of_stage in zip(forms, widths, strict=True))
     first = forms[0]
     if any(form.absolute for form in forms):  # its d elsewhere is not that here: r and L stay as they are
         return (first,) if len(set(forms)) == 1 else forms
     if all((form.branches, form.selects) == (first.branches, first.selects) for form in forms):
-        tied = _respelled(first, tuple(widths), dims)
+        tied = _respelled(first, tuple(itertools.chain(*widths)), tuple(itertools.chain(*dims)))
         if tied is not None:
             return (tied,)
-    per = [_respelled(form, (width,), (dim,)) for form, width, dim in zip(forms, widths, dims, strict=True)]
+    per = [
+        _respelled(form, tuple(of_stage), own)
+        for form, of_stage, own in zip(forms, widths, dims, strict=True)
+    ]
     return tuple(block for block in per if block is not None)
 
 
-def explain(blocks: Blocks, widths: Sequence[int]) -> list[str]:
+def explain(blocks: Blocks, widths: Widths) -> list[str]:
     """Return, in words, what ``canonical`` changes in ``blocks`` and why; empty if they are canonical."""
     said: list[str] = []
     for block in blocks:
@@ -333,7 +349,7 @@ def explain(blocks: Blocks, widths: Sequence[int]) -> list[str]:
     if len(form) < len(blocks):
         said.append("the stages agree: one block is written for all")
     before, after = per_stage(blocks, len(widths)), per_stage(form, len(widths))
-    for old, new, width in zip(before, after, widths, strict=True):
+    for old, new, (*_, width) in zip(before, after, widths, strict=True):
         was, now = (f"/r{block.reduction}/L{block.min_dim}" for block in (old, new))
         if old.selects and was != now:
             reason = f"{was} is spelled {now}: the same d at every stage"

@@ -20,15 +20,15 @@ NOTE = (
 )
 
 
-def timm_arguments(blocks: Blocks, body: Backbone) -> dict[str, object]:
+def timm_arguments(blocks: Blocks, body: Backbone, reference: Backbone = REFERENCE) -> dict[str, object]:
     """Return what ``timm.json`` holds of ``blocks`` at the reference and in ``body``, where they are trained.
 
     ``expressible`` says whether timm can build the block at every stage; each stage has either ``arguments`` or
     ``reasons``. Raises ``UserError`` if ``body`` cannot hold the block.
     """
-    scales = {"reference": _stages(blocks, REFERENCE), "proxy": _stages(blocks, body)}
+    scales = {"reference": _stages(blocks, reference), "proxy": _stages(blocks, body)}
     reasons = dict.fromkeys(
-        reason for block in REFERENCE.place(blocks) for reason in why_not(block)
+        reason for block in reference.place(blocks) for reason in why_not(block)
     )  # in their order, each once
     return {
         "block": format_blocks(blocks),

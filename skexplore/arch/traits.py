@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skexplore.arch.backbone import Backbone
+from skexplore.arch.backbones import REFERENCE
 from skexplore.arch.notation import Blocks, SKBlock
 
 Trait = int | str | None
 
 
-def traits_of(blocks: Blocks) -> dict[str, Trait]:
-    """Return the traits of ``blocks`` by name; where stages differ, theirs are joined by ``;``.
+def traits_of(blocks: Blocks, reference: Backbone = REFERENCE) -> dict[str, Trait]:
+    """Return the traits of ``blocks`` at the reference by name; where stages differ, theirs are joined by ``;``.
 
     M: number of branches. kernels, groups: of each branch in turn, joined by ``+`` (``3+3d2``; one number of groups if
-    all branches have it). r, L: reduction and floor of Eq. 4, None without attention. fuse: ``select``, ``sum``, or
-    ``none`` of one branch.
+    all branches have it, None in depthwise units). r, L: reduction and floor of Eq. 4, None without attention. fuse:
+    ``select``, ``sum``, or ``none`` of one branch.
     """
-    return {name: _of_stages([trait(block) for block in blocks]) for name, trait in TRAITS.items()}
+    built = reference.place(blocks)
+    found = {name: _of_stages([trait(block) for block in built]) for name, trait in TRAITS.items()}
+    return found | {"groups": None} if reference.unit.depthwise else found
 
 
 def _of_stages(values: list[Trait]) -> Trait:
@@ -26,7 +30,7 @@ def _of_stages(values: list[Trait]) -> Trait:
 
 
 def _kernels(block: SKBlock) -> Trait:
-    parts = [f"{b.kernel}d{b.dilation}" if b.dilation > 1 else f"{b.kernel}" for b in block.branches]
+    parts = [f"{b.kernel}{f'd{b.dilation}' if b.dilation > 1 else ''}{b.act}" for b in block.branches]
     return "+".join(parts)
 
 

@@ -16,6 +16,7 @@ from skexplore.cli.common import (
     DatasetOption,
     JsonOption,
     RecipeOption,
+    ReferenceOption,
     StorageOption,
     TimeOption,
     WorkersOption,
@@ -64,6 +65,7 @@ def ablate(
     backbone: Annotated[
         str | None, typer.Option(help="Network to train in, such as 16x4d-1111.  [default: the file's]")
     ] = None,
+    reference: ReferenceOption = None,
     dataset: DatasetOption = None,
     study: Annotated[
         str | None,
@@ -97,6 +99,7 @@ def ablate(
             profile=profile,
             recipe=recipe,
             backbone=backbone,
+            reference=reference,
             dataset=dataset,
             study=study,
             reuse=tuple(reuse or ()),

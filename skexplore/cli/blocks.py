@@ -18,12 +18,14 @@ from skexplore.cli.common import (
     ClassesOption,
     JsonOption,
     OneBlockArgument,
+    ReferenceOption,
     ResolutionOption,
     SystemOption,
     chosen_network,
     in_flops,
     print_next,
     print_prose,
+    said_unit,
     signed,
 )
 from skexplore.errors import UserError
@@ -31,7 +33,7 @@ from skexplore.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from skexplore.arch import Architecture, Backbone, Blocks, Cost
+    from skexplore.arch import Architecture, Backbone, Blocks, Branch, Cost
 
 COSTS = ("params", "bn_stats", "macs", "gate_macs", "activations")
 app = typer.Typer(rich_markup_mode=None)
@@ -47,6 +49,7 @@ def block(
     backbone: Annotated[
         str | None, typer.Option(help="Print how much of each kernel lies inside the maps of this proxy too.")
     ] = None,
+    reference: ReferenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a block means: its canonical form, branches, and d at every stage of the reference."""
@@ -58,20 +61,23 @@ def block(
         explain,
         format_blocks,
         get_backbone,
+        get_reference,
         per_stage,
         placed_rows,
+        stand_in,
     )
     from skexplore.export import read_block
 
-    given = read_block(block)
-    form = canonical_at_reference(given)
-    placed = per_stage(form, len(REFERENCE.stages))
+    given, whole = read_block(block), get_reference(REFERENCE.name if reference is None else reference)
+    form = canonical_at_reference(given, whole)
+    rows = placed_rows(Architecture(blocks=form, backbone=whole)) if whole != REFERENCE else []
+    per = per_stage(form, len(whole.stages))
     dims = [
-        each.dim(width) if each.selects else None
-        for each, width in zip(placed, REFERENCE.widths, strict=True)
+        each.dim(widths[-1]) if each.selects else None
+        for each, widths in zip(per, whole.sk_widths, strict=True)
     ]
-    changed = explain(given, REFERENCE.widths)
-    body = get_backbone(backbone) if backbone is not None else None
+    changed = explain(given, whole.sk_widths)
+    body = stand_in(get_backbone(backbone), whole) if backbone is not None else None
     if body is not None:
         body.place(form)
     branches = [
@@ -81,14 +87,15 @@ def block(
     if as_json:
         row: dict[str, object] = {
             "block": format_blocks(form),
-            "arch_id": arch_id(given),
+            "arch_id": arch_id(given, whole),
             "given": format_blocks(given),
         }
-        more = {"taps": _taps_rows(form, body)} if body else {}
+        more: dict[str, object] = {"taps": _taps_rows(form, body, whole)} if body else {}
+        more |= {"reference": whole.name, "placed": rows} if rows else {}
         row |= {"fuse": [each.fuse for each in form], "branches": branches, "d": dims, "changed": changed}
         print(json.dumps(row | more))
         return
-    print(f"{format_blocks(form)}   (arch_id {arch_id(given)})")
+    print(f"{format_blocks(form)}   (arch_id {arch_id(given, whole)})")
     for number, each in enumerate(form, start=1):
         if len(form) > 1:
             print(f"stage {number}")
@@ -96,34 +103,52 @@ def block(
             side = branch.receptive_field
             print(
                 f"  {branch!s:<10} {branch.kernel}x{branch.kernel}, dilation {branch.dilation}, "
-                f"{branch.groups} groups{' at every scale' if branch.absolute else ''}, sees {side}x{side}"
+                f"{_groups_words(branch, whole)}, sees {side}x{side}"
                 f"{f', ends in {branch.act}' if branch.act else ''}"
             )
         several = "select: softmax over the branches, channel by channel" if each.selects else "sum"
         print(f"  {several if len(each.branches) > 1 else 'one branch: a plain convolution'}")
-    widths = ", ".join(map(str, REFERENCE.widths))
-    if any(dims):
+    widths = ", ".join(str(own[-1]) for own in whole.sk_widths)
+    if rows:
+        _print_placed(rows, whole)
+    elif any(dims):
         print(f"d = {', '.join('-' if dim is None else str(dim) for dim in dims)} at widths {widths} (Eq. 4)")
     for reason in changed:
         print(f"changed: {reason}")
     if body is not None:
-        _print_placed(placed_rows(Architecture(blocks=form, backbone=body)))
-        _print_taps(_taps_rows(form, body), body)
-    name = shlex.quote(format_blocks(form))
+        _print_placed(placed_rows(Architecture(blocks=form, backbone=body)), body)
+        _print_taps(_taps_rows(form, body, whole), body, whole)
+    name = shlex.quote(format_blocks(form)) + _option(whole)
     print_next(f"skexplore cost {name} --verify", f"skexplore place {name}")
 
 
-def _taps_rows(form: Blocks, body: Backbone) -> list[dict[str, Any]]:
+def _option(reference: Backbone) -> str:
+    """Return the option that names a reference, empty for the usual one."""
+    from skexplore.arch import REFERENCE
+
+    return "" if reference == REFERENCE else f" --reference {reference.name}"
+
+
+def _groups_words(branch: Branch, reference: Backbone) -> str:
+    from skexplore.arch import counts_groups, groups_at_reference
+
+    if reference.unit.depthwise:
+        return "depthwise"
+    groups = f"{groups_at_reference(branch, reference):g} groups"
+    return f"{groups} at every scale" if branch.absolute and counts_groups(reference) else groups
+
+
+def _taps_rows(form: Blocks, body: Backbone, reference: Backbone) -> list[dict[str, Any]]:
     """Return a row for each kernel in each stage of ``body`` that has it.
 
     ``reference`` is None where the stages do not correspond.
     """
-    from skexplore.arch import REFERENCE, kernels_of, per_stage, tap_shares
+    from skexplore.arch import kernels_of, per_stage, tap_shares
 
     rows = []
     blocks = per_stage(form, len(body.stages))
     for kernel in kernels_of(branch for each in form for branch in each.branches):
-        own, there = tap_shares(kernel, body), tap_shares(kernel, REFERENCE)
+        own, there = tap_shares(kernel, body), tap_shares(kernel, reference)
         alike = [at.share for at in there] if len(own) == len(there) else [None] * len(own)
         rows += [
             asdict(at) | {"branch": str(at.branch), "reference": share}
@@ -136,7 +161,8 @@ def _taps_rows(form: Blocks, body: Backbone) -> list[dict[str, Any]]:
 FAITHFUL = 0.1  # a share may differ by so much of the reference's
 
 
-def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
+def _print_taps(rows: list[dict[str, Any]], body: Backbone, reference: Backbone) -> None:
+    from skexplore.arch import reference_words
     from skexplore.cli.display import print_table
 
     table: dict[str, dict[str, str]] = {}
@@ -150,7 +176,7 @@ def _print_taps(rows: list[dict[str, Any]], body: Backbone) -> None:
     print()
     print_table(
         list(table.values()),
-        title=f"share of taps inside the map in {body.name} (and in the reference, SKNet-50)",
+        title=f"share of taps inside the map in {body.name} (and in the reference, {reference_words(reference)})",
     )
     if any("*" in cell for row in table.values() for cell in row.values()):
         print(f"* more than {100 * FAITHFUL:g} % from the reference")
@@ -172,6 +198,7 @@ def cost(
             help=f"{', '.join(BACKBONES)}, or a CIFAR proxy such as 8x4d-1111-s2.  [default: sknet50]"
         ),
     ] = None,
+    reference: ReferenceOption = None,
     resolution: ResolutionOption = None,
     classes: ClassesOption = None,
     in_channels: ChannelsOption = None,
@@ -196,14 +223,16 @@ def cost(
         REFERENCE,
         check_memory,
         format_blocks,
+        get_reference,
         placed_rows,
         resolution_of,
         resolution_text,
         whole_size,
+        written_for,
     )
 
     if width is not None or sides is not None:
-        others = (system, backbone, resolution, classes, in_channels, by_stage or None)
+        others = (system, backbone, reference, resolution, classes, in_channels, by_stage or None)
         if block is None or width is None or sides is None or any(each is not None for each in others):
             raise UserError(
                 "one SK convolution by itself takes BLOCK, --width and --map and no network: "
@@ -211,11 +240,12 @@ def cost(
             )
         _cost_alone(block, width, whole_size(resolution_of(sides, "--map")), as_json=as_json, verify=verify)
         return
-    own = chosen_network(block, system, backbone, classes, in_channels)
+    own = chosen_network(block, system, backbone, classes, in_channels, reference=reference)
+    whole = get_reference(reference) if reference is not None else written_for(own.backbone)
     size = own.backbone.resolution if resolution is None else resolution_of(resolution)
     total = own.cost(resolution=size)
     square = isinstance(size, int)
-    row = _cost_row(own, system) | {"resolution": size if square else resolution_text(size)}
+    row = _cost_row(own, system, whole) | {"resolution": size if square else resolution_text(size)}
     row |= {"in_channels": own.backbone.in_channels} if in_channels is not None else {}
     row |= {name: getattr(total, name) for name in COSTS}
     parts = own.cost_by_stage(resolution=size) if by_stage else {}
@@ -232,24 +262,25 @@ def cost(
         _print_cost_json(row, parts, None if not verify else not different)
     else:
         _print_cost(row, parts)
-        _print_placed(placed)
+        _print_placed(placed, own.backbone)
         print_prose(f"\n{in_flops(total.macs)}, {total.params / 1e6:.2f} M parameters. {GFLOPS}")
         if verify and not different:
             print("fvcore counts the same on the built network (params, bn_stats, macs, activations).")
         text = shlex.quote(str(row["block"]))
         if system is None and backbone is None:
-            print_next(f"skexplore place {text}")
+            print_next(f"skexplore place {text}{_option(whole)}")
         elif system is None:
             print_next(f"skexplore build --block {text} --backbone {backbone} --summary")
     _tell_differences(different)
 
 
-def _print_placed(rows: list[dict[str, object]]) -> None:
-    """Print what is really built in each stage: groups and floors are scaled from cardinality 32 to the backbone's."""
+def _print_placed(rows: list[dict[str, object]], body: Backbone) -> None:
+    """Print what is really built in each stage: groups and floors are scaled from those of the reference."""
     from skexplore.cli.display import print_table
 
     print()
-    print_table([{name: _listed(value) for name, value in row.items()} for row in rows], title="as built")
+    table = [{name: _listed(value) for name, value in row.items()} for row in rows]
+    print_table(table, title=f"as built in {body.name}")
 
 
 def _listed(value: object) -> str:
@@ -304,17 +335,18 @@ def _tell_differences(different: Mapping[str, tuple[int, int]]) -> None:
         raise typer.Exit(1)
 
 
-def _cost_row(own: Architecture, system: str | None) -> dict[str, object]:
+def _cost_row(own: Architecture, system: str | None, reference: Backbone) -> dict[str, object]:
     """Return what a cost is of. An attention module is no part of the block: it has no arch_id."""
     from skexplore.arch import arch_id, canonical_at_reference, format_blocks
 
     row: dict[str, object] = {"system": system, "gate": own.gate.kind} if own.gate else {}
     row |= {"system": system} if system else {}
     # the canonical form is that of the reference: in a backbone of other proportions it may be another network
-    form = canonical_at_reference(own.blocks)
+    fits = len(own.blocks) in (1, len(reference.stages))
+    form = canonical_at_reference(own.blocks, reference) if fits else own.blocks
     alike = replace(own, blocks=form).cost() == own.cost()
     row["block"] = format_blocks(form if alike else own.blocks)
-    row["arch_id"] = None if own.gate else arch_id(own.blocks)
+    row["arch_id"] = arch_id(own.blocks, reference) if fits and not own.gate else None
     return row | {"backbone": own.backbone.name}
 
 
@@ -336,20 +368,32 @@ def _print_cost(row: dict[str, object], parts: dict[str, Cost]) -> None:
 
 
 @app.command(rich_help_panel=ASK)
-def place(block: BlockArgument, as_json: JsonOption = False) -> None:
-    """Place a block on Tables 3, 6 and 7 of the SKNet paper, by params and multiply-adds at the reference."""
-    from skexplore.arch import arch_id, canonical_at_reference, cost as closed_form, format_blocks
+def place(block: BlockArgument, reference: ReferenceOption = None, as_json: JsonOption = False) -> None:
+    """Place a block on Tables 3, 6 and 7 of the SKNet paper (4 of light networks), by params and multiply-adds."""
+    from skexplore.arch import (
+        REFERENCE,
+        arch_id,
+        canonical_at_reference,
+        cost as closed_form,
+        flops_unit,
+        format_blocks,
+        get_reference,
+        reference_words,
+    )
     from skexplore.export import read_block
-    from skexplore.paper import place_cost
+    from skexplore.paper import place_cost, tables_of
 
-    blocks = read_block(block)
-    own, name = closed_form(blocks), format_blocks(canonical_at_reference(blocks))
-    placements = place_cost(own)
+    blocks, whole = read_block(block), get_reference(REFERENCE.name if reference is None else reference)
+    own, name = closed_form(blocks, whole), format_blocks(canonical_at_reference(blocks, whole))
+    placements, unit = place_cost(own, tables_of(whole)), flops_unit(own.macs)
     if as_json:
-        row = {"block": name, "arch_id": arch_id(blocks), "params": own.params, "macs": own.macs}
+        row = {"block": name, "arch_id": arch_id(blocks, whole), "params": own.params, "macs": own.macs}
         print(json.dumps(row | {"placements": [asdict(placement) for placement in placements]}))
         return
-    print(f"{name}: {own.macs / 1e9:.3f} GFLOPs, {own.params / 1e6:.2f} M parameters at the reference")
+    where = "" if whole == REFERENCE else f", {reference_words(whole)}"
+    print(
+        f"{name}: {unit.of(own.macs)} {unit.name}, {own.params / 1e6:.2f} M parameters at the reference{where}"
+    )
     for at in placements:
         matched = ", matched complexity" if at.matched else ""
         print(
@@ -361,6 +405,7 @@ def place(block: BlockArgument, as_json: JsonOption = False) -> None:
             f"  in (params, macs) the block {at.relation} the nearest"
         )
     print_prose(
-        f"\nBy complexity alone; rows in the order of macs, then params, by our own count of them. {GFLOPS}"
+        "\nBy complexity alone; rows in the order of macs, then params, by our own count of them, at 224x224. "
+        + said_unit(unit)
     )
-    print_next(f"skexplore train {shlex.quote(name)}")
+    print_next(f"skexplore train {shlex.quote(name)}{_option(whole)}")

@@ -20,7 +20,7 @@ from skexplore.study import DATASETS
 from skexplore.words import listed
 
 if TYPE_CHECKING:
-    from skexplore.arch import Architecture, Backbone
+    from skexplore.arch import Architecture, Backbone, FlopsUnit
     from skexplore.engine import Run
     from skexplore.space import Space
 
@@ -60,7 +60,16 @@ BudgetGflops = Annotated[
         "--budget-gflops",
         parser=_in(1e9),
         metavar="GFLOPS",
-        help=f"Budget at the reference (SKNet-50 at 224x224), as 4.5, 4.5G or 4500M. {GFLOPS}",
+        help=f"Budget at the reference, as 4.5, 4.5G or 4500M. {GFLOPS}",
+    ),
+]
+BudgetMflops = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-mflops",
+        parser=_in(1e6),
+        metavar="MFLOPS",
+        help="The same in 10^6 multiply-adds, as 146 or 146M.",
     ),
 ]
 BudgetParams = Annotated[
@@ -70,6 +79,14 @@ BudgetParams = Annotated[
         parser=_in(1e6),
         metavar="MILLIONS",
         help="Budget in 10^6 parameters, at the reference, as 28 or 28M.",
+    ),
+]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME[@HxW]",
+        help="Network for which blocks are written and where budgets hold, such as skresnet18, shufflenetv2-1.0x or "
+        "sknet50@160.  [default: the space's, sknet50]",
     ),
 ]
 DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
@@ -109,6 +126,18 @@ ClassesOption = Annotated[
     typer.Option(min=1, max=1_000_000, help="Outputs of the classifier.  [default: the backbone's]"),
 ]
 DataOption = Annotated[Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")]
+
+
+def budget_of(gflops: float | None, mflops: float | None) -> float | None:
+    """Return the budget in 10^9 multiply-adds from one of its two options; raises ``UserError`` for both."""
+    if gflops is not None and mflops is not None:
+        raise UserError("--budget-gflops and --budget-mflops are one budget in two units: give one of them")
+    return gflops if mflops is None else mflops / 1e3
+
+
+def said_unit(unit: FlopsUnit) -> str:
+    """Return what a unit of multiply-adds is, in a sentence."""
+    return f"{unit.name} = 10^{unit.power} multiply-adds of convolutions and linear layers."
 
 
 def opening(page: Path) -> str:
@@ -156,6 +185,10 @@ def groups_note(space: Space, backbone: Backbone) -> str:
     """Return the warning that groups, which a space decides, do not act in a proxy; empty where they do."""
     if not (backbone.unit.depthwise and space.decides_groups):
         return ""
+    if space.reference.unit.depthwise:
+        return (
+            f"note: groups do not act: the convolutions of the reference {space.reference.name} are depthwise"
+        )
     return (
         f"note: groups do not act in the proxy {backbone.name}, whose convolutions are depthwise: blocks that differ "
         "in groups alone are one network there, and share its measurement, whatever they cost at the reference"
@@ -169,20 +202,26 @@ def chosen_network(
     classes: int | None,
     in_channels: int | None,
     how: str = "a BLOCK such as k3+k3d2",
+    reference: str | None = None,
 ) -> Architecture:
-    """Return what a command was asked about: a block (given as ``how``) in a backbone, or a network of the paper."""
-    from skexplore.arch import Architecture
+    """Return what a command was asked about: a block (given as ``how``) in a backbone, or a network of the paper.
+
+    With a ``reference`` the block is written for it, and a backbone stands for it.
+    """
+    from skexplore.arch import Architecture, get_backbone, get_reference, stand_in
     from skexplore.export import read_block
     from skexplore.paper import get_system
 
     if (block is None) == (system is None):
         raise UserError(f"give either {how} or --system NAME")
     if system is None:
-        body = "sknet50" if backbone is None else backbone
+        whole = get_reference("sknet50" if reference is None else reference)
+        body = whole if backbone is None else stand_in(get_backbone(backbone), whole)
         return Architecture.of(read_block(block or ""), body, classes=classes, in_channels=in_channels)
     known = get_system(system)
-    if backbone is not None:
-        raise UserError(f"--backbone {backbone!r}: {system} has its own, {known.backbone}; leave it out")
+    for option, given in (("backbone", backbone), ("reference", reference)):
+        if given is not None:
+            raise UserError(f"--{option} {given!r}: {system} has its own, {known.backbone}; leave it out")
     return known.architecture(classes, in_channels)
 
 

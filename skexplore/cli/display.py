@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from skexplore.cli.common import GFLOPS, print_prose
+from skexplore.arch import flops_unit
+from skexplore.cli.common import print_prose, said_unit
 from skexplore.study import STATUSES, Study
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def _line(event: Progress) -> str:
     kind = "run" if record.sampler == "user" else record.origin if record.beside else "trial"
     name = f"{kind:<9} {record.number:>3}"
     block = f"{record.block} {record.setting.words}".rstrip()
-    what = f"{name}  {block}  {record.ref_macs / 1e9:.2f} GFLOPs" + (
+    unit = flops_unit(record.ref_macs)
+    what = f"{name}  {block}  {record.ref_macs / unit.scale:.2f} {unit.name}" + (
         f"  seed {record.seed}" if record.beside else ""
     )
     if event.kind == "start":
@@ -197,8 +199,17 @@ def _time_left(event: Progress) -> str:
 
 def print_front(study: Study) -> None:
     """Print what a search found: counters, the front, the anchors, and how much of it is noise."""
-    from skexplore.analysis import answer_words, counters, may_be_best, nearest_in_table_7, notes, trust
+    from skexplore.analysis import (
+        anchor_table,
+        answer_words,
+        counters,
+        may_be_best,
+        nearest_row,
+        notes,
+        trust,
+    )
 
+    unit = study.spec.flops_unit
     counts = counters(study)
     kinds = {"replicates": "of leaders again"} | {name: name for name in STATUSES}
     done = ", ".join(f"{counts[name]} {words}" for name, words in kinds.items() if counts.get(name))
@@ -209,17 +220,17 @@ def print_front(study: Study) -> None:
         {
             "trial": str(record.number),
             "block": record.block,
-            "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
+            unit.name: unit.of(record.ref_macs),
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             "estimate": _estimate(study.estimates[record.block]),
             "seeds": str(study.estimates[record.block].trainings),
             "may be best": "best" if record == best else names[marks[record.number]],
-            "nearest in Table 7": nearest_in_table_7(record),
+            f"nearest in Table {anchor_table(study)}": nearest_row(study, record),
         }
         for record in study.front
     ]
     if rows:
-        print_table(rows, right=("trial", "GFLOPs", "#P (M)", "estimate", "seeds"), title="Pareto front")
+        print_table(rows, right=("trial", unit.name, "#P (M)", "estimate", "seeds"), title="Pareto front")
     else:
         print("No trial within the budget is complete yet, so there is no front.")
     _print_anchors(study)
@@ -227,7 +238,7 @@ def print_front(study: Study) -> None:
     said = answer_words(study.answer, trust(study.model)) if study.answer and study.model else []
     for note in [*said, *notes(study)]:
         print_prose(note)
-    print_prose(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_prose(f"Costs are at the reference, {study.spec.reference_words}. {said_unit(unit)}")
 
 
 def _estimate(found: Estimate) -> str:
@@ -242,11 +253,11 @@ def _estimate(found: Estimate) -> str:
 def _print_anchors(study: Study) -> None:
     from skexplore.analysis import anchors_table
 
-    table = anchors_table(study)
+    table, unit = anchors_table(study), study.spec.flops_unit
     rows = [
         {
             "anchor": f"{row['block']} ({row['name']})",
-            "GFLOPs": f"{row['ref_macs'] / 1e9:.3f}",
+            unit.name: unit.of(row["ref_macs"]),
             "#P (M)": f"{row['ref_params'] / 1e6:.2f}",
             "val error": f"{100 * row['mean']:.2f} %",
             "seeds": str(row["n"]),
@@ -255,4 +266,4 @@ def _print_anchors(study: Study) -> None:
     ]
     if rows:
         print()
-        print_table(rows, right=("GFLOPs", "#P (M)", "val error", "seeds"), title="Anchors, same recipe")
+        print_table(rows, right=(unit.name, "#P (M)", "val error", "seeds"), title="Anchors, same recipe")

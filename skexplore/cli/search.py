@@ -12,23 +12,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.common import (
-    GFLOPS,
     SEARCH,
     BudgetGflops,
+    BudgetMflops,
     BudgetParams,
     DataOption,
     DatasetOption,
     JsonOption,
     RecipeOption,
+    ReferenceOption,
     StorageOption,
     TimeOption,
     WorkersOption,
+    budget_of,
     groups_note,
     interruptible,
     print_next,
     print_prose,
     run_settings,
     said_time,
+    said_unit,
     taps_note,
     watched,
 )
@@ -48,7 +51,13 @@ app = typer.Typer(rich_markup_mode=None)
 
 _UNTAUGHT = listed((name for name, sampler in SAMPLERS.items() if not sampler.learns_budget), "and")
 
-SpaceOption = Annotated[str, typer.Option(autocompletion=spaces, help="Name of a space, or a .yaml file.")]
+SpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        autocompletion=spaces,
+        help="Name of a space, or a .yaml file.  [default: sk-paper, or sk-resnet or sk-light by the reference]",
+    ),
+]
 ProfileOption = Annotated[
     str | None,
     typer.Option(
@@ -65,8 +74,10 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the sampler and first see
 @app.command(rich_help_panel=SEARCH)
 def search(
     budget_gflops: BudgetGflops = None,
+    budget_mflops: BudgetMflops = None,
     budget_params: BudgetParams = None,
-    space: SpaceOption = "sk-paper",
+    space: SpaceOption = None,
+    reference: ReferenceOption = None,
     dataset: DatasetOption = None,
     trials: Annotated[
         int | None,
@@ -149,9 +160,10 @@ def search(
     from skexplore.plan import Request, plan_search
 
     request = Request(
-        budget_gflops=budget_gflops,
+        budget_gflops=budget_of(budget_gflops, budget_mflops),
         budget_params_m=budget_params,
         space=space,
+        reference=reference,
         dataset=dataset,
         trials=trials,
         replicates=replicates,
@@ -185,13 +197,13 @@ def search(
 
 def _repeated(request: Request, repeats: int) -> list[Request]:
     """Return the requests of as many searches, each with a seed and a study of its own; raises ``UserError``."""
-    from skexplore.space import Space
+    from skexplore.plan import space_of
 
     if not 1 <= repeats <= MOST_REPEATS:
         raise UserError(f"--repeats {repeats}: must be between 1 and {MOST_REPEATS}")
     if repeats == 1:
         return [request]
-    space = Space.load(request.space) if isinstance(request.space, str) else request.space
+    space = space_of(request)
     return [
         replace(
             request,
@@ -212,6 +224,7 @@ def train(
     recipe: RecipeOption = None,
     dataset: DatasetOption = None,
     backbone: BackboneOption = None,
+    reference: ReferenceOption = None,
     seeds: Annotated[int, typer.Option(help="How many seeds, from --seed on.")] = 1,
     seed: SeedOption = 0,
     study: Annotated[
@@ -227,7 +240,6 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a block of your own by the recipe of a profile, or of a study."""
-    from skexplore.arch import arch_id
     from skexplore.engine import train as run_training
     from skexplore.export import read_block
 
@@ -240,6 +252,7 @@ def train(
             recipe=recipe,
             dataset=dataset,
             backbone=backbone,
+            reference=reference,
             seeds=seeds,
             seed=seed,
             study=study,
@@ -247,7 +260,7 @@ def train(
         ),
         settings,
     )
-    own = arch_id(blocks)
+    own = result.spec.at_reference(blocks).id
     records = [
         record
         for record in result.records
@@ -342,10 +355,11 @@ def _print_trainings(study: Study, own: str) -> None:
     """Print the trainings of the user's own block, and what else was trained by the same recipe."""
     from skexplore.cli.display import print_table
 
+    unit = study.spec.flops_unit
     rows = [
         {
             "block": record.block,
-            "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
+            unit.name: unit.of(record.ref_macs),
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             "seed": str(record.seed),
             "val error": record.status if record.val_error is None else f"{100 * record.val_error:.2f} %",
@@ -354,6 +368,6 @@ def _print_trainings(study: Study, own: str) -> None:
         for record in study.records
         if record.curve or record.status == "failed"
     ]
-    print_table(rows, right=("GFLOPs", "#P (M)", "seed", "val error"), title=f"Study {study.spec.name}")
-    print_prose(f"Costs are at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_table(rows, right=(unit.name, "#P (M)", "seed", "val error"), title=f"Study {study.spec.name}")
+    print_prose(f"Costs are at the reference, {study.spec.reference_words}. {said_unit(unit)}")
     print_next(f"skexplore report {study.spec.name}")

@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skexplore.cli.common import (
-    GFLOPS,
     SEARCH,
     BudgetGflops,
+    BudgetMflops,
     BudgetParams,
     JsonOption,
+    ReferenceOption,
+    budget_of,
+    groups_note,
     print_next,
     print_prose,
     printable,
+    said_unit,
     taps_note,
 )
 from skexplore.cli.completion import spaces
 
 if TYPE_CHECKING:
-    from skexplore.arch import Bound
+    from skexplore.arch import Backbone, Bound, FlopsUnit
     from skexplore.space import Space, SpaceSummary
 
 app = typer.Typer(
@@ -61,27 +65,35 @@ TEMPLATE = """\
 # A search space: a base block, and decisions that change it. Check it with: skexplore space show {path}
 name: {name}
 description: what this space is for
-base: k3                              # block notation: what no decision changes stays as it is here
+{reference}base: k3                              # block notation: what no decision changes stays as it is here
 decisions:                            # each is a path and the levels that a search may choose
   branches.1: [k3, k5]                # kK or kKdD (kernel, dilation)
-  branches.1.groups: [32, 64]         # groups at cardinality 32
-  branches.2: [none, k1, k3d2, k3d3]  # none takes the branch away
+{groups}  branches.2: [none, k1, k3d2, k3d3]  # none takes the branch away
   reduction: [8, 16, 32]              # r of d = max(C / r, L), Eq. 4 of the paper
   min_dim: [16, 32]                   # the floor L; 1 means none
   fuse: [select, sum]                 # softmax attention, or the plain sum
-  # stages.4.branches.2: [none, k3d2] # one stage may decide for itself
-# conditions:                         # in order: where all of when holds, then counts as chosen
+{stage}# conditions:                         # in order: where all of when holds, then counts as chosen
 #   - when: {{branches.1: k5, reduction: [8, 16]}}
 #     then: {{fuse: sum}}
 # constraints:                        # bands at the reference; blocks outside are never trained
-#   gflops: [4.0, 4.6]                # 10^9 multiply-adds, [least, most]; null for no limit
-#   params_m: [null, 29]              # 10^6 parameters
+#   gflops: {gflops:<25} # 10^9 multiply-adds, [least, most]; null for no limit
+#   params_m: {params_m:<23} # 10^6 parameters
+"""
+STAGE = """\
+  # stages.{last}.branches.2: [none, k3d2] # one stage may decide for itself
+"""
+GROUPS = """\
+  branches.1.groups: [32, 64]         # groups at cardinality 32
 """
 
 
 @app.command("new")
-def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")]) -> None:
+def space_new(
+    path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The file to write.")],
+    reference: ReferenceOption = None,
+) -> None:
     """Write a commented space to begin from."""
+    from skexplore.arch import REFERENCE, get_reference
     from skexplore.errors import UserError
     from skexplore.files import write_atomic
     from skexplore.space import NAME
@@ -91,11 +103,30 @@ def space_new(path: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Th
     if path.exists():
         raise UserError(f"{path}: exists already; choose another name")
     try:
-        write_atomic(path, TEMPLATE.format(path=path, name=path.stem))
+        whole = get_reference(REFERENCE.name if reference is None else reference)
+        write_atomic(path, TEMPLATE.format(path=path, name=path.stem, **_suiting(whole)))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
     print(path)
     print_next(f"skexplore space show {shlex.quote(str(path))}")
+
+
+def _suiting(reference: Backbone) -> dict[str, object]:
+    """Return what of a first space depends on its reference: groups, the last stage, bands around its usual blocks."""
+    from skexplore.arch import REFERENCE, cost, counts_groups
+
+    least, most = cost("k3", reference), cost("k3+k5", reference)
+    line = f"reference: {reference.name}"
+    usual, last = reference == REFERENCE, len(reference.stages)
+    return {
+        "reference": ""
+        if usual
+        else f"{line:<37} # blocks are written for it, and costs are counted in it\n",
+        "groups": GROUPS if counts_groups(reference) else "",
+        "stage": STAGE.format(last=last) if 3 <= last <= 5 else "",  # of more stages no proxy has as many
+        "gflops": "[4.0, 4.6]" if usual else f"[{least.macs / 1e9:.3g}, {most.macs / 1e9:.3g}]",
+        "params_m": "[null, 29]" if usual else f"[null, {most.params / 1e6:.3g}]",
+    }
 
 
 @app.command("show")
@@ -104,40 +135,62 @@ def space_show(
         str, typer.Argument(metavar="SPACE", autocompletion=spaces, help="Name of a space, or a .yaml file.")
     ],
     budget_gflops: BudgetGflops = None,
+    budget_mflops: BudgetMflops = None,
     budget_params: BudgetParams = None,
+    reference: ReferenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a search space holds: decisions, size, reference costs, and what a budget leaves of it."""
-    from skexplore.arch import REFERENCE, get_backbone
+    from skexplore.arch import flops_unit, reference_words
     from skexplore.space import Space, check_budget, idle_budgets, summarise
-    from skexplore.study import PROFILES
 
-    chosen = Space.load(space)
-    proxies = {profile.backbone: get_backbone(profile.backbone) for profile in PROFILES.values()}
-    if chosen.stagewise:  # blocks of single stages are not for the profile whose network has three
-        proxies = {
-            name: proxy for name, proxy in proxies.items() if len(proxy.stages) == len(REFERENCE.stages)
-        }
+    chosen, budget_gflops = Space.load(space, reference), budget_of(budget_gflops, budget_mflops)
+    proxies, used_by = _proxies(chosen)
     for _, proxy in sorted(proxies.items()):
         chosen.check_buildable(proxy)
-    used_by = {name: [each.name for each in PROFILES.values() if each.backbone == name] for name in proxies}
-    taps = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
+    notes = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
+    notes += [groups_note(chosen, chosen.reference)]
     bounds = check_budget(chosen, budget_gflops, budget_params)
     summary = summarise(chosen, bounds)
     if as_json:
-        for note in filter(None, taps):
+        for note in filter(None, notes):
             print(note, file=sys.stderr)
         print(json.dumps(asdict(summary)))
         return
+    unit = flops_unit(summary.macs_median)
     _print_space(chosen)
-    _print_summary(summary, bounds)
-    for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *taps]):
+    _print_summary(summary, bounds, unit, reference_words(chosen.reference))
+    for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *notes]):
         print_prose(note)
-    budgets = {"--budget-gflops": budget_gflops, "--budget-params": budget_params}
-    given = [word for name, value in budgets.items() if value for word in (name, str(value))]
-    half = math.ceil(summary.macs_median / 1e8) / 10  # a budget that half of the space keeps
-    usual = ["--budget-gflops", f"{half:g}"]
-    print_next(shlex.join(["skexplore", "search", "--space", space, *(given or usual), "--plan"]))
+    option, ones = f"--budget-{unit.name.lower()}", unit.scale / 1e9
+    budgets = {option: budget_gflops and budget_gflops / ones, "--budget-params": budget_params}
+    given = [word for name, value in budgets.items() if value for word in (name, f"{value:g}")]
+    step = unit.scale / (10 if unit.name == "GFLOPs" else 1)
+    half = math.ceil(summary.macs_median / step) * step / unit.scale  # a budget that half of the space keeps
+    usual = [option, f"{half:g}"]
+    where = ["--reference", reference] if reference else []
+    print_next(shlex.join(["skexplore", "search", "--space", space, *where, *(given or usual), "--plan"]))
+
+
+def _proxies(space: Space) -> tuple[dict[str, Backbone], dict[str, list[str]]]:
+    """Return the networks in which profiles would train blocks of the space, and the profiles of each."""
+    from skexplore.arch import get_backbone, stand_in
+    from skexplore.errors import UserError
+    from skexplore.study import PROFILES
+
+    proxies: dict[str, Backbone] = {}
+    used_by: dict[str, list[str]] = {}
+    for profile in PROFILES.values():
+        try:
+            name = profile.at(space.reference).backbone
+        except UserError:  # the paper's network for small images stands for SKNet-50 alone
+            continue
+        proxy = stand_in(get_backbone(name), space.reference)
+        if space.stagewise and len(proxy.stages) != len(space.stages):
+            continue
+        proxies[name] = proxy
+        used_by.setdefault(name, []).append(profile.name)
+    return proxies, used_by
 
 
 def _print_space(space: Space) -> None:
@@ -159,7 +212,7 @@ def _listed(values: Iterable[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...]) -> None:
+def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...], unit: FlopsUnit, reference: str) -> None:
     size, estimated = f"{summary.size:,} distinct architectures", f"{summary.size_estimate:,}"
     if not summary.exact:
         interval = f"{summary.size_low:,} to {summary.size_high:,}"
@@ -179,13 +232,13 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...]) -> None:
     number = f"{'' if certain and summary.exact else 'about '}{summary.feasible:,} ({share})"
     # a share of combinations, in which one architecture may stand many times, gives no number of architectures
     print(f"feasible    {f'{share} of the combinations' if summary.combinations else number}{within}")
-    for name, unit, scale in (("macs", "GFLOPs", 1e9), ("params", "M params", 1e6)):
+    for name, ones, scale in (("macs", unit.name, unit.scale), ("params", "M params", 1e6)):
         low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
-        print(f"{unit:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
+        print(f"{ones:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
     if summary.ruled_out:
         gone = "; ".join(f"{path}: {_listed(levels)}" for path, levels in summary.ruled_out.items())
         print(f"ruled out   {gone}")
-    print_prose(f"cheapest    {summary.cheapest}\n\nCosts at the reference, SKNet-50 at 224x224. {GFLOPS}")
+    print_prose(f"cheapest    {summary.cheapest}\n\nCosts at the reference, {reference}. {said_unit(unit)}")
     if summary.sampled:
         drawn = "combinations" if summary.combinations else "distinct architectures"
         what = "Medians" if certain else "Feasible share and medians"

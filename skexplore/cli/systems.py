@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,9 +21,12 @@ from skexplore.cli.common import (
     JsonOption,
     ResolutionOption,
     chosen_network,
+    opening,
+    pictures,
     print_next,
     print_prose,
     signed,
+    writable,
 )
 
 if TYPE_CHECKING:
@@ -132,23 +136,28 @@ def build(
 def reproduce(
     table: Annotated[str, typer.Option(help="1, 2, 3, 4, 5, 6, 7, S8, S9 or all.")] = "all",
     as_json: JsonOption = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Write the rows there too.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE.csv", help="Write the rows there too, into a folder with Figure 2 as a plot."
+        ),
+    ] = None,
+    picture: Annotated[
+        bool | None, typer.Option(help="Write figure2.svg and .png.  [default: if a browser is there]")
+    ] = None,
 ) -> None:
     """Set our exact counts beside the complexity columns of the paper's tables."""
     from skexplore.errors import UserError
-    from skexplore.files import write_atomic
-    from skexplore.paper import reproduce as reproduced, rows_of, to_csv
+    from skexplore.paper import reproduce as reproduced, rows_of
 
     asked = [row.definition for row in rows_of(table)]
-    if out is not None and out.suffix != ".csv":
-        raise UserError(f"--out {out}: must end in .csv")
+    if out is not None and out.suffix not in ("", ".csv") and not out.is_dir():
+        raise UserError(f"--out {out}: must be a file that ends in .csv, or a folder")
     rows = reproduced(table, _counted_outside(asked))
     if out is not None:
-        try:
-            write_atomic(out, to_csv(rows))
-        except OSError as error:
-            raise UserError(f"--out {out}: cannot be written ({error.strerror})") from None
-        print(f"wrote {out}", file=sys.stderr)
+        with writable(out):
+            for path in _written(rows, out, picture=picture):
+                print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(json.dumps({"rows": [asdict(row) for row in rows]}))
         return
@@ -159,7 +168,28 @@ def reproduce(
         "+g with one multiply for each element a gate rescales, +b with BatchNorm's elements, +gb with both. diff:\n"
         f"our params and macs over the paper's. ~ is another reading of the row above. {GFLOPS}"
     )
-    print_next("skexplore systems")
+    page = out / "figure2.html" if out is not None else None
+    print_next(*([opening(page)] if page and page.exists() else []), "skexplore systems")
+
+
+def _written(rows: list[ReproducedRow], out: Path, *, picture: bool | None) -> Iterator[Path]:
+    """Write the rows, into a folder with Figure 2 where its table is among them, and yield the files."""
+    from skexplore.files import write_atomic
+    from skexplore.paper import to_csv
+
+    alone = out.suffix == ".csv"
+    path = out if alone else out / "rows.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, to_csv(rows))
+    yield path
+    if alone or not any(row.table == "S9" for row in rows):
+        return
+    from skexplore.report import figure_2, figure_2_picture
+
+    page = out / "figure2.html"
+    write_atomic(page, figure_2(rows))
+    yield page
+    yield from pictures(out / "figure2", lambda kind: figure_2_picture(rows, kind), asked=picture)
 
 
 def _counted_outside(names: list[str]) -> dict[str, Cost]:

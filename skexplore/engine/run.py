@@ -94,6 +94,7 @@ def train(request: TrainRequest, run: Run) -> Study:
         ("profile", spec.profile),
         ("dataset", spec.split.dataset),
         ("backbone", spec.backbone),
+        ("reference", spec.reference),
         ("recipe", _recipe_name(spec)),
     ):
         given = getattr(request, option)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import Architecture, Blocks, Setting, arch_id, format_blocks, parse_blocks
+from skexplore.arch import Architecture, Blocks, Setting, format_blocks
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.replicates import next_replicate
 from skexplore.engine.sampler import Proposer, constraints
@@ -94,7 +94,7 @@ class State:
 
     def knows(self, blocks: Blocks) -> bool:
         """Return whether the search has a trial of ``blocks`` that is decided under the budget of now."""
-        own = arch_id(blocks)
+        own = self.spec.at_reference(blocks).id
         return any(
             record.arch_id == own and not (record.status == "over_budget" and self.spec.within(record))
             for record in self.searched
@@ -158,9 +158,9 @@ class State:
         chosen = next_replicate(self.study)
         if chosen is None:
             return None
-        block = Architecture(blocks=parse_blocks(chosen[0].block))
+        own = self.spec.at_reference(chosen[0].block)
         return self.add_beside(
-            self._record(len(self.beside), block, seed=chosen[1], origin="replicate", sampler="none")
+            self._record(len(self.beside), own, seed=chosen[1], origin="replicate", sampler="none")
         )
 
     @property
@@ -179,7 +179,9 @@ class State:
         proposal = self.proposer.ask(wished, untried_one=self.idle_streak() >= IDLE)
         record = self._record(
             proposal.number,
-            Architecture(blocks=self.proposer.space.decode(proposal.levels)),
+            Architecture(
+                blocks=self.proposer.space.decode(proposal.levels), backbone=self.spec.reference_body
+            ),
             seed=self.spec.seed,
             origin="search",
             sampler=proposal.sampler,
@@ -272,6 +274,7 @@ class State:
             split=self.spec.split,
             seed=record.seed,
             setting=record.setting,
+            reference=self.spec.reference_of(record),
         )
 
     # -- results ------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def estimate(
         )
     from skexplore.training import measure  # noqa: PLC0415  # loads torch
 
-    block, devices = "k3+k3d2", default_devices(workers)
+    block, devices = spec.paper_block, default_devices(workers)
     example = TrainSpec(
         block=block,
         net_id=net_id(block, spec.body),
@@ -67,6 +67,7 @@ def estimate(
         recipe=spec.recipe,
         split=spec.split,
         seed=spec.seed,
+        reference=spec.reference,
     )
     speed = measure(example, devices, measure_for)
     seen = spec.split.train_images + EVALUATION * spec.split.val_images

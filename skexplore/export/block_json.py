@@ -9,7 +9,20 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from skexplore.arch import Backbone, Blocks, Cost, arch_id, get_backbone, parse_blocks
+from skexplore.arch import (
+    Backbone,
+    Blocks,
+    Cost,
+    Resolution,
+    arch_id,
+    get_backbone,
+    get_reference,
+    parse_blocks,
+    resolution_of,
+    resolution_text,
+    stand_in,
+    whole_size,
+)
 from skexplore.errors import UserError
 from skexplore.files import PlainName, among, parse, read_json
 from skexplore.paper import named_blocks
@@ -30,12 +43,27 @@ MAX_STDIN = 1_000_000  # characters; a block.json has a few thousand
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A network that holds the block: backbone, side of the input in pixels, classes, and its cost."""
+    """A network that holds the block: backbone, its input in pixels (a side, or ``480x640``), classes, and its cost."""
 
     backbone: str
-    resolution: int
+    resolution: int | str
     classes: int
     cost: Cost
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return whole_size(resolution_of(str(self.resolution), "resolution"))
+
+    @property
+    def pixels(self) -> str:
+        """The size of the input in words."""
+        return " x ".join(map(str, self.size))
+
+
+def stated(resolution: Resolution) -> int | str:
+    """Return a resolution as ``Place`` has it."""
+    return resolution if isinstance(resolution, int) else resolution_text(resolution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +190,14 @@ class BlockFile:
 
     @property
     def proxy_body(self) -> Backbone:
-        """The backbone that the block was trained in, with the classes of its data set."""
-        return replace(get_backbone(self.proxy.backbone), classes=self.split.classes)
+        """The backbone that the block was trained in, as it stands for the reference, with its data set's classes."""
+        proxy = stand_in(get_backbone(self.proxy.backbone), self.reference_body)
+        return replace(proxy, classes=self.split.classes)
+
+    @property
+    def reference_body(self) -> Backbone:
+        """The backbone for which the block is written."""
+        return get_reference(self.reference.backbone)
 
     def own_digest(self) -> str:
         """Return the digest that the content asks for; another one in ``digest`` means a later change."""
@@ -270,7 +304,7 @@ def _checked(data: Any, source: str) -> BlockFile:
 def _blocks(file: BlockFile, source: str) -> Blocks:
     try:
         blocks = parse_blocks(file.block)
-        expected = arch_id(blocks)
+        expected = arch_id(blocks, file.reference_body)
     except UserError as error:
         raise UserError(f"{source}: block: {error}") from None
     if expected != file.arch_id:

@@ -13,10 +13,11 @@ from skexplore.arch import (
     cost,
     parse_blocks,
     placed_rows,
+    resolution_text,
     why_not,
 )
 from skexplore.export.block_json import BelievedError, BlockFile
-from skexplore.paper import Placement, place, table_rows
+from skexplore.paper import Placement, place, table_rows, tables_of
 from skexplore.study import Recipe
 from skexplore.templates import Markup, environment, markdown_code, markdown_text
 from skexplore.training import MEAN, STD
@@ -50,28 +51,30 @@ def size_line(blocks: Blocks, body: Backbone) -> str:
     own = cost(blocks, body)
     digits = 2 if own.macs >= 1e9 else 4  # the small proxies have a few hundredths of a GFLOP
     return (
-        f"{body.name} at {body.resolution} x {body.resolution}, {body.classes} classes: "
+        f"{body.name.split('@')[0]} at {resolution_text(body.resolution).replace('x', ' x ')}, {body.classes} classes: "
         f"{own.params / 1e6:.{digits}f} M parameters, {own.macs / 1e9:.{digits}f} GFLOPs"
     )
 
 
 def _card_context(block: BlockFile) -> dict[str, object]:
-    blocks, body = parse_blocks(block.block), block.proxy_body
+    blocks, body, whole = parse_blocks(block.block), block.proxy_body, block.reference_body
     return {
         "block": block,
         "found": "a published block, trained for comparison"
         if block.provenance.origin == "anchor"
         else "found by architecture search",
-        "parts": list(_parts(blocks, body)),
+        "papers": whole == REFERENCE,
+        "parts": list(_parts(blocks, body, whole)),
         "costs": _cost_rows(block),
         "recipe": _recipe(block.recipe),
-        "placement": [_placement_row(placement) for placement in place(blocks)],
-        "reference": size_line(blocks, REFERENCE),
+        "placement": [_placement_row(placement) for placement in place(blocks, whole)],
+        "tables": listed(map(str, tables_of(whole)), "and"),
+        "reference": size_line(blocks, whole),
         "proxy": size_line(blocks, body),
         "mean": ", ".join(f"{value:.4f}" for value in MEAN),
         "chances": _chances(block.believed),
         **_onnx(block),
-        "timm": _timm(blocks),
+        "timm": _timm(blocks, whole),
         "deviation": ", ".join(f"{value:.4f}" for value in STD),
     }
 
@@ -96,14 +99,14 @@ def _onnx(block: BlockFile) -> dict[str, object]:
     )
     return {
         "onnx_weights": "the trained weights" if file.weights == "trained" else Markup(fresh),
-        "onnx_side": own.resolution,
+        "onnx_size": own.pixels.replace(" x", ","),
         "onnx_classes": own.classes,
     }
 
 
-def _timm(blocks: Blocks) -> str:
+def _timm(blocks: Blocks, reference: Backbone) -> str:
     """Return what ``timm.json`` holds, in a line."""
-    reasons = dict.fromkeys(reason for block in REFERENCE.place(blocks) for reason in why_not(block))
+    reasons = dict.fromkeys(reason for block in reference.place(blocks) for reason in why_not(block))
     if not reasons:
         return Markup("the arguments of timm's `SelectiveKernel` that make this block, stage by stage")
     return Markup(f"why timm's `SelectiveKernel` cannot be this block: {'; '.join(reasons)}")
@@ -131,13 +134,13 @@ def _dims(blocks: Blocks, body: Backbone, number: int) -> str:
     return ", ".join("/".join(map(str, dims)) for dims in found if isinstance(dims, list))
 
 
-def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
+def _parts(blocks: Blocks, body: Backbone, reference: Backbone = REFERENCE) -> Iterator[dict[str, object]]:
     """Yield the branch table and the fusion of the tied block, or of each stage's."""
-    proxy = body.place(blocks)
+    there, proxy = reference.place(blocks), body.place(blocks)
     for number, block in enumerate(blocks):
         fuse = fusion(block)
         if block.selects:
-            dims = [_dims(blocks, each, number) for each in (REFERENCE, body)]
+            dims = [_dims(blocks, each, number) for each in (reference, body)]
             where = "stage by stage" if len(blocks) == 1 else "here"
             fuse += f". The compact feature z has, {where}, {dims[0]} channels at the reference"
             fuse += f" and {dims[1]} in the proxy"
@@ -149,10 +152,12 @@ def _parts(blocks: Blocks, body: Backbone) -> Iterator[dict[str, object]]:
                     f"{branch.kernel} x {branch.kernel}",
                     branch.dilation,
                     f"{branch.receptive_field} x {branch.receptive_field}",
-                    branch.groups,
+                    "as channels" if reference.unit.depthwise else large.groups,
                     "as channels" if body.unit.depthwise else small.groups,
                 ]
-                for branch, small in zip(block.branches, proxy[number].branches, strict=True)
+                for branch, large, small in zip(
+                    block.branches, there[number].branches, proxy[number].branches, strict=True
+                )
             ],
             "fuse": f"{fuse[0].upper()}{fuse[1:]}.",
         }
@@ -162,7 +167,7 @@ def _cost_rows(block: BlockFile) -> list[list[str]]:
     places = (block.reference, block.proxy)
     return [
         ["network", *(p.backbone for p in places)],
-        ["input", *(f"{p.resolution} x {p.resolution}, {p.classes} classes" for p in places)],
+        ["input", *(f"{p.pixels}, {p.classes} classes" for p in places)],
         ["#P (trainable)", *(f"{p.cost.params:,}" for p in places)],
         ["BatchNorm statistics", *(f"{p.cost.bn_stats:,}" for p in places)],
         ["GFLOPs", *(f"{p.cost.macs / 1e9:.4f}" for p in places)],

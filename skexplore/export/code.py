@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
-from skexplore.arch import REFERENCE, UNITS, Backbone, Blocks, Branch, format_blocks
+from skexplore.arch import (
+    REFERENCE,
+    UNITS,
+    Backbone,
+    Blocks,
+    Branch,
+    format_blocks,
+    resolution_text,
+    whole_size,
+)
 from skexplore.export.card import fusion, size_line
 from skexplore.templates import render
 
 
-def code(blocks: Blocks, body: Backbone, scale: str, *, schema: int) -> str:
-    """Return the source of ``blocks`` at the reference and in ``body``; ``scale`` is what ``build()`` builds.
+def code(blocks: Blocks, body: Backbone, scale: str, *, schema: int, reference: Backbone = REFERENCE) -> str:
+    """Return the source of ``blocks`` in ``reference`` and in ``body``; ``scale`` is what ``build()`` builds.
 
     schema: of the export. Before 5 the branches were stacked, and before 3 nothing was said of a batch of one image.
     """
-    context = _context(blocks, body, scale)
+    bodies = {"reference": reference, "proxy": body}
+    context = _context(blocks, bodies, scale)
     if schema < 5:
         return render("block-to-schema-4.py.j2", one_image=schema > 2, **context)
-    return render("block.py.j2", **context, **_features(blocks, body))
+    return render("block.py.j2", **context, **_features(blocks, bodies))
 
 
-def _context(blocks: Blocks, body: Backbone, scale: str) -> dict[str, object]:
-    placed = REFERENCE.place(blocks)
+Bodies = Mapping[str, Backbone]  # both scales by their names
+
+
+def _context(blocks: Blocks, bodies: Bodies, scale: str) -> dict[str, object]:
+    placed = bodies["reference"].place(blocks)
     selecting = [block.selects for block in placed]
-    mixed = body.unit.kind != REFERENCE.unit.kind
-    scales = {name: _scale(blocks, each, mixed=mixed) for name, each in _bodies(body)}
+    scales = {name: _scale(blocks, name, bodies) for name in bodies}
     attention = "all" if all(selecting) else "some" if any(selecting) else "none"
     return scales | {
         "title": f"block {format_blocks(blocks)}" if len(blocks) == 1 else "blocks, one for each stage,",
         "about": _about(blocks),
-        "summary": [f"{name:9}  {size_line(blocks, each)}" for name, each in _bodies(body)],
+        "summary": [f"{name:9}  {size_line(blocks, each)}" for name, each in bodies.items()],
         "attention": attention,
         "default": scale,
         "default_scale": scales[scale],
@@ -37,13 +50,9 @@ def _context(blocks: Blocks, body: Backbone, scale: str) -> dict[str, object]:
     }
 
 
-def _bodies(body: Backbone) -> list[tuple[str, Backbone]]:
-    return [("reference", REFERENCE), ("proxy", body)]
-
-
-def _features(blocks: Blocks, body: Backbone) -> dict[str, object]:
+def _features(blocks: Blocks, by_name: Bodies) -> dict[str, object]:
     """Return which parts the source needs: what neither network has is not in it."""
-    bodies = [each for _, each in _bodies(body)]
+    bodies = [*by_name.values()]
     acts = {
         branch.act or each.unit.act
         for each in bodies
@@ -53,7 +62,7 @@ def _features(blocks: Blocks, body: Backbone) -> dict[str, object]:
     return {
         "kinds": {each.unit.kind for each in bodies},
         "wide": any(each.unit.kind == "basic" for each in bodies),  # its first channels are others
-        "mixed": REFERENCE.unit.kind != body.unit.kind,
+        "mixed": _mixed(by_name),
         "acts": acts != {"relu"},
         "relu6": any(each.unit.activation == "relu6" for each in bodies),
         "pooled": any(each.unit.shortcut == "pooled" for each in bodies),
@@ -62,13 +71,22 @@ def _features(blocks: Blocks, body: Backbone) -> dict[str, object]:
         "projects": any(UNITS[each.unit.kind].projects for each in bodies),
         "deep": any(each.stem.deep for each in bodies),
         "head": any(each.head for each in bodies),
+        "square": _square(by_name),
     }
 
 
-def _scale(blocks: Blocks, body: Backbone, *, mixed: bool) -> dict[str, object]:
+def _square(bodies: Bodies) -> bool:
+    return all(isinstance(body.resolution, int) for body in bodies.values())
+
+
+def _mixed(bodies: Bodies) -> bool:
+    return len({body.unit.kind for body in bodies.values()}) > 1
+
+
+def _scale(blocks: Blocks, scale: str, bodies: Bodies) -> dict[str, object]:
     """Return one scale's definition: literal numbers, and a name for each list of branches."""
-    placed = body.place(blocks)
-    prefix = "REFERENCE" if body == REFERENCE else "PROXY"
+    body = bodies[scale]
+    placed, prefix = body.place(blocks), scale.upper()
     tied = len({block.branches for block in placed}) == 1
     names = [f"{prefix}_BRANCHES" if tied else f"{prefix}_BRANCHES_{i}" for i in range(1, len(placed) + 1)]
     lists = {
@@ -87,16 +105,19 @@ def _scale(blocks: Blocks, body: Backbone, *, mixed: bool) -> dict[str, object]:
         }
         for stage, block, name in zip(body.stages, placed, names, strict=True)
     ]
-    what = "SKNet-50 of the paper" if body == REFERENCE else "the small network that was trained"
+    what = "the small network that was trained"
+    if scale == "reference":
+        what = "SKNet-50 of the paper" if body == REFERENCE else "for which the block is written"
     stem = asdict(body.stem) | {"widths": (*body.stem.deep, body.stem.width)}
     return {
         "comment": f"{body.name}: {what} (cardinality {body.cardinality})",
-        "resolution": body.resolution,
+        "resolution": body.resolution if _square(bodies) else whole_size(body.resolution),
+        "image": resolution_text(body.resolution).replace("x", ", "),
         "classes": body.classes,
         "stem": stem,
         "unit": body.unit,
         "unit_class": UNITS[body.unit.kind].make.partition(":")[2],
-        "units_said": mixed,
+        "units_said": _mixed(bodies),
         "head": body.head,
         "stages": stages,
         "branch_lists": [{"name": name, "branches": branches} for name, branches in lists.items()],

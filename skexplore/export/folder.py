@@ -14,7 +14,6 @@ from torch import Tensor
 
 from skexplore import __version__
 from skexplore.arch import (
-    REFERENCE,
     Backbone,
     Blocks,
     arch_id,
@@ -40,6 +39,7 @@ from skexplore.export.block_json import (
     OnnxFile,
     Place,
     Provenance,
+    stated,
 )
 from skexplore.export.onnx_file import OPSET, onnx_bytes, require as require_onnx
 from skexplore.export.texts import texts, weights_note
@@ -181,7 +181,7 @@ def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: b
 def _onnx(block: BlockFile, state: dict[str, Tensor] | None) -> tuple[bytes, OnnxFile]:
     """Return ``block.onnx`` with what is to be said of it: trained weights if it is the proxy and they are kept."""
     trained = state if block.scale == "proxy" else None
-    body = block.proxy_body if block.scale == "proxy" else REFERENCE
+    body = block.proxy_body if block.scale == "proxy" else block.reference_body
     network = seeded_build(parse_blocks(block.block), body, seed=block.seed)
     if trained is not None:
         network.load_state_dict(trained)
@@ -217,10 +217,10 @@ def _block_file(study: Study, record: Record, scale: str, weights: bytes | None)
     block = BlockFile(
         schema=SCHEMA,
         block=record.block,
-        canonical=format_blocks(canonical_at_reference(blocks)),
-        arch_id=arch_id(blocks),
+        canonical=format_blocks(canonical_at_reference(blocks, spec.reference_body)),
+        arch_id=arch_id(blocks, spec.reference_body),
         net_id=net_id(blocks, spec.body),
-        reference=_place(blocks, REFERENCE),
+        reference=_place(blocks, spec.reference_body),
         proxy=_place(blocks, spec.body),
         val_error=record.val_error,
         seed=record.seed,
@@ -274,7 +274,10 @@ def _anchor_errors(anchors: Iterable[Record]) -> Iterator[AnchorErrors]:
 
 def _place(blocks: Blocks, body: Backbone) -> Place:
     return Place(
-        backbone=body.name, resolution=body.resolution, classes=body.classes, cost=cost(blocks, body)
+        backbone=body.name,
+        resolution=stated(body.resolution),
+        classes=body.classes,
+        cost=cost(blocks, body),
     )
 
 

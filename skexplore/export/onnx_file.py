@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skexplore.arch import Resolution, whole_size
 from skexplore.errors import StudyError, UserError
 from skexplore.nn import InvertedResidual, Network, Shuffle, SKConv, Unit, plain_layers
 
@@ -45,11 +46,11 @@ class NoRuntimeError(UserError):
     """onnxruntime is not installed."""
 
 
-def onnx_bytes(network: Network, resolution: int) -> tuple[bytes, Agreement]:
+def onnx_bytes(network: Network, resolution: Resolution) -> tuple[bytes, Agreement]:
     """Return ``network`` in evaluation mode as an ONNX file, and how far onnxruntime's outputs are from torch's.
 
     It takes ``images``, float32 (batch, channels, height, width) of any batch and size, and gives ``logits`` (batch,
-    classes); ``resolution`` is the side of the images that are compared. Raises ``UserError`` without the extra
+    classes); ``resolution`` is the size of the images that are compared. Raises ``UserError`` without the extra
     ``onnx`` or for a network too large for one file, ``StudyError`` if what was written does not compute what the
     network does.
     """
@@ -79,7 +80,7 @@ def require() -> None:
         raise UserError(f"--onnx needs {error.name}, which is not installed: {EXTRA}") from None
 
 
-def compare(content: bytes, network: Network, resolution: int) -> Agreement:
+def compare(content: bytes, network: Network, resolution: Resolution) -> Agreement:
     """Run an ONNX file and ``network`` (in evaluation mode) on batches of fixed noise, and return how they agree.
 
     Raises ``NoRuntimeError`` without onnxruntime, ``UserError`` if it cannot read or run the file.
@@ -96,7 +97,8 @@ def compare(content: bytes, network: Network, resolution: int) -> Agreement:
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         for batch in BATCHES:
-            images = torch.randn(batch, network.in_channels, resolution, resolution, generator=generator)
+            size = whole_size(resolution)
+            images = torch.randn(batch, network.in_channels, *size, generator=generator)
             (found,) = session.run([OUTPUT], {INPUT: images.numpy()})
             with torch.no_grad(), plain_layers():
                 expected: Tensor = network(images)

@@ -9,7 +9,7 @@ import json
 import shlex
 from itertools import product
 
-from skexplore.arch import block_svg, parse_blocks, standalone, timm_arguments
+from skexplore.arch import REFERENCE, block_svg, parse_blocks, standalone, timm_arguments
 from skexplore.errors import UserError
 from skexplore.export.block_json import CODE_NAME, BlockFile
 from skexplore.export.card import card
@@ -24,15 +24,15 @@ DOCUMENTS = ("timm.json", "block.svg", "place.svg", "README.md")  # beside block
 
 def texts(block: BlockFile) -> dict[str, str]:
     """Return the text files of the folder that ``block`` describes, by name."""
-    blocks, body = parse_blocks(block.block), block.proxy_body
+    blocks, whole, body = parse_blocks(block.block), block.reference_body, block.proxy_body
     documents = (
-        json.dumps(timm_arguments(blocks, body), indent=2) + "\n",
-        standalone(block_svg(blocks)),
-        standalone(place_svg(blocks)),
+        json.dumps(timm_arguments(blocks, body, whole), indent=2) + "\n",
+        standalone(block_svg(blocks, whole)),
+        standalone(place_svg(blocks, whole)),
         card(block),
     )
     return {
-        CODE_NAME: code(blocks, body, block.scale, schema=block.schema),
+        CODE_NAME: code(blocks, body, block.scale, schema=block.schema, reference=whole),
         **dict(zip(DOCUMENTS, documents, strict=True)),
     }
 
@@ -78,6 +78,7 @@ def _training_command(block: BlockFile) -> tuple[str, str] | None:
                     recipe=recipe,
                     dataset=block.split.dataset,
                     backbone=backbone,
+                    reference=block.reference.backbone,
                     seed=block.seed,
                 )
             ).spec
@@ -86,6 +87,8 @@ def _training_command(block: BlockFile) -> tuple[str, str] | None:
         if (spec.backbone, spec.recipe, spec.split) == own:
             words = ["skexplore", "train", block.block, "--profile", profile]
             words += ["--recipe", recipe] if recipe else []
+            usual = block.reference_body == REFERENCE
+            words += [] if usual else ["--reference", block.reference.backbone]
             words += ["--dataset", block.split.dataset, *(["--backbone", backbone] if backbone else [])]
             return shlex.join([*words, "--seed", str(block.seed)]), spec.name
     return None

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from skexplore import __version__
 from skexplore.arch import (
-    REFERENCE,
     arch_id,
     canonical_at_reference,
     cost,
@@ -37,6 +36,7 @@ from skexplore.export.block_json import (
     OnnxFile,
     Place,
     read_block_file,
+    stated,
 )
 from skexplore.export.onnx_file import NoRuntimeError, compare
 from skexplore.export.texts import DOCUMENTS, texts, weights_note
@@ -69,8 +69,9 @@ found = {"default": inspect.signature(block.build).parameters["scale"].default}
 for scale in ("reference", "proxy"):  # the proxy last: its outputs are compared
     network = block.build(scale).eval()
     side = block.SCALES[scale].resolution
+    size = side if isinstance(side, tuple) else (side, side)
     with torch.no_grad():
-        counted = FlopCountAnalysis(network, torch.zeros(1, 3, side, side)).by_operator()
+        counted = FlopCountAnalysis(network, torch.zeros(1, 3, *size)).by_operator()
     found[scale] = {
         "params": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "macs": int(counted["conv"] + counted["linear"]),
@@ -209,15 +210,21 @@ def _definition(block: BlockFile) -> list[Check]:
     try:
         blocks = parse_blocks(block.block)
         ids = {
-            "canonical": (block.canonical, format_blocks(canonical_at_reference(blocks))),
-            "arch_id": (block.arch_id, arch_id(blocks)),
+            "canonical": (
+                block.canonical,
+                format_blocks(canonical_at_reference(blocks, block.reference_body)),
+            ),
+            "arch_id": (block.arch_id, arch_id(blocks, block.reference_body)),
             "net_id": (block.net_id, net_id(blocks, block.proxy_body)),
             "measurement": (block.provenance.key, _measurement(block)),
         }
         checks = [_same("ids", ids)]
         for name, place in _places(block).items():
-            body = REFERENCE if name == "reference" else block.proxy_body
-            network = {key: (getattr(place, key), getattr(body, key)) for key in ("resolution", "classes")}
+            body = block.reference_body if name == "reference" else block.proxy_body
+            network: dict[str, tuple[object, object]] = {
+                "resolution": (place.resolution, stated(body.resolution)),
+                "classes": (place.classes, body.classes),
+            }
             network["backbone"] = (place.backbone, body.name)
             own = asdict(cost(blocks, body))
             costs = {key: (getattr(place.cost, key), number) for key, number in own.items()}
@@ -235,6 +242,7 @@ def _measurement(block: BlockFile) -> str:
         recipe=block.recipe,
         split=block.split,
         seed=block.seed,
+        reference=block.reference.backbone,
     ).key
 
 
@@ -259,8 +267,8 @@ def _rebuilt(home: Path, block: BlockFile, code: bytes) -> Iterator[Check]:
     """Build the networks here, run ``code`` there, and compare both with ``block.json``."""
     blocks = parse_blocks(block.block)
     for name, place in _places(block).items():
-        network = build(blocks, place.backbone, classes=place.classes)
-        counted = count(network, place.resolution)
+        body = block.reference_body if name == "reference" else block.proxy_body
+        counted = count(build(blocks, body, classes=place.classes), place.size)
         pairs = {key: (getattr(place.cost, key), getattr(counted, key)) for key in COUNTED}
         yield _same(f"{name} cost, fvcore", pairs)
     try:
@@ -277,7 +285,7 @@ def _rebuilt(home: Path, block: BlockFile, code: bytes) -> Iterator[Check]:
 def _onnx(home: Path, block: BlockFile, file: OnnxFile) -> Check:
     """Run the ONNX file on fixed noise and compare it with the network that it claims to be."""
     name = f"{file.file.file} by onnxruntime"
-    body = REFERENCE if file.scale == "reference" else block.proxy_body
+    body = block.reference_body if file.scale == "reference" else block.proxy_body
     network = seeded_build(parse_blocks(block.block), body, seed=file.seed)
     if file.weights == "trained":
         if block.weights is None or file.scale != "proxy":
@@ -307,9 +315,9 @@ def _network_with_weights(home: Path, block: BlockFile) -> Network:
 
 
 def _images(place: Place) -> Tensor:
-    """Return fixed noise as (4, 3, resolution, resolution), float64."""
+    """Return fixed noise as (4, 3, height, width), float64."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(4, 3, place.resolution, place.resolution, generator=generator, dtype=torch.float64)
+    return torch.randn(4, 3, *place.size, generator=generator, dtype=torch.float64)
 
 
 def _compare_code(home: Path, block: BlockFile, code: bytes, ours: nn.Module, work: Path) -> Iterator[Check]:

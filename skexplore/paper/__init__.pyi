@@ -31,4 +31,5 @@ from .tables import (
     place_cost as place_cost,
     printed_rows as printed_rows,
     table_rows as table_rows,
+    tables_of as tables_of,
 )

@@ -28,6 +28,7 @@ class ReproducedRow:
     definition: what is built; alternative: whether it is another reading than the one we hold. The paper's
     numbers in 10^6 params and 10^9 multiply-adds, ours for one image as in ``Cost``. Differences: ours over the
     paper's in %, of ``params`` and ``macs``. prints_as: the accountings that round to the digits of the paper.
+    paper_error_pct: the printed top-1 error on ImageNet.
     """
 
     table: str
@@ -45,6 +46,7 @@ class ReproducedRow:
     macs_diff_pct: float | None = None
     prints_as: tuple[str, ...] = ()
     note: str = ""
+    paper_error_pct: float | None = None
 
 
 def table_names() -> list[str]:
@@ -74,6 +76,7 @@ def _readings(row: PrintedRow, outside: Mapping[str, Cost]) -> Iterator[Reproduc
         alternative=False,
         paper_params_m=float(row.params_m) if row.params_m else None,
         paper_gflops=float(row.gflops) if row.gflops else None,
+        paper_error_pct=float(row.top1_error_pct) if row.top1_error_pct else None,
     )
     if not row.definition:
         yield replace(plain, note=f"not buildable: {UNBUILT[row.system]}")

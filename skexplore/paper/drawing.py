@@ -1,4 +1,4 @@
-"""Where a block stands among the rows of Tables 3, 6 and 7, as a picture over GFLOPs and #P (SVG text)."""
+"""Where a block stands among the rows of the paper's tables, as a picture over GFLOPs and #P (SVG text)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import textwrap
 from dataclasses import dataclass
 
-from skexplore.arch import Blocks, Cost, cost, format_blocks, svg
-from skexplore.paper.tables import TABLES, PublishedRow, published_rows
+from skexplore.arch import REFERENCE, Backbone, Blocks, Cost, FlopsUnit, cost, flops_unit, format_blocks, svg
+from skexplore.paper.tables import PublishedRow, published_rows, tables_of
 
 LEFT, TOP, WIDE, HIGH = 44, 44, 380, 270  # pixels: where the plot begins, and its size
 KEY = LEFT + WIDE + 28  # where the list of rows begins
@@ -26,6 +26,16 @@ class _Axis:
     start: int
     pixels: int
     up: bool
+    unit: FlopsUnit | None = None
+
+    @property
+    def flops(self) -> FlopsUnit:
+        """The unit of an axis of multiply-adds."""
+        assert self.unit is not None
+        return self.unit
+
+    def at_macs(self, macs: float) -> int:
+        return self.at(macs / self.flops.scale)
 
     def at(self, value: float) -> int:
         share = (value - self.low) / (self.high - self.low)
@@ -38,15 +48,17 @@ class _Axis:
         return [step * n for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 
-def place_svg(blocks: Blocks) -> str:
+def place_svg(blocks: Blocks, reference: Backbone = REFERENCE) -> str:
     """Return the picture as a bare inline ``<svg>``: the block and all rows, at the reference by our own count.
 
     Rows that would lie on each other share a circle; its number leads to their names beside the plot. Raises
     ``UserError`` for a block that the reference cannot hold.
     """
-    own, rows = cost(blocks), published_rows()
+    own, tables = cost(blocks, reference), tables_of(reference)
+    rows = tuple(row for row in published_rows() if row.table in tables)
     everything = [own, *(row.ours for row in rows)]
-    x = _axis([_gflops(each) for each in everything], LEFT, WIDE, up=False)
+    unit = flops_unit(min(each.macs for each in everything))
+    x = _axis([each.macs / unit.scale for each in everything], LEFT, WIDE, up=False, unit=unit)
     y = _axis([_millions(each) for each in everything], TOP, HIGH, up=True)
     circles = _circles(rows, x, y)
     key, bottom = _key(circles)
@@ -60,24 +72,22 @@ def place_svg(blocks: Blocks) -> str:
     return svg(KEY + 290, height, f"Complexity of {format_blocks(blocks)} among published rows", body)
 
 
-def _gflops(own: Cost) -> float:
-    return own.macs / 1e9
-
-
 def _millions(own: Cost) -> float:
     return own.params / 1e6
 
 
-def _axis(values: list[float], start: int, pixels: int, *, up: bool) -> _Axis:
+def _axis(values: list[float], start: int, pixels: int, *, up: bool, unit: FlopsUnit | None = None) -> _Axis:
     spare = SPARE * (max(values) - min(values))
-    return _Axis(low=min(values) - spare, high=max(values) + spare, start=start, pixels=pixels, up=up)
+    return _Axis(
+        low=min(values) - spare, high=max(values) + spare, start=start, pixels=pixels, up=up, unit=unit
+    )
 
 
 def _circles(rows: tuple[PublishedRow, ...], x: _Axis, y: _Axis) -> dict[tuple[int, int], list[PublishedRow]]:
     """Return the rows of each circle by its place; a row that would touch a circle joins it."""
     circles: dict[tuple[int, int], list[PublishedRow]] = {}
     for row in sorted(rows, key=lambda row: (row.ours.macs, row.ours.params)):
-        here = (x.at(_gflops(row.ours)), y.at(_millions(row.ours)))
+        here = (x.at_macs(row.ours.macs), y.at(_millions(row.ours)))
         near = [place for place in circles if math.dist(place, here) < 2 * CIRCLE]
         circles.setdefault(near[0] if near else here, []).append(row)
     return circles
@@ -92,8 +102,8 @@ def _circle(number: int, x: int, y: int) -> str:
 
 def _own(own: Cost, x: _Axis, y: _Axis) -> str:
     """Return the block's mark: a diamond around its place, a mark on each axis, and its numbers above."""
-    here, there = x.at(_gflops(own)), y.at(_millions(own))
-    label = f"this block: {_gflops(own):.3f} GFLOPs, {_millions(own):.2f} M"
+    here, there, unit = x.at_macs(own.macs), y.at(_millions(own)), x.flops
+    label = f"this block: {own.macs / unit.scale:.3f} {unit.name}, {_millions(own):.2f} M"
     middle = min(max(here, LEFT + 110), LEFT + WIDE - 110)
     return (
         f'<g class="sk-own" stroke-width="2.5"><path d="M{here} {TOP + HIGH + 5}v-12M{LEFT - 5} {there}h12'
@@ -115,7 +125,8 @@ def _frame_text(x: _Axis, y: _Axis) -> str:
     ]
     parts += [f'<text x="{LEFT - 8}" y="{y.at(t) + 4}" text-anchor="end">{t:.4g}</text>' for t in y.ticks()]
     parts.append(
-        f'<text x="{LEFT + WIDE // 2}" y="{TOP + HIGH + 36}" text-anchor="middle">GFLOPs at the reference</text>'
+        f'<text x="{LEFT + WIDE // 2}" y="{TOP + HIGH + 36}" text-anchor="middle">'
+        f"{x.flops.name} at the reference</text>"
     )
     parts.append('<text x="8" y="16">#P, millions</text>')
     return "".join(parts)
@@ -131,7 +142,7 @@ def _key(circles: dict[tuple[int, int], list[PublishedRow]]) -> tuple[str, int]:
             f'<text class="sk-row-text" x="{KEY + 12}" y="{y}" text-anchor="end" font-weight="bold">{number}</text>'
         )
         lines = []
-        for table in TABLES:
+        for table in dict.fromkeys(row.table for row in sorted(rows, key=lambda row: row.table)):
             names = "; ".join(row.system for row in rows if row.table == table)
             lines += textwrap.wrap(f"Table {table}: {names}", LETTERS) if names else []
         for line in lines:

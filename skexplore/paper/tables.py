@@ -1,4 +1,4 @@
-"""The tables of the SKNet paper as printed, and the placement of a block on Tables 3, 6 and 7 by our own count.
+"""The tables of the SKNet paper as printed, and the placement of a block on Tables 3, 6 and 7, or 4, by our own count.
 
 Placement is by complexity alone: the printed errors are ImageNet errors and belong to another protocol.
 """
@@ -7,15 +7,26 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from skexplore.arch import Blocks, Cost, SKBlock, arch_id, cost, parse_blocks
+from skexplore.arch import (
+    REFERENCE,
+    Backbone,
+    Blocks,
+    Cost,
+    SKBlock,
+    cost,
+    get_reference,
+    parse_blocks,
+)
 from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, system_cost
 
-TABLES = (3, 6, 7)  # those with complexity and error side by side, on which blocks are placed
+# those with complexity and error side by side, on which blocks are placed: in networks with groups, and in light ones
+TABLES, LIGHT_TABLES = (3, 6, 7), (4,)
 ANCHOR_SETS = ("two", "table6", "table7", "all", "none")
 MATCH_PCT = 1.0  # "matched complexity": within this many percent in params and in macs
 
@@ -42,13 +53,17 @@ class PrintedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
-    """A row of Table 3, 6 or 7 (error in %, params in 10^6, gflops in 10^9 multiply-adds) and our count of it."""
+    """A row of Table 3, 4, 6 or 7 (error in %, params in 10^6, gflops in 10^9 multiply-adds) and our count of it.
+
+    id: of its network, see ``Architecture.id``.
+    """
 
     table: int
     row: int
     system: str
     block: str
     backbone: str
+    id: str
     top1_error_pct: float
     params_m: float
     gflops: float
@@ -85,10 +100,10 @@ def printed_rows() -> tuple[PrintedRow, ...]:
 
 @lru_cache(maxsize=1)
 def published_rows() -> tuple[PublishedRow, ...]:
-    """Return every row of Tables 3, 6 and 7 in printed order."""
+    """Return every row of Tables 3, 4, 6 and 7 in printed order."""
     rows = []
     for line in printed_rows():
-        if line.table not in map(str, TABLES):
+        if line.table not in map(str, (*TABLES, *LIGHT_TABLES)):
             continue
         system = SYSTEMS[line.definition]
         rows.append(
@@ -98,6 +113,7 @@ def published_rows() -> tuple[PublishedRow, ...]:
                 system=line.system,
                 block=system.block,
                 backbone=system.backbone,
+                id=system.architecture().id,
                 top1_error_pct=float(line.top1_error_pct),
                 params_m=float(line.params_m),
                 gflops=float(line.gflops),
@@ -135,19 +151,28 @@ def named_blocks(text: str) -> Blocks:
     return parse_blocks(rows.get(text.strip().removesuffix(" SK"), text))
 
 
-def anchor_names() -> dict[str, str]:
-    """Return the architecture ids of Table 7's blocks, with the names they have there."""
-    return {arch_id(row.block): row.system for row in published_rows() if row.table == 7}
+def anchor_names(table: int = 7) -> dict[str, str]:
+    """Return the architecture ids of a table's networks, with the names they have there."""
+    return {row.id: row.system for row in published_rows() if row.table == table}
 
 
-def place(block: str | SKBlock | Blocks) -> tuple[Placement, ...]:
-    """Return the placement of ``block`` on Tables 3, 6 and 7; raises ``UserError`` if it cannot be built."""
-    return place_cost(cost(block))
+def tables_of(reference: Backbone) -> tuple[int, ...]:
+    """Return the tables on which blocks of this reference are placed: 3, 6 and 7, or 4 of light networks."""
+    return LIGHT_TABLES if reference.unit.depthwise else TABLES
 
 
-def place_cost(own: Cost) -> tuple[Placement, ...]:
-    """Return the placement of a cost at the reference on Tables 3, 6 and 7."""
-    return tuple(_place_on(table, own) for table in TABLES)
+def place(block: str | SKBlock | Blocks, reference: str | Backbone = REFERENCE) -> tuple[Placement, ...]:
+    """Return the placement of ``block`` on Tables 3, 6 and 7, in a light ``reference`` on Table 4.
+
+    Raises ``UserError`` if it cannot be built.
+    """
+    body = get_reference(reference) if isinstance(reference, str) else reference
+    return place_cost(cost(block, body), tables_of(body))
+
+
+def place_cost(own: Cost, tables: Sequence[int] = TABLES) -> tuple[Placement, ...]:
+    """Return the placement of a cost at the reference on ``tables``."""
+    return tuple(_place_on(table, own) for table in tables)
 
 
 def _place_on(table: int, own: Cost) -> Placement:

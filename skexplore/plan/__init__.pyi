@@ -15,4 +15,5 @@ from .search import (
     plan_search as plan_search,
     plan_training as plan_training,
     seconds_of as seconds_of,
+    space_of as space_of,
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skexplore.arch import Setting
+from skexplore.arch import REFERENCE, Backbone, Setting, get_reference
 from skexplore.errors import UserError
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
 from skexplore.plan.reuse import measured
@@ -46,6 +46,7 @@ class AblationRequest:
     recipe: str | None = None
     backbone: str | None = None
     dataset: str | None = None
+    reference: str | None = None
     study: str | None = None
     reuse: tuple[str, ...] = ()
     rungs: bool = False
@@ -53,14 +54,15 @@ class AblationRequest:
 
 def plan_ablation(request: AblationRequest) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
-    definition = load_definition(request.source)
+    definition = load_definition(request.source, request.reference)
+    reference = get_reference(definition.reference or REFERENCE.name)
     _check_backbone(definition, request)
-    profile = _scale(definition, request)
-    design = expand(_on_data_set(definition, profile), _baseline(definition))
+    profile = _scale(definition, request, reference)
+    design = expand(_on_data_set(definition, profile), _baseline(definition, reference), reference)
     name = check_name(request.study or _name(definition, request))
     design = _continued(replace(design, seeds=seeds_of(request.seeds, definition.seeds, name)), name)
     reused = [load_study(study) for study in request.reuse]
-    return plan_design(design, profile, name=name, seed=request.seed, reused=reused)
+    return plan_design(design, profile, name=name, seed=request.seed, reference=reference, reused=reused)
 
 
 def _name(definition: Definition, request: AblationRequest) -> str:
@@ -69,6 +71,7 @@ def _name(definition: Definition, request: AblationRequest) -> str:
     pairs = (
         (request.dataset, definition.split.dataset or own.split.dataset),
         (request.profile, own.name),
+        (request.reference and request.reference.replace("@", "-"), None),
         (request.backbone, definition.backbone or own.backbone),
         (other_recipe(get_profile(request.profile or own.name), request.recipe), None),
         (f"s{request.seed}", "s0"),
@@ -123,7 +126,13 @@ def _trained(design: Design) -> set[tuple[str, Setting]]:
 
 
 def plan_design(
-    design: Design, profile: Profile, *, name: str, seed: int, reused: Sequence[Study] = ()
+    design: Design,
+    profile: Profile,
+    *,
+    name: str,
+    seed: int,
+    reference: Backbone = REFERENCE,
+    reused: Sequence[Study] = (),
 ) -> Plan:
     """Return the plan that trains every variant of ``design`` with every seed; raises ``UserError``.
 
@@ -131,7 +140,9 @@ def plan_design(
     """
     check_seed(seed)
     check_seed(seed + design.seeds - 1)
-    spec = StudySpec.without_search(name=name, profile=profile, seed=seed, ablation=design)
+    spec = StudySpec.without_search(
+        name=name, profile=profile, seed=seed, reference=reference, ablation=design
+    )
     _check_buildable(spec)
     beside = trainings(spec)
     wanted = {spec.proxy(each.architecture, each.backbone).id for each in beside}
@@ -175,7 +186,7 @@ def _check_backbone(definition: Definition, request: AblationRequest) -> None:
         )
 
 
-def _scale(definition: Definition, request: AblationRequest) -> Profile:
+def _scale(definition: Definition, request: AblationRequest, reference: Backbone) -> Profile:
     """Return the definition's profile with its own changes; those belong to that profile and recipe, and go with them.
 
     With another recipe of that profile as many images are trained on. Raises ``UserError``.
@@ -186,7 +197,7 @@ def _scale(definition: Definition, request: AblationRequest) -> Profile:
     name = request.profile or own
     backbone = request.backbone or definition.backbone or None
     base = base if name == own else None
-    profile = profile_of(name, request.dataset or dataset, backbone, request.recipe or base)
+    profile = profile_of(name, request.dataset or dataset, backbone, request.recipe or base, reference)
     if name == own:
         if request.recipe not in (None, base):
             recipe = {key: value for key, value in recipe.items() if key == "epochs"}
@@ -221,19 +232,24 @@ def _on_data_set(definition: Definition, profile: Profile) -> Definition:
     return replace(definition, column=column) if known else definition
 
 
-def _baseline(definition: Definition) -> Variant | None:
+def _baseline(definition: Definition, reference: Backbone) -> Variant | None:
     text = definition.baseline
     if text in [row.name for row in definition.rows]:
         return None
     if not text.startswith(BEST):
-        return base_of(text)
+        return base_of(text, reference)
     search = load_study(text.removeprefix(BEST))
     if not search.spec.searches:
         raise UserError(f"baseline {text}: {search.spec.name} is no search, and has no best trial")
     best = search.best
     if best is None:
         raise UserError(f"baseline {text}: the study has no complete trial within its budget yet")
-    return Variant(name=text, block=best.block)
+    if search.spec.reference != reference.name:
+        raise UserError(
+            f"baseline {text}: the blocks of {search.spec.name} are written for {search.spec.reference}, here for "
+            f"{reference.name}; give --reference {search.spec.reference}"
+        )
+    return Variant(name=text, block=best.block, reference=reference.name)
 
 
 def _check_buildable(spec: StudySpec) -> None:

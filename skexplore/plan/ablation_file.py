@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
-from skexplore.arch import cifar_backbone, parse_gate
+from skexplore.arch import REFERENCE, cifar_backbone, get_reference, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
@@ -122,12 +122,16 @@ _CONTRAST = Must("a mapping such as {of: [SK], against: [K3]}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A study file. recipe, split: what differs from the profile. baseline: a row's name, or a network."""
+    """A study file. recipe, split: what differs from the profile. baseline: a row's name, or a network.
+
+    reference: the backbone for which blocks are written, empty for SKNet-50.
+    """
 
     name: Annotated[str, Must("at most 64 letters, digits, '.', '_' and '-'", NAME.fullmatch)]
     description: str = ""
     table: Annotated[str, among(["", *_TABLES], what="one of the texts")] = ""
     column: Annotated[str, among(COLUMNS_OF_ERRORS)] = COLUMNS_OF_ERRORS[0]
+    reference: Annotated[str, read_by(get_reference)] = ""
     profile: Annotated[str, among(PROFILES)] = ""
     backbone: Annotated[str, read_by(cifar_backbone)] = ""
     recipe: RecipeChanges = RecipeChanges()
@@ -142,10 +146,16 @@ class Definition:
     groups: Mapping[str, Annotated[list[str], _ORDERED]] = field(default_factory=dict)
 
 
-def load_definition(source: str) -> Definition:
-    """Return the definition called or in the file ``source``; raises ``UserError`` with all that is wrong."""
+def load_definition(source: str, reference: str | None = None) -> Definition:
+    """Return the definition called or in the file ``source``; raises ``UserError`` with all that is wrong.
+
+    reference: the name of another than the file's.
+    """
     path = find_shipped(source, "studies", what="ablation", file="study file")
-    file = define(Definition, read_yaml(path), str(path), _problems)
+    data = read_yaml(path)
+    if reference is not None and isinstance(data, dict):
+        data = {**data, "reference": get_reference(reference).name}
+    file = define(Definition, data, str(path), _problems)
     return replace(file, rows=tuple(replace(row, name=_row_name(asdict(row))) for row in file.rows))
 
 
@@ -164,8 +174,9 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
         yield "recipe.cycles", f"{[*cycles]}: must end before the last of {counted(epochs, 'epoch')}"
     yield from _row_problems(file.get("rows") or ())
     yield from _baseline_problems(file)
-    yield from _factor_problems(file.get("one_at_a_time") or {}, "one_at_a_time")
-    yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {})
+    stages = len(get_reference(file.get("reference") or REFERENCE.name).stages)
+    yield from _factor_problems(file.get("one_at_a_time") or {}, stages, "one_at_a_time")
+    yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {}, stages)
     if file.get("groups") and not file.get("table"):
         yield "groups", "their order is compared with the paper's: give the table"
 
@@ -208,9 +219,9 @@ def _row_name(row: Mapping[str, Any]) -> str:
     return str(row.get("name") or (SYSTEMS[system].title if system else row.get("block")))
 
 
-def _factor_problems(factors: Mapping[Any, Any], where: str) -> Iterator[Problem]:
+def _factor_problems(factors: Mapping[Any, Any], stages: int, where: str) -> Iterator[Problem]:
     decided = {path: levels for path, levels in factors.items() if is_path(path)}
-    yield from decision_problems(decided, 8, where=where)
+    yield from decision_problems(decided, 8, stages, where=where)
     for factor, levels in factors.items():
         if factor in decided:
             continue
@@ -248,10 +259,12 @@ SETTINGS: Mapping[str, Callable[[object], str]] = {
 }
 
 
-def _component_problems(components: Mapping[str, Any], together: Mapping[str, Any]) -> Iterator[Problem]:
+def _component_problems(
+    components: Mapping[str, Any], together: Mapping[str, Any], stages: int
+) -> Iterator[Problem]:
     for name, change in components.items():
         levels = {factor: [level] for factor, level in (change or {}).items()}
-        yield from _factor_problems(levels, f"leave_one_out.{shown(name)}")
+        yield from _factor_problems(levels, stages, f"leave_one_out.{shown(name)}")
     for name, parts in together.items():
         place = f"together.{shown(name)}"
         if name in components:

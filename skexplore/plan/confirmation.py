@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from skexplore.arch import Architecture, arch_id, canonical_at_reference, format_blocks
+from skexplore.arch import Architecture, format_blocks
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
 from skexplore.plan.search import Plan, profile_of
 from skexplore.space import Candidates, TooManyError
 from skexplore.study import (
     LEVEL,
-    PAPER,
     PLAIN_BLOCK,
     Design,
     Profile,
@@ -70,7 +69,7 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     design = Design(
         description=f"Finalists of {search.spec.name}, trained anew with fresh seeds",
         kinds=("confirm",),
-        baseline=PAPER,
+        baseline=search.spec.paper_block,
         variants=tuple(_variants(search, request.top)),
         seeds=seeds_of(request.seeds, SEEDS, check_name(name)),
         of=search.spec.name,
@@ -80,14 +79,14 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
     frozen = begun(name)
     if frozen is not None:
         design, seed = _same_finalists(frozen, design, name), frozen.seed
-    return plan_design(design, profile, name=name, seed=seed)
+    return plan_design(design, profile, name=name, seed=seed, reference=search.spec.reference_body)
 
 
 def _scale(search: Study, profile: str | None) -> Profile:
     """Return the search's own scale with ``LONGER`` times its epochs, or that of ``profile`` on its data set."""
     spec = search.spec
     if profile is not None:
-        return profile_of(profile, spec.split.dataset, None)
+        return profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
     recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs, cycles=())  # nothing is stopped here
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
 
@@ -132,21 +131,24 @@ def _variants(search: Study, top: int | None) -> Iterator[Variant]:
 
 
 def _chosen(search: Study, top: int | None) -> Iterator[Variant]:
+    def variant(block: str, role: str, error: float | None) -> Variant:
+        return Variant(
+            name=block, block=block, reference=search.spec.reference, role=role, searched_error=error
+        )
+
     chosen = finalists(search, top)
-    taken = {arch_id(PAPER), arch_id(PLAIN_BLOCK)}
+    spec = search.spec
+    published = {block: spec.at_reference(block).id for block in (spec.paper_block, PLAIN_BLOCK)}
+    taken = {*published.values()}
     for record in chosen:
         if record.arch_id not in taken:
-            yield Variant(
-                name=record.block, block=record.block, role="finalist", searched_error=record.val_error
-            )
+            yield variant(record.block, "finalist", record.val_error)
     found = {record.arch_id for record in chosen}
-    for block in (PAPER, PLAIN_BLOCK):
-        own = arch_id(block)
+    for block, own in published.items():
         role = "finalist" if own in found else "anchor"  # a search may find the paper's block itself
-        yield Variant(name=block, block=block, role=role, searched_error=_searched(search, own))
+        yield variant(block, role, _searched(search, own))
     for drawn in _random_blocks(search, taken | found):
-        text = format_blocks(drawn.blocks)
-        yield Variant(name=text, block=text, role="random", searched_error=_searched(search, drawn.id))
+        yield variant(format_blocks(drawn.blocks), "random", _searched(search, drawn.id))
 
 
 def _searched(search: Study, own: str) -> float | None:
@@ -169,7 +171,7 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
     left = RANDOM
     for _ in range(ATTEMPTS):
         levels = candidates.draw(generator) if candidates else space.sample(generator)
-        drawn = Architecture(blocks=canonical_at_reference(space.decode(levels)))
+        drawn = search.spec.at_reference(space.decode(levels))
         own, size = drawn.id, drawn.cost()
         if own in taken or not all(bound.keeps(size.macs, size.params) for bound in search.spec.bounds):
             continue

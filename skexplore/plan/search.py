@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from skexplore.arch import (
+    REFERENCE,
     Architecture,
+    Backbone,
     Blocks,
     SKBlock,
     as_blocks,
     canonical_at_reference,
     cifar_backbone,
     get_backbone,
+    get_reference,
+    stand_in,
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
 from skexplore.plan.reuse import first_tries, measured
-from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode
+from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode, usual_space
 from skexplore.study import (
     KEEP_WEIGHTS,
     MODES,
+    PLAIN_BLOCK,
     RECIPES,
     SAMPLERS,
     Profile,
@@ -30,6 +35,7 @@ from skexplore.study import (
     check_name,
     get_profile,
     load_study,
+    paper_block,
     rung_epochs,
     space_fields,
     stored_space,
@@ -62,19 +68,22 @@ class Request:
     """A search as it is asked for: the one list of its options.
 
     budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. space: its name, its
-    file or itself. trials: trainings over the study's life; replicates: how many of them, at the end, are fresh seeds
-    of what may be best (None: every fifth). study: its name, None for one made of the other options. mode: one of
-    ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors: published blocks trained first
-    (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try
-    first, each as ``cost`` takes one. reuse: studies whose trials it begins with, as they were measured there. profile:
-    None for ``quick``, or what suits the machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed:
-    of the sampler, and the first of the trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials,
-    anchor_seeds: None for the profile's.
+    file or itself, None for the one that is meant for the reference. reference: the backbone for which blocks are
+    written and at which budgets hold, as ``NAME`` or ``NAME@HxW``; None for the space's. trials: trainings over the
+    study's life; replicates: how many of them, at the end, are fresh seeds of what may be best (None: every fifth).
+    study: its name, None for one made of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``.
+    pruner: one of ``PRUNERS``. anchors: published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or
+    ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try first, each as ``cost`` takes one. reuse:
+    studies whose trials it begins with, as they were measured there. profile: None for ``quick``, or what suits the
+    machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of
+    the trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the
+    profile's.
     """
 
     budget_gflops: float | None = None
     budget_params_m: float | None = None
-    space: str | Space = "sk-paper"
+    space: str | Space | None = None
+    reference: str | None = None
     dataset: str | None = None
     trials: int | None = None
     replicates: int | None = None
@@ -97,8 +106,8 @@ class Request:
 class TrainRequest:
     """Trainings of a user's own ``blocks`` as they are asked for, with ``seeds`` seeds from ``seed`` on.
 
-    blocks: as ``cost`` takes them. profile, recipe, dataset, backbone: as in ``Request``. study: one whose recipe is
-    used and which keeps the records; None for one of own trainings.
+    blocks: as ``cost`` takes them. profile, recipe, dataset, backbone, reference: as in ``Request``. study: one
+    whose recipe is used and which keeps the records; None for one of own trainings.
     """
 
     blocks: str | SKBlock | Blocks
@@ -106,6 +115,7 @@ class TrainRequest:
     recipe: str | None = None
     dataset: str | None = None
     backbone: str | None = None
+    reference: str | None = None
     seeds: int = 1
     seed: int = 0
     study: str | None = None
@@ -142,9 +152,13 @@ class Plan:
 
 def plan_search(request: Request) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
-    space = request.space if isinstance(request.space, Space) else Space.load(request.space)
+    space = space_of(request)
     profile = profile_of(
-        request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe
+        request.profile or DEFAULT_PROFILE,
+        request.dataset,
+        request.backbone,
+        request.recipe,
+        space.reference,
     )
     profile = _with_anchor_seeds(profile, request.anchor_seeds)
     for option, value, allowed in (
@@ -162,8 +176,14 @@ def plan_search(request: Request) -> Plan:
         raise UserError(f"--trials {target}: must be at least 1")
     replicates = _replicates(request.replicates, target)
     check_seed(request.seed)
-    anchors = [Training(architecture=a, seed=s) for a, s in _anchors(request.anchors, profile, request.seed)]
-    space.check_buildable(get_backbone(profile.backbone))
+    body = stand_in(get_backbone(profile.backbone), space.reference)
+    seeds = range(request.seed, request.seed + profile.anchor_seeds)
+    anchors = [
+        Training(architecture=own, seed=seed)
+        for own in _anchors(request.anchors, space.reference, body)
+        for seed in seeds
+    ]
+    space.check_buildable(body)
     check_budget(space, request.budget_gflops, request.budget_params_m)
     if SAMPLERS[request.sampler].models:
         _check_modelled(space)
@@ -190,7 +210,7 @@ def plan_search(request: Request) -> Plan:
         anchor_seeds=profile.anchor_seeds,
         seed=request.seed,
     )
-    forms = [canonical_at_reference(as_blocks(each)) for each in request.enqueue]
+    forms = [canonical_at_reference(as_blocks(each), space.reference) for each in request.enqueue]
     reused = [load_study(each) for each in request.reuse]
     known = measured(spec, reused)
     first = first_tries(spec, space, reused)
@@ -208,6 +228,14 @@ def plan_search(request: Request) -> Plan:
     )
 
 
+def space_of(request: Request) -> Space:
+    """Return the space of a request: the one meant for its reference where it names none; raises ``UserError``."""
+    if isinstance(request.space, Space):
+        return request.space
+    reference = get_reference(REFERENCE.name if request.reference is None else request.reference)
+    return Space.load(request.space or usual_space(reference), request.reference)
+
+
 def _replicates(asked: int | None, trials: int) -> int:
     """Return how many of the trainings of a search are of its leaders; raises ``UserError``."""
     if asked is None:
@@ -221,14 +249,18 @@ def _replicates(asked: int | None, trials: int) -> int:
 
 def plan_training(request: TrainRequest) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
+    reference = get_reference(REFERENCE.name if request.reference is None else request.reference)
     profile = profile_of(
-        request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe
+        request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe, reference
     )
-    get_backbone(profile.backbone).place(request.form)
-    suffix = "".join(f"-{each}" for each in (request.backbone, other_recipe(profile, request.recipe)) if each)
+    stand_in(get_backbone(profile.backbone), reference).place(request.form)
+    said = (_other_reference(reference), request.backbone, other_recipe(profile, request.recipe))
+    suffix = "".join(f"-{each}" for each in said if each)
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
-    spec = StudySpec.without_search(name=check_name(name), profile=profile, seed=request.seed)
+    spec = StudySpec.without_search(
+        name=check_name(name), profile=profile, seed=request.seed, reference=reference
+    )
     return own_trainings(spec, request)
 
 
@@ -237,7 +269,7 @@ def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Pl
     check_seed(request.seed)
     if not 1 <= request.seeds <= MAX_SEEDS:
         raise UserError(f"--seeds {request.seeds}: must be between 1 and {MAX_SEEDS}")
-    own = Architecture(blocks=canonical_at_reference(request.form))
+    own = spec.at_reference(request.form)
     seeds = range(request.seed, request.seed + request.seeds)
     beside = tuple(Training(architecture=own, seed=seed, chosen_by="user") for seed in seeds)
     return Plan(spec=spec, space=stored_space(spec), target=target, beside=beside)
@@ -259,8 +291,17 @@ def seconds_of(text: str) -> float:
     return float(total)
 
 
-def profile_of(name: str, dataset: str | None, backbone: str | None, recipe: str | None = None) -> Profile:
-    """Return the profile called ``name`` with another ``recipe``, data set or backbone; raises ``UserError``."""
+def profile_of(
+    name: str,
+    dataset: str | None,
+    backbone: str | None,
+    recipe: str | None = None,
+    reference: Backbone = REFERENCE,
+) -> Profile:
+    """Return the profile called ``name`` with another ``recipe``, data set or backbone; raises ``UserError``.
+
+    Without a ``backbone`` it trains in the proxy that stands for ``reference``.
+    """
     if recipe is not None:
         check_one_of("--recipe", recipe, RECIPES)
     profile = get_profile(name)
@@ -268,7 +309,7 @@ def profile_of(name: str, dataset: str | None, backbone: str | None, recipe: str
         profile = replace(profile, recipe=profile.sgd)
     profile = profile if dataset is None else profile.on(dataset)
     if backbone is None:
-        return profile
+        return profile.at(reference)
     return replace(profile, backbone=cifar_backbone(backbone).name)
 
 
@@ -311,12 +352,18 @@ def _rungs(pruner: str | None, profile: Profile) -> tuple[int, ...]:
     )
 
 
-def _anchors(which: str, profile: Profile, seed: int) -> Sequence[tuple[Architecture, int]]:
-    body, seeds = get_backbone(profile.backbone), range(seed, seed + profile.anchor_seeds)
-    found = [Architecture.of(block) for block in anchor_blocks(which)]
-    for own in found:
-        body.place(own.blocks)
-    return [(own, each) for own in found for each in seeds]
+def _anchors(which: str, reference: Backbone, body: Backbone) -> list[Architecture]:
+    """Return published networks to train, at the reference; raises ``UserError`` for what ``body`` cannot hold."""
+    names = [PLAIN_BLOCK, paper_block(reference)] if which == "two" else anchor_blocks(which)
+    forms = [canonical_at_reference(as_blocks(name), reference) for name in names]
+    for form in forms:
+        body.place(form)
+    return [Architecture(blocks=form, backbone=reference) for form in dict.fromkeys(forms)]
+
+
+def _other_reference(reference: Backbone) -> str:
+    """Return how a study's name says its reference, empty for the usual one."""
+    return "" if reference == REFERENCE else reference.name.replace("@", "-")
 
 
 def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:
@@ -325,6 +372,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
     sizes = [(request.budget_gflops, "g"), (request.budget_params_m, "m")]
     size = "".join(f"{amount:g}{unit}-".replace("+", "") for amount, unit in sizes if amount is not None)
     parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]
+    parts += filter(None, [_other_reference(space.reference)])
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler != "tpe" else []
     parts += [request.backbone] if request.backbone else []

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from skexplore.arch import Setting, canonical_at_reference, format_blocks, parse_blocks
+from skexplore.arch import (
+    REFERENCE,
+    Backbone,
+    Setting,
+    canonical_at_reference,
+    format_blocks,
+    get_backbone,
+    parse_blocks,
+    written_for,
+)
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
 from skexplore.plan.ablation_file import Change, Definition, Row
@@ -13,21 +22,22 @@ from skexplore.space import NONE, Space, is_path
 from skexplore.study import Contrast, Design, Group, Printed, Variant
 
 
-def base_of(text: str) -> Variant:
-    """Return the network that a block's notation or a system's name means; raises ``UserError``."""
+def base_of(text: str, reference: Backbone = REFERENCE) -> Variant:
+    """Return the network that a block's notation, for ``reference``, or a system's name means; raises ``UserError``."""
     if text in SYSTEMS:
         system = get_system(text)
         setting = Setting.of(system.architecture(), "")
         return Variant(name=text, block=system.block, setting=setting, reference=system.backbone)
-    return Variant(name=text, block=format_blocks(canonical_at_reference(named_blocks(text))))
+    blocks = canonical_at_reference(named_blocks(text), reference)
+    return Variant(name=text, block=format_blocks(blocks), reference=reference.name)
 
 
-def expand(definition: Definition, base: Variant | None) -> Design:
-    """Return the design of ``definition``; ``base`` is its baseline unless that is one of its rows.
+def expand(definition: Definition, base: Variant | None, reference: Backbone = REFERENCE) -> Design:
+    """Return the design of ``definition`` for ``reference``; ``base`` is its baseline unless that is one of its rows.
 
     Raises ``UserError`` for factors without a baseline, or a component whose removal changes nothing.
     """
-    variants = [_of_row(row) for row in definition.rows]
+    variants = [_of_row(row, reference) for row in definition.rows]
     kinds = ["rows"] if variants else []
     factors, components = definition.one_at_a_time, definition.leave_one_out
     baseline = definition.baseline
@@ -101,8 +111,8 @@ def _printed_once(variants: Sequence[Variant], table: str, column: str) -> Itera
         yield found
 
 
-def _of_row(row: Row) -> Variant:
-    base = base_of(row.system or row.block)
+def _of_row(row: Row, reference: Backbone) -> Variant:
+    base = base_of(row.system or row.block, reference)
     setting = replace(base.setting, backbone=row.backbone, fuse_norm=row.fuse_norm)
     if row.gate:
         setting = replace(setting, gate="" if row.gate == NONE else row.gate)
@@ -154,7 +164,11 @@ def _changed(base: Variant, change: Change, factor: str, level: str) -> Variant:
                 f"baseline {base.block}: factors change one block for all stages; give such a block"
             )
         space = Space(
-            name="none", description="", base=blocks[0], decisions={p: (v,) for p, v in decided.items()}
+            name="none",
+            description="",
+            base=blocks[0],
+            decisions={p: (v,) for p, v in decided.items()},
+            reference=written_for(get_backbone(base.reference)),
         )
         block = format_blocks(space.decode(decided))
     setting = replace(base.setting, **around)  # type: ignore[arg-type]

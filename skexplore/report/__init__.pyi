@@ -6,6 +6,10 @@ from .comparison import (
     comparison_picture as comparison_picture,
     write_comparison as write_comparison,
 )
+from .figure_2 import (
+    figure_2 as figure_2,
+    figure_2_picture as figure_2_picture,
+)
 from .figures.files import (
     can_draw as can_draw,
 )

@@ -76,11 +76,12 @@ def _points(study: Study) -> list[tuple[float, float]]:
 
 
 def _front(study: Study) -> Rows:
+    unit = study.spec.flops_unit
     return [
         {
             "trial": record.number,
             "block": record.block,
-            "GFLOPs": f"{record.ref_macs / 1e9:.3f}",
+            unit.name: unit.of(record.ref_macs),
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
             **_estimated(study, record.block),
         }

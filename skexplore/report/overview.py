@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skexplore.arch import flops_unit
 from skexplore.files import write_atomic
 from skexplore.report.write import FILTERS, html_environment
 from skexplore.words import counted
@@ -77,7 +78,9 @@ def _search(found: Found) -> dict[str, Any]:
             "" if best["low"] is None else f" (90 % {_percent(best['low'])} to {_percent(best['high'])})"
         )
         said.append(f"{best['block']}: {_percent(best['estimate'])} %{interval}")
-        said.append(f"{best['ref_macs'] / 1e9:.3f} GFLOPs, {counted(len(front), 'point')} on the front")
+        unit = flops_unit(best["ref_macs"])
+        size = f"{unit.of(best['ref_macs'])} {unit.name}"
+        said.append(f"{size}, {counted(len(front), 'point')} on the front")
     said.append(f"{counts['trained']} of {counts['target']} trained")
     return {
         "kind": "own trainings" if found["spec"]["sampler"] == "none" else "search",

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from skexplore.analysis import believed_levels, may_be_best, places
-from skexplore.arch import REFERENCE, block_svg, parse_blocks, per_stage, traits_of
+from skexplore.arch import Architecture, block_svg, parse_blocks, placed_rows, traits_of
 from skexplore.report.plots import front_of, positions
 from skexplore.study import Record, Study, drawn_together
 
@@ -29,7 +29,8 @@ def page_data(study: Study) -> dict[str, Any]:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
     eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
     estimates, places, made_of (traits, and d at each stage), drawings and, of a search that is no longer than can be
-    shown so, draws of true errors in %; levels: mean believed errors, fractions, by decision and level.
+    shown so, draws of true errors in %; levels: mean believed errors, fractions, by decision and level; flops: the unit
+    of multiply-adds at the reference.
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows
@@ -51,10 +52,12 @@ def page_data(study: Study) -> dict[str, Any]:
             for name, limit in (("ref_macs", study.spec.max_macs), ("ref_params", study.spec.max_params))
             if math.isfinite(limit)
         },
-        "made_of": {block: _made_of(block) for block in blocks},
+        "made_of": {block: _made_of(study.spec.at_reference(block)) for block in blocks},
         "may_be_best": {position: marks[study.records[position].number] for position in front},
-        "places": {record.block: _places(record) for record in study.records},
-        "drawings": {block: block_svg(parse_blocks(block)) for block in blocks},
+        "places": {record.block: _places(study, record) for record in study.records},
+        "drawings": {block: block_svg(parse_blocks(block), study.spec.reference_body) for block in blocks},
+        "reference": study.spec.reference_words,
+        "flops": [study.spec.flops_unit.name, study.spec.flops_unit.scale],
     }
 
 
@@ -64,20 +67,20 @@ def _draws(study: Study) -> dict[str, list[float]]:
     return drawn_together(study.model, DRAWS)
 
 
-def _made_of(block: str) -> dict[str, Any]:
-    blocks = parse_blocks(block)
-    placed = per_stage(blocks, len(REFERENCE.stages))
-    dims = [
-        each.dim(width) if each.selects else None
-        for each, width in zip(placed, REFERENCE.widths, strict=True)
+def _made_of(own: Architecture) -> dict[str, Any]:
+    """Return the traits of a block, and d in each stage: one number, or a text where the stage's units differ."""
+    dims = [row["d"] for row in placed_rows(own)]
+    said = [
+        None if not isinstance(each, list) else each[0] if len(each) == 1 else "/".join(map(str, each))
+        for each in dims
     ]
-    return traits_of(blocks) | {"d": dims if any(dims) else None}
+    return traits_of(own.blocks, own.backbone) | {"d": said if any(said) else None}
 
 
-def _places(record: Record) -> list[list[Any]]:
+def _places(study: Study, record: Record) -> list[list[Any]]:
     return [
         [at.table, " | ".join(at.nearest), at.params_diff_pct, at.macs_diff_pct, at.matched]
-        for at in places(record)
+        for at in places(study, record)
     ]
 
 

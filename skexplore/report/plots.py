@@ -20,6 +20,7 @@ from skexplore.analysis import (
     study_noise,
     timeline_table,
 )
+from skexplore.paper import tables_of
 from skexplore.report.figures import course as course_figures, files as figure_files, front as figures
 from skexplore.report.figures.style import Bar
 from skexplore.study import Record, Study
@@ -39,6 +40,7 @@ def pareto_figure(study: Study, x: figures.Size = "ref_macs", beside: Sequence[S
         x=x,
         budget=budget if math.isfinite(budget) else None,
         bar=_noise_bar(study) if study.answer is None else None,
+        unit=spec.flops_unit,
         own=spec.name,
         beside=[
             figures.Overlay(name=other.spec.name, front=other.table(other.front_over(attrgetter(x))))
@@ -48,8 +50,11 @@ def pareto_figure(study: Study, x: figures.Size = "ref_macs", beside: Sequence[S
 
 
 def placement_figure(study: Study) -> go.Figure:
-    """Return the trials among the rows of Tables 3, 6 and 7, by their costs at the reference."""
-    return figures.placement_figure(published_table(), study.trials(), front_of(study, "ref_macs"))
+    """Return the trials among the rows of the paper's tables, by their costs at the reference."""
+    published = published_table(tables_of(study.spec.reference_body))
+    return figures.placement_figure(
+        published, study.trials(), front_of(study, "ref_macs"), study.spec.flops_unit
+    )
 
 
 def course_figure(study: Study, x: course_figures.Over = "images", beside: Sequence[Study] = ()) -> go.Figure:

@@ -27,7 +27,7 @@ from skexplore.analysis import (
     trained_keys,
 )
 from skexplore.errors import UserError
-from skexplore.paper import TABLES
+from skexplore.paper import tables_of
 from skexplore.report.ablation import write_ablation_report
 from skexplore.report.figures.ablation import rows_height
 from skexplore.report.figures.finalists import finalists_figure
@@ -35,6 +35,7 @@ from skexplore.report.page_data import page_data, rows_of
 from skexplore.report.plots import CURVES, search_figures
 from skexplore.report.write import write_files
 from skexplore.study import Study, compare_specs
+from skexplore.words import listed
 
 MANY = 200  # trained trials above which the placement tables of the page show the front only
 
@@ -169,14 +170,18 @@ def _findings(
 
 def _content(study: Study, found: dict[str, Any], front: Sequence[int]) -> dict[str, Any]:
     """Return what the templates name beside the findings; front: its positions in the page's data."""
-    many = found["counters"]["trained"] > MANY
+    many, tables = found["counters"]["trained"] > MANY, tables_of(study.spec.reference_body)
     return {
         "study": study,
         "spec": study.spec,
         "rows_height": rows_height,
         "own": not study.spec.searches,
         "shell_name": shlex.quote(study.spec.name),
-        "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in TABLES},
+        "placed": {t: rows_of(placed_table(study, t, front_only=many)) for t in tables},
+        "tables": listed(map(str, tables), "and"),
+        "nearest_table": tables[-1],
+        "unit": study.spec.flops_unit,
+        "flops": study.spec.flops_unit.of,
         "placed_front_only": many,
         "front_positions": front,
         "statuses": Counter(record.status for record in study.records),

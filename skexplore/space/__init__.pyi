@@ -5,6 +5,7 @@ from .candidates import (
     Candidates as Candidates,
     Forms as Forms,
     Stages as Stages,
+    in_shares as in_shares,
 )
 from .decisions import (
     NONE as NONE,
@@ -29,4 +30,5 @@ from .space import (
     NAME as NAME,
     Space as Space,
     shipped_spaces as shipped_spaces,
+    usual_space as usual_space,
 )

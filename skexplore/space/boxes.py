@@ -1,6 +1,6 @@
 """How many distinct architectures a space holds, and what they cost, without writing out its combinations.
 
-A distinct architecture is what its four stages are: the sorted branches of each, and d of Eq. 4 where
+A distinct architecture is what its stages are: the sorted branches of each, and d of Eq. 4 where
 attention acts. Once every decision that ties several stages is settled, stages no longer depend on each
 other, and what they can be is a product of sets, a *box*. A space is the union of its boxes.
 """
@@ -13,24 +13,28 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from skexplore.arch import (
-    REFERENCE,
+    Backbone,
     Blocks,
     Branch,
+    Cost,
     Place,
     SKBlock,
+    branch_at_reference,
     canonical_at_reference,
     cost,
+    groups_at_reference,
     parse_branch,
     sk_conv_cost,
 )
-from skexplore.space.decisions import NONE, STAGES, Level, Target, named_in, resolved, target_of
+from skexplore.space.decisions import NONE, Level, Target, named_in, resolved, target_of
 from skexplore.space.space import Space
 
 Levels = Mapping[str, tuple[Level, ...]]  # what each decision may still be
-Form = tuple[tuple[Branch, ...], tuple[int, ...]]  # sorted branches, d of each stage (none: no attention)
+# sorted branches, d of each SK convolution of other width, stage by stage (none: no attention)
+Form = tuple[tuple[Branch, ...], tuple[int, ...]]
 Sizes = tuple[int, int]  # macs, params
 MANY = 1_000_000  # branch tuples of a stage, or boxes, above which a space is not taken apart
 _KNOBS = ("reduction", "min_dim", "fuse")
@@ -49,40 +53,47 @@ class Options:
     min_dims: frozenset[int]
     fuses: frozenset[str]
 
-    def extreme(self, *, costliest: bool) -> SKBlock:
-        """Return the block of least (or most) macs and params.
+    def extremes(self, reference: Backbone, *, costliest: bool) -> Iterator[SKBlock]:
+        """Yield blocks among which is that of least (or most) macs and params.
 
         Each choice moves both in one direction whatever the others are: kernel and groups through the
-        weights, the number of branches, r, L, and attention against the sum.
+        weights, the number of branches, r, L, and attention against the sum. The number does not where branches share
+        the channels: there is one block for each number.
         """
         pick = max if costliest else min
-        branches = [pick(slot, key=_weight) for slot in self.slots]
-        return SKBlock(
-            branches=tuple(branch for branch in branches if branch is not None),
-            reduction=(min if costliest else max)(self.reductions),
-            min_dim=pick(self.min_dims),
-            fuse=min(self.fuses) if costliest else max(self.fuses),  # "select" < "sum" in the alphabet
-        )
 
+        def weight(branch: Branch | None) -> tuple[float, int, int]:
+            if branch is None:
+                return 0.0, 0, 0
+            groups = groups_at_reference(branch, reference)
+            return branch.kernel**2 / groups, branch.kernel, branch.dilation
 
-def _weight(branch: Branch | None) -> tuple[float, int, int]:
-    """Order branches by their weights; equal ones in the order of notation."""
-    if branch is None:
-        return 0.0, 0, 0
-    return branch.kernel**2 / branch.groups, branch.kernel, branch.dilation
+        kept = [[pick(slot, key=weight) for slot in self.slots]]
+        if reference.unit.split_input:
+            needed = [pick(slot, key=weight) for slot in self.slots if None not in slot]
+            others = [pick(slot - {None}, key=weight) for slot in self.slots if None in slot]
+            others.sort(key=weight, reverse=costliest)
+            kept = [needed + others[:more] for more in range(len(others) + 1) if needed or more]
+        for branches in kept:
+            yield SKBlock(
+                branches=tuple(branch for branch in branches if branch is not None),
+                reduction=(min if costliest else max)(self.reductions),
+                min_dim=pick(self.min_dims),
+                fuse=min(self.fuses) if costliest else max(self.fuses),  # "select" < "sum" in the alphabet
+            )
 
 
 class Part:
-    """The distinct forms of ``stages`` (tied to each other) under some options."""
+    """The distinct forms of ``stages`` of ``reference`` (tied to each other) under some options."""
 
-    def __init__(self, stages: tuple[int, ...], options: Options) -> None:
-        self.stages = stages
+    def __init__(self, stages: tuple[int, ...], options: Options, reference: Backbone) -> None:
+        self.stages, self.reference = stages, reference
         if len(options.reductions) * len(options.min_dims) > MANY:
             raise TooManyError
         found = _branch_tuples(options.slots)
         self.singles = [branches for branches in found if len(branches) == 1]
         self.several = [branches for branches in found if len(branches) > 1]
-        widths = [REFERENCE.widths[stage - 1] for stage in stages]
+        widths = widths_of(reference, stages)
         dims: set[tuple[int, ...]] = {()} if "sum" in options.fuses else set()
         if "select" in options.fuses:
             dims |= {
@@ -121,11 +132,12 @@ class Part:
     def sizes(self, form: Form) -> Sizes:
         """Return macs and params of the SK convolutions of these stages."""
         branches, dims = form
+        among = len(branches) if self.reference.unit.split_input else 1
         macs = params = 0
         for branch in branches:
-            more = _branch_sizes(self.stages, branch)
+            more = _branch_sizes(self.reference, self.stages, branch, among)
             macs, params = macs + more[0], params + more[1]
-        more = _attention_sizes(self.stages, len(branches), dims) if dims else (0, 0)
+        more = _attention_sizes(self.reference, self.stages, len(branches), dims) if dims else (0, 0)
         return macs + more[0], params + more[1]
 
 
@@ -151,41 +163,55 @@ def _branch_tuples(slots: tuple[frozenset[Branch | None], ...]) -> list[tuple[Br
     return [tuple(coded[number] for number in numbers) for numbers in sorted(found - {()})]
 
 
-def _places(stage: int) -> tuple[tuple[int, Place], ...]:
+def widths_of(reference: Backbone, stages: tuple[int, ...]) -> list[int]:
+    """Return the widths of the SK convolutions of ``stages``, those of one stage once each."""
+    return [width for stage in stages for width in reference.sk_widths[stage - 1]]
+
+
+def _places(reference: Backbone, stage: int) -> tuple[tuple[int, Place], ...]:
     """Return how many SK convolutions of a stage of the reference stand where."""
-    return REFERENCE.parts()[stage - 1].places
+    return reference.parts()[stage - 1].places
 
 
 @lru_cache(maxsize=65536)
-def _branch_sizes(stages: tuple[int, ...], branch: Branch) -> Sizes:
-    parts = [
-        sk_conv_cost(SKBlock(branches=(branch,)), at) * count
-        for stage in stages
-        for count, at in _places(stage)
-    ]
+def _branch_sizes(reference: Backbone, stages: tuple[int, ...], branch: Branch, among: int) -> Sizes:
+    """Return the sizes of one branch of ``among``: where they share the channels, each reads its part."""
+    parts = []
+    for stage in stages:
+        built = reference.scaled(SKBlock(branches=(branch,) * among), stage)
+        own = SKBlock(branches=built.branches[:1], fuse="sum")
+        parts += [
+            sk_conv_cost(own, replace(at, inputs=at.inputs // among if at.split else at.inputs)) * count
+            for count, at in _places(reference, stage)
+        ]
     return sum(part.macs for part in parts), sum(part.params for part in parts)
 
 
 @lru_cache(maxsize=65536)
-def _attention_sizes(stages: tuple[int, ...], count: int, dims: tuple[int, ...]) -> Sizes:
+def _attention_sizes(
+    reference: Backbone, stages: tuple[int, ...], count: int, dims: tuple[int, ...]
+) -> Sizes:
     """Return what attention over ``count`` branches adds to their plain sum: it depends on d alone."""
     macs = params = 0
-    branches = (Branch(kernel=1),) * count
-    for stage, dim in zip(stages, dims, strict=True):
-        # an r beyond every width leaves d to the floor
-        selecting = SKBlock(branches=branches, reduction=10**6, min_dim=dim)
-        plain = SKBlock(branches=branches, fuse="sum")
-        for times, at in _places(stage):
-            own, bare = sk_conv_cost(selecting, at), sk_conv_cost(plain, at)
+    branches, left = (Branch(kernel=1, groups=1),) * count, list(dims)
+    for stage in stages:
+        places = _places(reference, stage)
+        dim_of = {width: left.pop(0) for width in reference.sk_widths[stage - 1]}
+        for times, at in places:
+            # an r beyond every width leaves d to the floor
+            selecting = SKBlock(branches=branches, reduction=10**6, min_dim=dim_of[at.width])
+            own, bare = sk_conv_cost(selecting, at), sk_conv_cost(replace(selecting, fuse="sum"), at)
             macs += times * (own.macs - bare.macs)
             params += times * (own.params - bare.params)
     return macs, params
 
 
-@lru_cache(maxsize=1)
-def frame_sizes() -> Sizes:
+@lru_cache(maxsize=64)
+def frame_sizes(reference: Backbone) -> Sizes:
     """Return macs and params of the reference without its SK convolutions."""
-    total, branch = cost("k1"), _branch_sizes(STAGES, Branch(kernel=1))
+    total = cost("k1", reference)
+    stages = tuple(range(1, len(reference.stages) + 1))
+    branch = _branch_sizes(reference, stages, Branch(kernel=1), 1)
     return total.macs - branch[0], total.params - branch[1]
 
 
@@ -198,7 +224,7 @@ class Layout:
     def __init__(self, space: Space) -> None:
         self.space = space
         freed = any(target_of(path)[0] is not None for path in space.decisions)
-        self.groups = [(stage,) for stage in STAGES] if freed else [STAGES]
+        self.groups = [(stage,) for stage in space.stages] if freed else [space.stages]
         self._by_target = {target_of(path): path for path in space.decisions}
         self._ruling = [self._rules(group[0]) for group in self.groups]
         uses = Counter(path for ruling in self._ruling for path in ruling.values())
@@ -261,7 +287,7 @@ class Layout:
     def _part(self, number: int, levels: Levels) -> Part:
         key = (number, *(levels[path] for path in self._ruling[number].values()))
         if key not in self._parts:
-            part = Part(self.groups[number], self.options(number, levels))
+            part = Part(self.groups[number], self.options(number, levels), self.space.reference)
             self._parts[key] = self._distinct.setdefault(part.identity, part)
         return self._parts[key]
 
@@ -275,7 +301,10 @@ class Layout:
             if path:
                 branches = [None if level == NONE else parse_branch(str(level)) for level in levels[path]]
             groups = [int(level) for level in levels[groups_path]] if groups_path else []
-            slots.append(frozenset(form for branch in branches for form in _spelled(branch, groups)))
+            spelled = (form for branch in branches for form in _spelled(branch, groups))
+            slots.append(
+                frozenset(form and branch_at_reference(form, self.space.reference) for form in spelled)
+            )
         knobs = {name: frozenset({getattr(base, name)}) for name in _KNOBS}
         knobs |= {name: frozenset(levels[ruling[name, 0]]) for name in _KNOBS if (name, 0) in ruling}
         return Options(
@@ -290,8 +319,22 @@ class Layout:
 
         What ties stages need not be settled for it: the same level is best in every stage.
         """
-        chosen = [self.options(n, levels).extreme(costliest=costliest) for n in range(len(self.groups))]
-        return canonical_at_reference(tuple(chosen))
+        pick, reference, chosen = max if costliest else min, self.space.reference, []
+        for number, stages in enumerate(self.groups):
+            blocks = list(self.options(number, levels).extremes(reference, costliest=costliest))
+            chosen.append(
+                blocks[0] if len(blocks) == 1 else pick(blocks, key=partial(_sizes, reference, stages))
+            )
+        return canonical_at_reference(tuple(chosen), reference)
+
+
+def _sizes(reference: Backbone, stages: tuple[int, ...], block: SKBlock) -> Sizes:
+    """Return macs and params of the SK convolutions of ``stages`` if they are ``block``."""
+    total = Cost()
+    for stage in stages:
+        built = reference.scaled(block, stage)
+        total = sum((sk_conv_cost(built, at) * count for count, at in _places(reference, stage)), total)
+    return total.macs, total.params
 
 
 def _spelled(branch: Branch | None, groups: list[int]) -> Iterator[Branch | None]:
@@ -314,7 +357,7 @@ def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:
 
 def enumerate_forms(boxes: list[Box]) -> Iterator[tuple[tuple[Form, ...], int, int]]:
     """Yield the forms, macs and params of every distinct architecture of the union of ``boxes``, each once."""
-    frame = frame_sizes()
+    frame = frame_sizes(boxes[0][0].reference)
     seen: set[tuple[int, ...]] = set()
     numbers: list[dict[Form, int]] = [{} for _ in boxes[0]]
     coded: dict[int, list[tuple[int, int, int, Form]]] = {}

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
-from skexplore.arch import Blocks, Bound, Branch
+from skexplore.arch import Backbone, Blocks, Bound, Branch, counts_groups, groups_at_reference
 from skexplore.space.boxes import Form, Layout, Sizes, box_size, enumerate_forms
 from skexplore.space.decisions import Level
 from skexplore.space.encoder import Encoder, form_of
@@ -16,10 +18,21 @@ from skexplore.space.space import Space
 from skexplore.space.union import Union
 
 Forms = tuple[Form, ...]  # an architecture: the form of each group of tied stages
-# of each stage of the reference its branches, and d of Eq. 4 where attention acts
-Stages = tuple[tuple[tuple[Branch, ...], int | None], ...]
+# of each stage of the reference its branches, groups as shares of a cardinality of 32, and d / C where attention acts
+Stages = tuple[tuple[tuple[Branch, ...], float | None], ...]
 WRITTEN_OUT = 100_000  # architectures of a space that is
 DRAWS = 2_000  # from a larger one, of which all may be over the limits or tried
+
+
+@lru_cache(maxsize=65536)
+def in_shares(branches: tuple[Branch, ...], reference: Backbone) -> tuple[Branch, ...]:
+    """Return branches at the reference as they would be written if its cardinality were 32."""
+    if counts_groups(reference):
+        return branches
+    groups = [round(32 * groups_at_reference(branch, reference)) for branch in branches]
+    return tuple(
+        replace(branch, groups=own, absolute=False) for branch, own in zip(branches, groups, strict=True)
+    )
 
 
 class Candidates:
@@ -43,7 +56,7 @@ class Candidates:
 
     def forms_of(self, blocks: Blocks) -> Forms:
         """Return the forms of canonical ``blocks`` that the space holds."""
-        found = [form_of(blocks, group) for group in self._layout.groups]
+        found = [form_of(blocks, group, self._space.reference) for group in self._layout.groups]
         assert None not in found, "a block of the space is the same in stages that its decisions tie"
         return tuple(form for form in found if form is not None)
 
@@ -62,11 +75,21 @@ class Candidates:
         return self._space.decode(self.levels(forms))
 
     def stages(self, forms: Forms) -> Stages:
-        """Return what ``forms`` are in each stage of the reference."""
-        found: dict[int, tuple[tuple[Branch, ...], int | None]] = {}
+        """Return what ``forms`` are in each stage of the reference; where its units differ, in the last of them."""
+        reference, found = self.reference, dict[int, tuple[tuple[Branch, ...], float | None]]()
         for group, (branches, dims) in zip(self._layout.groups, forms, strict=True):
-            found |= {stage: (branches, dims[at] if dims else None) for at, stage in enumerate(group)}
+            alike, left = in_shares(branches, reference), iter(dims)
+            for stage in group:
+                shares = [
+                    dim / width for width, dim in zip(reference.sk_widths[stage - 1], left, strict=False)
+                ]
+                found[stage] = alike, shares[-1] if shares else None
         return tuple(found[stage] for stage in sorted(found))
+
+    @property
+    def reference(self) -> Backbone:
+        """The network for which the space is written."""
+        return self._space.reference
 
     def draw(self, generator: random.Random) -> dict[str, Level]:
         """Return levels of an architecture, whatever it costs, each architecture equally likely.

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from skexplore.arch import REFERENCE, parse_branch
+from skexplore.arch import parse_branch
 from skexplore.errors import UserError
 from skexplore.files import Problem, quoted, shown
 
 Level = str | int
 Target = tuple[str, int]  # what a decision sets: "branch" or "groups" of a number, or a knob's name and 0
 NONE = "none"
-STAGES = tuple(range(1, len(REFERENCE.stages) + 1))
 MAX_CONDITIONED = 20_000  # combinations of the decisions that conditions name; each is looked at by itself
 _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
@@ -74,11 +73,11 @@ def named_in(conditions: Iterable[Condition]) -> frozenset[str]:
 
 
 def decision_problems(
-    decisions: Mapping[Any, Any], base_branches: int, *, where: str = "decisions"
+    decisions: Mapping[Any, Any], base_branches: int, stages: int, *, where: str = "decisions"
 ) -> Iterator[Problem]:
     """Yield what is wrong with the decisions that stand at ``where`` in a file.
 
-    base_branches: how many branches its base gives.
+    base_branches: how many branches its base gives; stages: how many the reference has.
     """
     known = {path: target_of(path) for path in decisions if is_path(path)}
     given = {number for _, (kind, number) in known.values() if kind == "branch"}
@@ -88,7 +87,7 @@ def decision_problems(
         if path not in known:
             yield place, f"unknown decision; expected {_PATHS}"
             continue
-        yield from ((place, problem) for problem in _levels_problems(path, levels))
+        yield from ((place, problem) for problem in _levels_problems(path, levels, stages))
         (stage, (kind, number)), other = known[path], first.setdefault(known[path], path)
         if other != path:
             yield place, f"is the same decision as {other}; give it once"
@@ -102,11 +101,11 @@ def decision_problems(
                 yield place, f"gives groups that {meet[0]} would replace; use one"
 
 
-def _levels_problems(path: str, levels: object) -> Iterator[str]:
+def _levels_problems(path: str, levels: object, stages: int) -> Iterator[str]:
     match = _PATH.fullmatch(path)
     assert match is not None
-    if match["stage"] not in (None, "*") and int(match["stage"]) > len(STAGES):
-        yield f"stage {match['stage']}: the reference has {len(STAGES)} stages"
+    if match["stage"] not in (None, "*") and int(match["stage"]) > stages:
+        yield f"stage {match['stage']}: the reference has {stages} stages"
     if not isinstance(levels, list):
         yield f"{shown(levels)}: must be a list of levels in [ ]"
         return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skexplore.arch import REFERENCE, Blocks, canonical_at_reference, format_blocks, per_stage
+from skexplore.arch import Backbone, Blocks, canonical_at_reference, format_blocks, per_stage
 from skexplore.errors import UserError
-from skexplore.space.boxes import Form, Layout, Levels, TooManyError
+from skexplore.space.boxes import Form, Layout, Levels, TooManyError, widths_of
 from skexplore.space.decisions import Level
 from skexplore.space.space import Space
 
@@ -25,8 +25,9 @@ class Encoder:
         Decisions are settled one after another, each at its first level with which the block is still there.
         Raises ``NotInSpaceError``.
         """
-        target = canonical_at_reference(blocks)
-        found = self.settled([form_of(target, group) for group in self._layout.groups])
+        reference = self._space.reference
+        target = canonical_at_reference(blocks, reference)
+        found = self.settled([form_of(target, group, reference) for group in self._layout.groups])
         # a floor that is written as absolute is the same at the reference, and another elsewhere
         if found is None or self._space.decode(found) != target:
             raise NotInSpaceError(
@@ -62,11 +63,15 @@ def encode(space: Space, blocks: Blocks) -> dict[str, Level]:
         raise UserError(f"space {space.name}: too large to look a block up in it") from None
 
 
-def form_of(target: Blocks, stages: tuple[int, ...]) -> Form | None:
+def form_of(target: Blocks, stages: tuple[int, ...], reference: Backbone) -> Form | None:
     """Return what ``target`` is in tied ``stages``, None if it is not the same block in all of them."""
-    own = [per_stage(target, len(REFERENCE.stages))[stage - 1] for stage in stages]
+    own = [per_stage(target, len(reference.stages))[stage - 1] for stage in stages]
     if any((block.branches, block.selects) != (own[0].branches, own[0].selects) for block in own):
         return None
-    widths = [REFERENCE.widths[stage - 1] for stage in stages]
-    dims = tuple(block.dim(width) for block, width in zip(own, widths, strict=True) if block.selects)
+    dims = tuple(
+        block.dim(width)
+        for block, stage in zip(own, stages, strict=True)
+        for width in widths_of(reference, (stage,))
+        if block.selects
+    )
     return own[0].branches, dims

@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
-from skexplore.arch import Blocks, Bound, budget_bounds, cost, format_blocks
+from skexplore.arch import Blocks, Bound, budget_bounds, cost, flops_unit, format_blocks
 from skexplore.errors import UserError
 from skexplore.space.boxes import Layout, Levels, Sizes, TooManyError, box_size, enumerate_costs
 from skexplore.space.decisions import Level
@@ -24,7 +25,7 @@ Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 def cheapest(space: Space) -> Blocks:
     """Return the block of fewest macs (then params) of ``space``, whatever its bands say."""
-    return min(_extremes(space, costliest=False), key=_sizes)
+    return min(_extremes(space, costliest=False), key=partial(_sizes, space))
 
 
 def _extremes(space: Space, *, costliest: bool) -> list[Blocks]:
@@ -33,8 +34,8 @@ def _extremes(space: Space, *, costliest: bool) -> list[Blocks]:
     return [layout.extreme(levels, costliest=costliest) for levels in layout.settings()]
 
 
-def _sizes(blocks: Blocks) -> Sizes:
-    own = cost(blocks)
+def _sizes(space: Space, blocks: Blocks) -> Sizes:
+    own = cost(blocks, space.reference)
     return own.macs, own.params
 
 
@@ -71,7 +72,7 @@ def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> 
             continue
         key = 0 if bound.cost == "gflops" else 1
         sizes, block = max(
-            ((_sizes(blocks), blocks) for blocks in _extremes(space, costliest=True)),
+            ((_sizes(space, blocks), blocks) for blocks in _extremes(space, costliest=True)),
             key=lambda each: each[0][key],
         )
         if bound.keeps(*sizes):
@@ -86,7 +87,7 @@ def _other_unit(space: Space, bound: Bound) -> str:
     """Return the budget that was meant if this one was given in another unit, empty if none would bind."""
     key = 0 if bound.cost == "gflops" else 1
     least, most = (
-        pick(_sizes(blocks)[key] for blocks in _extremes(space, costliest=costliest))
+        pick(_sizes(space, blocks)[key] for blocks in _extremes(space, costliest=costliest))
         for pick, costliest in ((min, False), (max, True))
     )
     for factor in (1e-9, 1e-6, 1e-3, 1e3):
@@ -99,7 +100,12 @@ def _other_unit(space: Space, bound: Bound) -> str:
 def _amount(bound: Bound, sizes: Sizes) -> str:
     """Return what ``bound`` limits of a block of these sizes, with its unit."""
     macs, params = sizes
-    return f"{macs / 1e9:.3f} GFLOPs" if bound.cost == "gflops" else f"{params / 1e6:.2f} M parameters"
+    unit = flops_unit(bound.limit)
+    return (
+        f"{macs / unit.scale:.3f} {unit.name}"
+        if bound.cost == "gflops"
+        else f"{params / 1e6:.2f} M parameters"
+    )
 
 
 def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
@@ -108,7 +114,7 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
             if low.cost == high.cost and high.upper and not low.upper and low.limit > high.limit:
                 return f"{_said(space, high)}: excludes {low}; change one of the two"
     for bound in bounds:
-        extremes = [(_sizes(blocks), blocks) for blocks in _extremes(space, costliest=not bound.upper)]
+        extremes = [(_sizes(space, blocks), blocks) for blocks in _extremes(space, costliest=not bound.upper)]
         if any(bound.keeps(*sizes) for sizes, _ in extremes):
             continue
         pick = min if bound.upper else max
@@ -128,19 +134,19 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
 def _said(space: Space, bound: Bound) -> str:
     """Return where a limit was given."""
     if not bound.of_space:
-        return f"--budget-{bound.cost} {bound.amount.split()[0]}"
+        return f"--budget-{bound.cost} {bound.given}"
     key = "gflops" if bound.cost == "gflops" else "params_m"
     return f"space {space.name}, constraints.{key}, {bound.text}"
 
 
 def _feasible(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
     """Return whether some block of one setting keeps ``bounds``; None if that is too long to find out."""
-    least = _sizes(layout.extreme(levels, costliest=False))
+    least = _sizes(layout.space, layout.extreme(levels, costliest=False))
     if not _kept((bound for bound in bounds if bound.upper), least):
         return False
     if _kept(bounds, least):
         return True
-    most = _sizes(layout.extreme(levels, costliest=True))
+    most = _sizes(layout.space, layout.extreme(levels, costliest=True))
     if not _kept((bound for bound in bounds if not bound.upper), most):
         return False
     return True if _kept(bounds, most) else _found(layout, levels, bounds)
@@ -243,8 +249,8 @@ class _Count:
 
 def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
     """Return size, costs and feasible share of ``space`` within ``bounds``."""
-    lows = [_sizes(blocks) for blocks in _extremes(space, costliest=False)]
-    highs = [_sizes(blocks) for blocks in _extremes(space, costliest=True)]
+    lows = [_sizes(space, blocks) for blocks in _extremes(space, costliest=False)]
+    highs = [_sizes(space, blocks) for blocks in _extremes(space, costliest=True)]
     least = (min(macs for macs, _ in lows), min(params for _, params in lows))
     most = (max(macs for macs, _ in highs), max(params for _, params in highs))
     count = _count(space)
@@ -340,7 +346,7 @@ def _drawn_combinations(space: Space) -> _Count:
         estimate=space.raw_size,
         low=len(set(drawn)),  # certain, as the upper bound is
         high=space.raw_size,
-        costs=[_sizes(blocks) for blocks in drawn],
+        costs=[_sizes(space, blocks) for blocks in drawn],
         sampled=True,
         combinations=True,
     )

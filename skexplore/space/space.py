@@ -23,6 +23,7 @@ from typing import Annotated, Any
 
 from skexplore.arch import (
     FREE,
+    REFERENCE,
     Backbone,
     Band,
     Blocks,
@@ -31,6 +32,8 @@ from skexplore.arch import (
     SKBlock,
     band_bounds,
     canonical_at_reference,
+    counts_groups,
+    get_reference,
     kernels_of,
     parse_block,
     parse_branch,
@@ -40,7 +43,6 @@ from skexplore.files import Must, Problem, define, read_by, read_yaml
 from skexplore.shipped import find_shipped, shipped
 from skexplore.space.decisions import (
     NONE,
-    STAGES,
     Condition,
     Level,
     Target,
@@ -60,7 +62,7 @@ class Space:
 
     conditions: act in order on the levels of a point before it is decoded. band_gflops, band_params_m: the
     least and greatest cost of a block of the space at the reference, in 10^9 multiply-adds and 10^6
-    parameters, None where there is no limit.
+    parameters, None where there is no limit. reference: the network for which its blocks are written.
     """
 
     name: str
@@ -70,18 +72,30 @@ class Space:
     conditions: tuple[Condition, ...] = ()
     band_gflops: Band = FREE
     band_params_m: Band = FREE
+    reference: Backbone = REFERENCE
 
     @staticmethod
-    def load(source: str | Path) -> Space:
+    def load(source: str | Path, reference: str | None = None) -> Space:
         """Return the space called ``source`` or written in the file ``source``.
 
-        A name is looked up in ``search_spaces/`` of the current folder, then among those shipped. Raises
-        ``UserError`` that lists everything wrong with the file, each with its dotted path.
+        A name is looked up in ``search_spaces/`` of the current folder, then among those shipped. ``reference``: the
+        name of another than the file's. Raises ``UserError`` that lists everything wrong with the file, each with its
+        dotted path, and what the reference cannot hold.
         """
         path = find_space(str(source))
-        space = define(_File, read_yaml(path), str(path), _problems).space()
+        given = read_yaml(path)
+        if reference is not None and isinstance(given, dict):
+            given = {**given, "reference": get_reference(reference).name}
+        space = define(_File, given, str(path), _problems).space()
         _check_never_empty(space, str(path))
+        if space.reference != REFERENCE:
+            space.check_buildable(space.reference)
         return space
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The numbers of the reference's stages, from 1."""
+        return tuple(range(1, len(self.reference.stages) + 1))
 
     @property
     def raw_size(self) -> int:
@@ -106,7 +120,7 @@ class Space:
 
     @property
     def hash(self) -> str:
-        """Identity of the space: base, decisions, conditions and bands, whatever it is called."""
+        """Identity of the space: base, decisions, conditions, bands and reference, whatever it is called."""
         data: list[Any] = [str(self.base), {path: list(levels) for path, levels in self.decisions.items()}]
         if self.conditions or self.bounds:  # a space without them keeps the hash that its archives hold
             conditions = [
@@ -114,6 +128,7 @@ class Space:
                 for each in self.conditions
             ]
             data += [conditions, [[bound.name, bound.limit] for bound in self.bounds]]
+        data += [self.reference.name] if self.reference != REFERENCE else []
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:12]
 
     @property
@@ -135,7 +150,7 @@ class Space:
                 for level in chosen.get((stage, number), chosen.get((None, number), base.get(number, ())))
                 if level != NONE
             )
-            for stage in STAGES
+            for stage in self.stages
         )
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
@@ -149,10 +164,9 @@ class Space:
             stage, target = target_of(path)
             (tied if stage is None else freed.setdefault(stage, {}))[target] = level
         if not freed:
-            return canonical_at_reference((_changed(self.base, tied),))
-        return canonical_at_reference(
-            tuple(_changed(self.base, tied | freed.get(stage, {})) for stage in STAGES)
-        )
+            return canonical_at_reference((_changed(self.base, tied),), self.reference)
+        blocks = tuple(_changed(self.base, tied | freed.get(stage, {})) for stage in self.stages)
+        return canonical_at_reference(blocks, self.reference)
 
     def points(self) -> Iterator[dict[str, Level]]:
         """Yield every combination of levels, in order."""
@@ -165,8 +179,11 @@ class Space:
 
     def check_buildable(self, backbone: Backbone) -> None:
         """Raise ``UserError`` that lists every level, and what of the base stays, that ``backbone`` cannot build."""
-        if self.stagewise:
-            backbone.check_stages(f"space {self.name}: decisions of single stages")
+        if self.stagewise and len(backbone.stages) != len(self.stages):
+            raise UserError(
+                f"space {self.name}: decisions of single stages for {backbone.name}: its {len(backbone.stages)} stages "
+                f"do not stand for the {len(self.stages)} of the reference {self.reference.name}; take another backbone"
+            )
         parts: list[tuple[str, SKBlock, int | None]] = [
             ("base", block, None) for block in _kept_of_base(self)
         ]
@@ -198,11 +215,17 @@ _TWO = SKBlock(branches=(Branch(kernel=1), Branch(kernel=1)))  # in which r and 
 
 
 def _repeated(block: SKBlock, space: Space) -> Iterator[SKBlock]:
-    """Yield ``block`` with its branch once, twice and so on, as often as blocks of the space may have branches."""
-    targets = [target_of(path)[1] for path in space.decisions]
-    decided = {number for kind, number in targets if kind == "branch"}
-    most = len({*decided, *range(1, len(space.base.branches) + 1)})
-    yield from (replace(block, branches=block.branches[:1] * count) for count in range(1, most + 1))
+    """Yield ``block`` with its branch as often as blocks of the space may have branches."""
+    given: dict[int, set[Level]] = {n: {""} for n in range(1, len(space.base.branches) + 1)}
+    decided: dict[int, set[Level]] = {}
+    for path, own in space.decisions.items():
+        kind, number = target_of(path)[1]
+        if kind == "branch":
+            decided.setdefault(number, set()).update(own)
+    slots = (given | decided).values()
+    least, most = sum(NONE not in own for own in slots), sum(own != {NONE} for own in slots)
+    counts = range(max(1, least), most + 1)
+    yield from (replace(block, branches=block.branches[:1] * count) for count in counts)
 
 
 def _kept_of_base(space: Space) -> list[SKBlock]:
@@ -257,6 +280,13 @@ def _grouped(branch: Branch, groups: int) -> Branch:
     return replace(branch, groups=groups)
 
 
+def usual_space(reference: Backbone) -> str:
+    """Return the name of the shipped space that is meant for networks like ``reference``."""
+    if reference.unit.depthwise:
+        return "sk-light"
+    return "sk-paper" if counts_groups(reference) else "sk-resnet"
+
+
 def find_space(source: str) -> Path:
     """Return the file of a space given by name or path; raises ``UserError`` with the nearest name."""
     return find_shipped(source, "search_spaces", what="space", file="space file")
@@ -300,6 +330,7 @@ class _File:
 
     name: Annotated[str, Must("at most 64 letters, digits, '.', '_' and '-'", NAME.fullmatch)]
     description: str = ""
+    reference: Annotated[str, read_by(get_reference)] = REFERENCE.name
     base: Annotated[str, read_by(parse_block)]
     decisions: Annotated[dict[Any, Any], Must("a mapping of paths to lists of levels")] = field(
         default_factory=dict
@@ -321,6 +352,7 @@ class _File:
             conditions=tuple(_condition(each) for each in self.conditions),
             band_gflops=(self.constraints.gflops[0], self.constraints.gflops[1]),
             band_params_m=(self.constraints.params_m[0], self.constraints.params_m[1]),
+            reference=get_reference(self.reference),
         )
 
 
@@ -330,7 +362,8 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     if decisions == {}:
         yield "decisions", "none given; a space needs at least one"
     decisions = decisions or {}
-    yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8)
+    stages = len(get_reference(file.get("reference") or REFERENCE.name).stages)
+    yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8, stages)
     yield from condition_problems(file.get("conditions") or (), decisions)
 
 

@@ -63,7 +63,7 @@ class Union:
 
     def sizes(self, forms: tuple[Form, ...]) -> Sizes:
         """Return macs and params at the reference of a drawn architecture."""
-        macs, params = frame_sizes()
+        macs, params = frame_sizes(self.boxes[0][0].reference)
         for part, form in zip(self.boxes[0], forms, strict=True):  # costs depend on the stages alone
             more = part.sizes(form)
             macs, params = macs + more[0], params + more[1]

@@ -36,6 +36,7 @@ from .design import (
     Group as Group,
     Printed as Printed,
     Variant as Variant,
+    paper_block as paper_block,
 )
 from .folder import (
     STUDIES as STUDIES,

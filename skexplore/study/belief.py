@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from skexplore.arch import PLAIN, Bound, parse_blocks
 from skexplore.space import Candidates, TooManyError
-from skexplore.study.design import PAPER, PLAIN_BLOCK
+from skexplore.study.design import PLAIN_BLOCK, paper_block
 from skexplore.study.priors import prior_of
 from skexplore.study.record import Record
 from skexplore.study.spec import StudySpec, stored_space
@@ -139,7 +139,8 @@ def answered(model: Model, eligible: Collection[str]) -> Answer:
     best = dict(zip(ours, wins.tolist(), strict=True))
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(draws, [tail, 100 - tail], axis=0)
-    rivals = [draws[:, names.index(block)] if block in names else None for block in (PAPER, PLAIN_BLOCK)]
+    paper = paper_block(model.population.candidates.reference)
+    rivals = [draws[:, names.index(block)] if block in names else None for block in (paper, PLAIN_BLOCK)]
     found = [
         Believed(
             block=name,
@@ -148,7 +149,7 @@ def answered(model: Model, eligible: Collection[str]) -> Answer:
             high=float(high[at]),
             seeds=model.seeds(name),
             best=best.get(at, 0.0),
-            beats_paper=None if name == PAPER else _beats(draws[:, at], rivals[0]),
+            beats_paper=None if name == paper else _beats(draws[:, at], rivals[0]),
             beats_plain=None if name == PLAIN_BLOCK else _beats(draws[:, at], rivals[1]),
         )
         for at, name in enumerate(names)

@@ -44,6 +44,8 @@ def _refusals(one: Study, other: Study) -> Iterator[str]:
     elif a.segments[-1] != b.segments[-1]:
         ends = f"{a.segments[-1]} epochs here, {b.segments[-1]} there"
         yield f"Their last rungs differ ({ends}): errors are not comparable."
+    if a.reference != b.reference:
+        yield f"Their references differ ({a.reference} here, {b.reference} there): blocks and costs are not comparable."
     if a.backbone != b.backbone and not _same_network(a, b):
         yield f"Their backbones differ ({a.backbone} here, {b.backbone} there): errors are not comparable."
 

@@ -15,7 +15,7 @@ from skexplore.study.store import load_archive
 def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:
     """Return what the study in ``folder`` was asked for before, None if it is new.
 
-    Space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
+    Reference, space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
     ``UserError``; the budget may be another.
     """
     if is_begun(folder) and storage is not None and storage != url_of(folder):
@@ -42,7 +42,17 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
     if old.ablation and spec.ablation and old.ablation.of != spec.ablation.of:
         confirmed = old.ablation.of or "no search"
         raise UserError(f"study {spec.name} exists and confirms {confirmed}; choose another --study name")
-    for name in ("space_hash", "backbone", "recipe", "split", "mode", "sampler", "rungs", "seed"):
+    for name in (
+        "reference",
+        "space_hash",
+        "backbone",
+        "recipe",
+        "split",
+        "mode",
+        "sampler",
+        "rungs",
+        "seed",
+    ):
         was = getattr(old, name)
         if was != getattr(spec, name):
             if name == "space_hash":
@@ -79,7 +89,9 @@ def _changes(old: StudySpec, new: StudySpec) -> str:
 def _beside_archive(folder: Path, spec: StudySpec) -> str:
     """Say how to go on where an archive has the name; its trainings serve another study of its kind and scale."""
     kept = load_archive(folder).spec
-    same = all(getattr(kept, name) == getattr(spec, name) for name in ("recipe", "split", "backbone"))
+    same = all(
+        getattr(kept, name) == getattr(spec, name) for name in ("recipe", "split", "backbone", "reference")
+    )
     ablations = spec.ablation is not None and not spec.ablation.of
     searches = spec.searches and kept.searches and spec.seed == kept.seed
     if (ablations or searches) and same:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.arch import PLAIN, REFERENCE, Architecture, Setting
+from skexplore.arch import PLAIN, REFERENCE, Architecture, Backbone, Setting
 
 PAPER, PLAIN_BLOCK = "k3+k3d2", "k3"  # the paper's block, and the ResNeXt block that it is made from
+_LIGHT = "k3+k3d2/r4/L1"  # the paper's in light networks (supplement A)
 COLUMNS_OF_ERRORS = ("top1_error_pct", "top1_error_320_pct", "cifar10_error_pct", "cifar100_error_pct")
+
+
+def paper_block(reference: Backbone) -> str:
+    """Return the block that the paper has in networks like ``reference``."""
+    return _LIGHT if reference.unit.depthwise else PAPER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
+from skexplore.arch import REFERENCE, get_backbone, proxy_name
 from skexplore.study.recipe import PROFILES
 from skexplore.study.study import Study, usual_replicates
 
@@ -14,14 +15,16 @@ REPEATS = 3  # seeds of a training that is asked for
 def search_command(study: Study, name: str | None = None, **changes: object) -> str:
     """Return the command that searches as ``study`` was asked to, with ``changes`` of its options."""
     spec, profile = study.spec, PROFILES.get(study.spec.profile)
+    usual = proxy_name(spec.reference_body, get_backbone(profile.backbone)) if profile else None
     options: dict[str, object] = {
         "budget-gflops": spec.budget_gflops,
         "budget-params": spec.budget_params_m,
         "space": _typed_space(study.command) or spec.space,
+        "reference": None if spec.reference == REFERENCE.name else spec.reference,
         "profile": spec.profile,
         "dataset": None if profile and profile.split.dataset == spec.split.dataset else spec.split.dataset,
         "recipe": "sgd" if profile and profile.sgd == replace(spec.recipe, cycles=()) else None,
-        "backbone": None if profile and profile.backbone == spec.backbone else spec.backbone,
+        "backbone": None if usual == spec.backbone else spec.backbone,
         "pruner": None if profile and bool(profile.rungs) == bool(spec.rungs) else spec.pruner,
         "mode": None if spec.mode == "constrained" else spec.mode,
         "sampler": spec.sampler,
@@ -75,4 +78,6 @@ def again_command(study: Study, name: str | None = None) -> str:
     """Return the command that goes on with a study, whatever it is; name: of another study that does the same."""
     if study.spec.searches:
         return search_command(study, name)
-    return train_command(study, study.records[0].block if study.records else "k3+k3d2", name=name)
+    return train_command(
+        study, study.records[0].block if study.records else study.spec.paper_block, name=name
+    )

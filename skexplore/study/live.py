@@ -151,7 +151,7 @@ class Store:
                 distributions=dict(distributions or {}),
                 constraints=dict(constraints or {}),
                 system_attrs=dict(system_attrs or {}),
-                user_attrs=_seen(record) | {"record": record.to_dict()},
+                user_attrs=_seen(record, self.spec) | {"record": record.to_dict()},
             )
         )
 
@@ -187,13 +187,12 @@ def _trial_id(study: optuna.Study, record: Record) -> int:
     return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, record.number)
 
 
-def _seen(record: Record) -> dict[str, Any]:
+def _seen(record: Record, spec: StudySpec) -> dict[str, Any]:
     """Return what Optuna's own tools can plot and filter by, beside the whole ``record``, which alone is read here."""
     costs = {"reference GFLOPs": record.ref_macs / 1e9, "reference params (M)": record.ref_params / 1e6}
     names = {"block": record.block, "status": record.status, "seed": record.seed}
-    made_of = {
-        name: value for name, value in traits_of(parse_blocks(record.block)).items() if value is not None
-    }
+    traits = traits_of(parse_blocks(record.block), spec.written_for(record))
+    made_of = {name: value for name, value in traits.items() if value is not None}
     return names | made_of | costs | {"proxy multiply-adds": record.proxy_macs}
 
 

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated
 
-from skexplore.arch import PLAIN, Architecture, Backbone, Setting, get_backbone
+from skexplore.arch import (
+    PLAIN,
+    REFERENCE,
+    Architecture,
+    Backbone,
+    Setting,
+    get_backbone,
+    proxy_name,
+    stand_in,
+)
 from skexplore.errors import UserError, lookup
 from skexplore.files import among
 from skexplore.study.datasets import DATASETS, get_dataset
@@ -112,7 +121,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSpec:
-    """Everything that one training depends on; ``block`` is canonical notation at the reference."""
+    """Everything that one training depends on; ``block`` is canonical notation at the reference, a backbone's name."""
 
     block: str
     net_id: str
@@ -121,11 +130,13 @@ class TrainSpec:
     split: Split
     seed: int
     setting: Setting = PLAIN
+    reference: str = REFERENCE.name
 
     @property
     def body(self) -> Backbone:
-        """The backbone with the classes of the data set."""
-        return replace(get_backbone(self.setting.backbone or self.backbone), classes=self.split.classes)
+        """The backbone as it stands for the reference, with the classes of the data set."""
+        proxy = get_backbone(self.setting.backbone or self.backbone)
+        return replace(stand_in(proxy, get_backbone(self.reference)), classes=self.split.classes)
 
     @property
     def architecture(self) -> Architecture:
@@ -158,6 +169,10 @@ class Profile:
     why: str
     brief: str = ""
     lr_on: Mapping[str, float] = field(default_factory=dict)
+
+    def at(self, reference: Backbone) -> Profile:
+        """Return the profile for another reference: in the proxy that stands for it; ``UserError`` if there is none."""
+        return replace(self, backbone=proxy_name(reference, get_backbone(self.backbone)))
 
     def on(self, dataset: str) -> Profile:
         """Return the profile for another data set; ``UserError`` if it is not known."""

@@ -64,7 +64,7 @@ class Shown:
     def draw(self, trial: int | str | None = None) -> Drawing:
         """Return the drawing of a block: that of a trial by its number, of a notation, or the best one's (None)."""
         if isinstance(trial, str):
-            return Drawing(block_svg(parse_blocks(trial)))
+            return self._drawing(trial)
         if trial is None:
             if not self.spec.searches:
                 raise UserError(f"{self.spec.name} is no search and names no block; give a block to draw")
@@ -72,13 +72,16 @@ class Shown:
                 raise UserError(
                     f"{self.spec.name}: nothing is complete yet; give the number of a trial or a block"
                 )
-            return Drawing(block_svg(parse_blocks(self.best.block)))
+            return self._drawing(self.best.block)
         found = next((record for record in self.searched if record.number == trial), None)
         if found is None:
             numbers = [record.number for record in self.searched]
             known = f"its trials are {min(numbers)} to {max(numbers)}" if numbers else "it has no trials"
             raise UserError(f"{self.spec.name} has no trial {trial}; {known}")
-        return Drawing(block_svg(parse_blocks(found.block)))
+        return self._drawing(found.block)
+
+    def _drawing(self, block: str) -> Drawing:
+        return Drawing(block_svg(parse_blocks(block), self.spec.reference_body))
 
     def _repr_html_(self) -> str:
         text: str = _drawn("notebook:study_html", self)

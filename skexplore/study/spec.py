@@ -8,19 +8,30 @@ from typing import Annotated
 
 from skexplore.arch import (
     FREE,
+    REFERENCE,
     Architecture,
     Backbone,
     Band,
+    Blocks,
     Bound,
+    FlopsUnit,
     band_bounds,
     budget_bounds,
+    canonical_at_reference,
+    cost,
+    flops_unit,
     get_backbone,
+    get_reference,
     parse_block,
+    parse_blocks,
+    reference_words,
+    stand_in,
+    written_for,
 )
 from skexplore.files import among
 from skexplore.paper import ANCHOR_SETS
 from skexplore.space import Condition, Space
-from skexplore.study.design import Design, Variant
+from skexplore.study.design import PLAIN_BLOCK, Design, Variant, paper_block
 from skexplore.study.recipe import Profile, Recipe, Split
 from skexplore.study.record import Record
 from skexplore.study.samplers import SAMPLERS
@@ -39,11 +50,12 @@ Anchors = Annotated[str, among(ANCHOR_SETS)]
 class StudySpec:
     """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
 
-    mode: ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after
-    which the pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``.
-    keep_weights: of which trials, ``front``, ``all`` or ``none``. space_base, space_decisions,
-    space_conditions, band_*: the whole space as it was, since a file of that name may change. ablation: the
-    variants of an ablation or a confirmation, which search nothing.
+    reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode:
+    ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the
+    pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which
+    trials, ``front``, ``all`` or ``none``. space_base, space_decisions, space_conditions, band_*: the whole space
+    as it was, since a file of that name may change. ablation: the variants of an ablation or a confirmation, which
+    search nothing.
     """
 
     name: str
@@ -57,6 +69,7 @@ class StudySpec:
     budget_gflops: float | None
     budget_params_m: float | None = None
     profile: str
+    reference: str = REFERENCE.name
     backbone: str
     recipe: Recipe
     split: Split
@@ -72,12 +85,19 @@ class StudySpec:
 
     @staticmethod
     def without_search(
-        *, name: str, profile: Profile, seed: int, ablation: Design | None = None
+        *,
+        name: str,
+        profile: Profile,
+        seed: int,
+        reference: Backbone = REFERENCE,
+        ablation: Design | None = None,
     ) -> StudySpec:
         """Return what a study is that searches nothing: own trainings, an ablation or a confirmation."""
         return StudySpec(
             name=name,
-            **space_fields(Space(name="none", description="", base=parse_block("k3"), decisions={})),  # type: ignore[arg-type]
+            **space_fields(
+                Space(name="none", description="", base=parse_block("k3"), decisions={}, reference=reference)
+            ),  # type: ignore[arg-type]
             budget_gflops=None,
             profile=profile.name,
             backbone=profile.backbone,
@@ -97,14 +117,54 @@ class StudySpec:
         return self.sampler != "none"
 
     @property
+    def reference_body(self) -> Backbone:
+        """The reference: the network for which blocks are written."""
+        return get_reference(self.reference)
+
+    @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
-        return replace(get_backbone(self.backbone), classes=self.split.classes)
+        return self._trained(self.backbone, self.reference_body)
+
+    def _trained(self, backbone: str, reference: Backbone) -> Backbone:
+        return replace(stand_in(get_backbone(backbone), reference), classes=self.split.classes)
+
+    @property
+    def paper_block(self) -> str:
+        """The block that the paper has in networks like the reference."""
+        return paper_block(self.reference_body)
+
+    def at_reference(self, blocks: Blocks | str) -> Architecture:
+        """Return the network of ``blocks`` at the reference, in their one spelling there; raises ``UserError``."""
+        given = parse_blocks(blocks) if isinstance(blocks, str) else blocks
+        return Architecture(
+            blocks=canonical_at_reference(given, self.reference_body), backbone=self.reference_body
+        )
 
     def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
         """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
-        body = replace(get_backbone(backbone), classes=self.split.classes) if backbone else self.body
-        return replace(architecture, backbone=body)
+        return replace(architecture, backbone=self._trained(backbone or self.backbone, architecture.backbone))
+
+    def reference_of(self, record: Record) -> str:
+        """Return the name of the backbone at whose scale the costs of ``record`` are: a variant may have its own."""
+        for variant in self.ablation.variants if self.ablation else ():
+            if (variant.block, variant.setting) == (record.block, record.setting):
+                return variant.reference
+        return self.reference
+
+    def written_for(self, record: Record) -> Backbone:
+        """Return the reference that the numbers in the block of ``record`` are of."""
+        return written_for(get_backbone(self.reference_of(record)))
+
+    @property
+    def reference_words(self) -> str:
+        """What the reference is and the size of its images, in words."""
+        return reference_words(self.reference_body)
+
+    @property
+    def flops_unit(self) -> FlopsUnit:
+        """The unit in which multiply-adds at the reference are said."""
+        return flops_unit(cost(PLAIN_BLOCK, self.reference_body).macs)
 
     def trained_for(self, variant: Variant) -> Architecture:
         """Return the network that is trained for ``variant``."""
@@ -133,9 +193,8 @@ class StudySpec:
     @property
     def budget_words(self) -> str:
         """The budget as it is written in a sentence."""
-        amounts = ((self.budget_gflops, "GFLOPs"), (self.budget_params_m, "M parameters"))
-        given = " and ".join(f"{amount} {unit}" for amount, unit in amounts if amount is not None)
-        return f"budget {given}" if given else "no budget"
+        given = [bound.amount for bound in budget_bounds(self.budget_gflops, self.budget_params_m)]
+        return f"budget {' and '.join(given)}" if given else "no budget"
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -159,6 +218,7 @@ def space_fields(space: Space) -> dict[str, object]:
         "space_conditions": space.conditions,
         "band_gflops": space.band_gflops,
         "band_params_m": space.band_params_m,
+        "reference": space.reference.name,
     }
 
 
@@ -172,4 +232,5 @@ def stored_space(spec: StudySpec) -> Space:
         conditions=spec.space_conditions,
         band_gflops=spec.band_gflops,
         band_params_m=spec.band_params_m,
+        reference=spec.reference_body,
     )

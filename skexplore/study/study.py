@@ -147,7 +147,7 @@ class Study(Shown):
         rows = []
         for record in records:
             found = self.estimates.get(record.block) if record.setting == PLAIN else None
-            made_of = traits_of(parse_blocks(record.block))
+            made_of = traits_of(parse_blocks(record.block), self.spec.written_for(record))
             rows.append(record.row() | ({} if found is None else asdict(found)) | made_of)
         table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *TRAITS)))
         whole = [name for name in TRAITS if all(isinstance(row[name], int | None) for row in rows)]

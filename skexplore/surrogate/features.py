@@ -9,17 +9,20 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from skexplore.arch import REFERENCE, Blocks, Branch, per_stage
-from skexplore.space import Stages
+from skexplore.arch import REFERENCE, Backbone, Blocks, Branch, per_stage
+from skexplore.space import Stages, in_shares
 
 Matrix = NDArray[np.float64]  # blocks x features
-WIDTHS = REFERENCE.widths
 
 
-def stages_of(blocks: Blocks) -> Stages:
+def stages_of(blocks: Blocks, reference: Backbone = REFERENCE) -> Stages:
     """Return what ``blocks`` are in each stage of the reference."""
-    own = zip(per_stage(blocks, len(WIDTHS)), WIDTHS, strict=True)
-    return tuple((block.branches, block.dim(width) if block.selects else None) for block, width in own)
+    widths = [own[-1] for own in reference.sk_widths]
+    stages = zip(per_stage(blocks, len(widths)), widths, strict=True)
+    return tuple(
+        (in_shares(block.branches, reference), block.dim(width) / width if block.selects else None)
+        for block, width in stages
+    )
 
 
 def describe(stages: Stages) -> dict[str, float]:
@@ -29,13 +32,13 @@ def describe(stages: Stages) -> dict[str, float]:
     and the least receptive field; the weights of all together; whether attention acts, and d. What is 0 is left out.
     """
     found: dict[str, float] = {}
-    for (branches, dim), width in zip(stages, WIDTHS, strict=True):
+    for branches, share in stages:
         for name, value in _of_branches(branches).items():
             found[name] = found.get(name, 0.0) + value / len(stages)
-        if dim is not None:
+        if share is not None:
             found["attention"] = found.get("attention", 0.0) + 1 / len(stages)
             # d of the paper's block is a sixteenth of the width
-            found["log2 d"] = found.get("log2 d", 0.0) + math.log2(16 * dim / width) / len(stages)
+            found["log2 d"] = found.get("log2 d", 0.0) + math.log2(16 * share) / len(stages)
     return found
 
 
@@ -43,7 +46,7 @@ def describe(stages: Stages) -> dict[str, float]:
 def _of_branches(branches: tuple[Branch, ...]) -> Mapping[str, float]:
     found = {"branches": float(len(branches))}
     for branch in branches:
-        kind = f"k{branch.kernel}" + (f"d{branch.dilation}" if branch.dilation > 1 else "")
+        kind = f"k{branch.kernel}" + (f"d{branch.dilation}" if branch.dilation > 1 else "") + branch.act
         thinner = math.log2(branch.groups / 32)
         for name, value in ((kind, 1.0), (f"log2 groups of {kind}", thinner), ("log2 groups", thinner)):
             found[name] = found.get(name, 0.0) + value

@@ -35,7 +35,7 @@ class Population:
 
     def rows(self, blocks: Iterable[Blocks]) -> Matrix:
         """Return the features of ``blocks``, one row each."""
-        return self.scale.rows(map(stages_of, blocks))
+        return self.scale.rows(stages_of(each, self.candidates.reference) for each in blocks)
 
     def _features(self, pool: Iterable[Forms]) -> Matrix:
         return self.scale.rows(map(self.candidates.stages, pool))

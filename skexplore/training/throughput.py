@@ -16,6 +16,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from skexplore.arch import whole_size
 from skexplore.errors import StudyError, UserError
 from skexplore.study import TrainSpec
 from skexplore.training.batches import batches
@@ -40,8 +41,8 @@ class _Training:
         recipe, split = self._spec.recipe, self._spec.split
         generator = torch.Generator().manual_seed(0)
         count = max(2, recipe.batch_size, min(split.train_images, MOST_IMAGES))
-        side = self._spec.body.resolution
-        pixels = torch.randint(256, (count, 3, side, side), dtype=torch.uint8, generator=generator)
+        size = whole_size(self._spec.body.resolution)
+        pixels = torch.randint(256, (count, 3, *size), dtype=torch.uint8, generator=generator)
         labels = torch.randint(split.classes, (count,), generator=generator)
         images, labels = pixels.to(self._device), labels.to(self._device)
         epoch = 0

@@ -16,7 +16,7 @@ from skexplore.errors import UserError
 from skexplore.nn.flop_count import count, differences
 from skexplore.nn.network import build
 from skexplore.paper.networks import system_cost
-from skexplore.paper.tables import published_rows, table_rows
+from skexplore.paper.tables import TABLES, published_rows, table_rows
 
 # (params, bn_stats, macs, gate_macs, bn_elements) of an independent count of the rows of Tables 3, 6 and 7
 COUNTED = {
@@ -46,7 +46,7 @@ def test_closed_form_equals_an_independent_count(block, backbone):
 
 
 def test_every_row_of_tables_3_6_7_is_near_what_is_printed():
-    rows = published_rows()
+    rows = [row for row in published_rows() if row.table in TABLES]
     assert [len(table_rows(table)) for table in (3, 6, 7)] == [5, 5, 11]
     for row in rows:
         assert row.ours.params / 1e6 == pytest.approx(row.params_m, rel=0.006)

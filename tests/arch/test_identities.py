@@ -140,7 +140,7 @@ def test_one_network_has_one_identity_however_it_is_written():
     for other in ("k3relu+k3d2", "k3g=32+k3d2", "k3+k3d2/L=32"):
         assert net_id(other, "sknet50") == net_id("k3+k3d2", "sknet50")
     # one spelling at the reference, and another d where widths and floor are in another proportion
-    assert net_id("k3+k3d2/r100", "skresnet18") != net_id("k3+k3d2/r32", "skresnet18")
+    assert net_id("k3+k3d2/r100", "sknet29-16x64d") != net_id("k3+k3d2/r32", "sknet29-16x64d")
     # old proxies keep the identities of records
     assert net_id("k3", "1x1d-1111") == "3e20171a0a0d"
     assert net_id("k3+k3d2", "16x4d-1111") == "50edf2fbae27"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.strategies import any_blocks, blocks, spelled
 
-from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, canonical_at_reference, get_backbone
+from skexplore.arch.backbones import BACKBONES, PROXY_FORM, REFERENCE, get_backbone
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import (
     canonical,
@@ -17,6 +17,7 @@ from skexplore.arch.notation import (
     parse_blocks,
     per_stage,
 )
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.arch.units import UNITS
 from skexplore.errors import UserError
 
@@ -67,8 +68,8 @@ def test_canonical_form_is_idempotent_and_keeps_the_network(value):
 @given(any_blocks)
 def test_what_the_canonical_form_changes_is_explained_and_nothing_else(value):
     form = canonical_at_reference(value)
-    assert bool(explain(value, REFERENCE.widths)) == (form != value)
-    assert explain(form, REFERENCE.widths) == []
+    assert bool(explain(value, REFERENCE.sk_widths)) == (form != value)
+    assert explain(form, REFERENCE.sk_widths) == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_what_the_canonical_form_changes_is_explained_and_nothing_else(value):
     ],
 )
 def test_reasons_in_words(text, reasons):
-    said = explain(parse_blocks(text), REFERENCE.widths)
+    said = explain(parse_blocks(text), REFERENCE.sk_widths)
     assert len(said) == len(reasons)
     for sentence, reason in zip(said, reasons, strict=True):
         assert reason in sentence
@@ -108,7 +109,7 @@ def test_equal_ids_mean_equal_networks_and_different_forms_differ(one, other):
 def test_canonical_spelling_prefers_the_default_then_the_smallest_r():
     widths = REFERENCE.widths
     for r in range(1, 1100):
-        (form,) = canonical(parse_blocks(f"k3+k3/r{r}"), widths)
+        (form,) = canonical(parse_blocks(f"k3+k3/r{r}"), REFERENCE.sk_widths)
         dims = [max(width // r, 32) for width in widths]
         assert [form.dim(width) for width in widths] == dims
         same = [q for q in range(1, 1100) if [max(width // q, 32) for width in widths] == dims]
@@ -179,10 +180,12 @@ def test_what_the_proxy_cannot_build_is_named_with_what_it_can(text, words):
         assert word in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["k3;k3;k3+k1", "k3;k3;k3;k3+k1"])
-def test_a_backbone_of_three_stages_takes_one_block(text):
-    with pytest.raises(UserError, match="give one block for all"):
-        cost(text, "sknet29")
+def test_a_backbone_takes_one_block_or_one_for_each_of_its_stages():
+    assert cost("k3;k3;k3", "sknet29") == cost("k3", "sknet29")
+    with pytest.raises(
+        UserError, match="4 blocks for 3 stages of sknet29: give one block, or 3 with ';' between"
+    ):
+        cost("k3;k3;k3;k3+k1", "sknet29")
 
 
 def test_receptive_fields():
@@ -219,15 +222,15 @@ def test_unknown_backbone_names_the_form_of_proxies_and_its_limits():
 @given(spelled)
 def test_absolute_numbers_and_activations_round_trip(value):
     assert parse_block(str(value)) == value
-    form = canonical((value,), REFERENCE.widths)
-    assert canonical(form, REFERENCE.widths) == form
+    form = canonical((value,), REFERENCE.sk_widths)
+    assert canonical(form, REFERENCE.sk_widths) == form
     assert parse_blocks(format_blocks(form)) == form
 
 
 def test_absolute_numbers_stay_where_relative_ones_are_scaled():
-    body = get_backbone("resnet50")  # of cardinality 1: 32 groups become 1, a floor of 32 becomes 1
+    body = get_backbone("resnet50")  # of cardinality 1: 32 groups become 1, a floor is what is written
     (placed, *_) = body.place(parse_blocks("k3g64+k3g=4/L64"))
-    assert ([branch.groups for branch in placed.branches], placed.min_dim) == ([2, 4], 2)
+    assert ([branch.groups for branch in placed.branches], placed.min_dim) == ([2, 4], 64)
     (placed, *_) = body.place(parse_blocks("k3+k3d2/L=8"))
     assert ([branch.groups for branch in placed.branches], placed.min_dim) == ([1, 1], 8)
     # what cannot be written at cardinality 32 can be written as it stands
@@ -245,7 +248,7 @@ def test_absolute_numbers_make_another_name():
     assert format_blocks(canonical_at_reference(parse_blocks("k3d2g=32+k3/L=32"))) == "k3+k3d2g=32/L=32"
     # a floor that cannot act is dropped, absolute or not
     assert format_blocks(canonical_at_reference(parse_blocks("k3g=8/L=4"))) == "k3g=8"
-    assert explain(parse_blocks("k3/L=4"), REFERENCE.widths) == [
+    assert explain(parse_blocks("k3/L=4"), REFERENCE.sk_widths) == [
         "/L=4 cannot act (one branch: nothing is fused)"
     ]
 

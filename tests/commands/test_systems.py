@@ -17,7 +17,7 @@ from skexplore.paper.networks import SYSTEMS
 
 KEYS = [
     "table", "system", "definition", "alternative", "paper_params_m", "paper_gflops", "params", "bn_stats", "macs",
-    "gate_macs", "bn_elements", "params_diff_pct", "macs_diff_pct", "prints_as", "note",
+    "gate_macs", "bn_elements", "params_diff_pct", "macs_diff_pct", "prints_as", "note", "paper_error_pct",
 ]  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def test_reproduce_json_and_csv_have_the_contract_keys(command):
         (["build", "--block", "k3g3"], "groups that do"),
         (["build", "--block", "k3", "--backbone", "sknet99"], "unknown backbone"),
         (["reproduce", "--table", "8"], "must be one of 1, 2, 3"),
-        (["reproduce", "--out", "rows.txt"], "must end in .csv"),
+        (["reproduce", "--out", "rows.txt"], "must be a file that ends in .csv, or a folder"),
         (["reproduce", "--out", "/dev/null/rows.csv"], "cannot be written"),
     ],
 )

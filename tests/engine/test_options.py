@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import skexplore
-from skexplore.arch.backbones import canonical_at_reference
 from skexplore.arch.notation import parse_block, parse_blocks
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.cli.search import search as search_command
 from skexplore.engine.options import Run, by_keyword
 from skexplore.errors import UserError

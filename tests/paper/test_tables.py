@@ -12,6 +12,7 @@ from skexplore.arch.costs import Cost, cost
 from skexplore.arch.notation import parse_blocks
 from skexplore.errors import UserError
 from skexplore.paper.tables import (
+    TABLES,
     anchor_blocks,
     anchor_names,
     named_blocks,
@@ -53,6 +54,7 @@ def test_the_tables_are_as_printed():
     rows = {
         (r.table, r.row): (r.system, r.block, r.backbone, r.top1_error_pct, r.params_m, r.gflops)
         for r in published_rows()
+        if r.table in TABLES
     }
     assert rows == PRINTED
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from support.small_spaces import PAIR, conditioned_spaces, space, spaces
 
-from skexplore.arch.backbones import canonical_at_reference
 from skexplore.arch.notation import format_blocks, parse_blocks
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.errors import UserError
 from skexplore.space.decisions import Condition
 from skexplore.space.encoder import encode

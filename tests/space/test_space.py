@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from support.small_spaces import PAIR, WIDTHS, space, spaces
 
-from skexplore.arch.backbones import REFERENCE, canonical_at_reference, get_backbone
+from skexplore.arch.backbones import REFERENCE, get_backbone
 from skexplore.arch.notation import format_blocks, parse_block, parse_blocks
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.errors import UserError
 from skexplore.space.encoder import encode
 from skexplore.space.space import Space, shipped_spaces
@@ -93,7 +94,7 @@ def test_wrong_types_and_wrong_values_of_levels_are_named_together():
 
 
 def test_missing_and_unknown_keys_are_named():
-    keys = "keys: name, description, base, decisions, conditions, constraints"
+    keys = "keys: name, description, reference, base, decisions, conditions, constraints"
     assert refusal("name: x\nbaze: k3\ndecision: {}\nzzz: 1\n") == [
         f"given.yaml: baze: unknown key (did you mean base?); {keys}",
         f"given.yaml: decision: unknown key (did you mean decisions?); {keys}",

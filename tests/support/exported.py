@@ -5,9 +5,10 @@ from hashlib import sha256
 
 import torch
 
-from skexplore.arch.backbones import REFERENCE, canonical_at_reference
+from skexplore.arch.backbones import REFERENCE
 from skexplore.arch.costs import arch_id, cost, net_id
 from skexplore.arch.notation import format_blocks, parse_blocks
+from skexplore.arch.reference import canonical_at_reference
 from skexplore.export.folder import export_block
 from skexplore.nn.network import seeded_build
 from skexplore.study.recipe import Recipe, Split, TrainSpec

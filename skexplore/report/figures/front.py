@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 import plotly.graph_objects as go
 
+from skexplore.arch import FlopsUnit
 from skexplore.report.figures.style import (
     BLUE,
     GREEN,
@@ -34,6 +35,7 @@ from skexplore.report.figures.style import (
 )
 
 FAR = 1.25  # ticks of refused proposals beyond this multiple of all that was trained are not drawn
+_SYMBOLS = {3: ("square-open", 15), 4: ("circle-open", 12), 6: ("diamond-open", 13), 7: ("circle-open", 9)}
 NAMED_ANCHORS = 4  # more names than this would cover the points; they stay on hover
 
 PLOT, LETTER = (620, 400), 7  # a usual plot's sides and a letter's, in pixels
@@ -59,21 +61,23 @@ class Front:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Axis:
-    """A cost axis: the column it shows, in multiples of ``unit``."""
+    """A cost axis: the column it shows, in multiples of ``unit``; flops: that of multiply-adds."""
 
     column: Size
     title: str
     unit: float
     short: str
+    flops: FlopsUnit
 
     def of(self, rows: pd.DataFrame) -> list[float]:
         return [value / self.unit for value in rows[self.column]]
 
 
-_AXES: dict[Size, _Axis] = {
-    "ref_macs": _Axis(column="ref_macs", title="Reference cost, GFLOPs", unit=1e9, short="GFLOPs"),
-    "ref_params": _Axis(column="ref_params", title="Reference #P, millions", unit=1e6, short="M"),
-}
+def _axis(column: Size, flops: FlopsUnit) -> _Axis:
+    if column == "ref_params":
+        return _Axis(column=column, title="Reference #P, millions", unit=1e6, short="M", flops=flops)
+    title = f"Reference cost, {flops.name}"
+    return _Axis(column=column, title=title, unit=flops.scale, short=flops.name, flops=flops)
 
 
 def pareto_figure(
@@ -84,16 +88,17 @@ def pareto_figure(
     x: Size,
     budget: float | None,
     bar: Bar | None,
+    unit: FlopsUnit,
     own: str = "",
     beside: Sequence[Overlay] = (),
 ) -> go.Figure:
     """Return validation error against a reference cost, of complete trials as it is estimated.
 
     trials: the columns of ``trials.csv``; anchors: ``analysis.anchors_table``. budget in the unit of ``x``
-    (multiply-adds or parameters), None if there is none; bar: None if noise or best are not known. own: the name of
-    the study. beside: fronts of other studies.
+    (multiply-adds or parameters), None if there is none; bar: None if noise or best are not known. unit: of
+    multiply-adds. own: the name of the study. beside: fronts of other studies.
     """
-    axis, trials = _AXES[x], _shown(trials)
+    axis, trials = _axis(x, unit), _shown(trials)
     others = [replace(other, front=_shown(other.front)) for other in beside]
     figure = empty(axis.title, "Validation error, %")
     best, search = trials.loc[list(front.rows)], trials[trials["origin"] == "search"]
@@ -141,12 +146,15 @@ def _intervals(rows: pd.DataFrame) -> dict[str, Any]:
     return {"error_y": {"array": above, "arrayminus": below, "thickness": 1.4, "width": 4, "color": BLUE}}
 
 
-def placement_figure(published: pd.DataFrame, trials: pd.DataFrame, front: Front) -> go.Figure:
-    """Return trained blocks among the published rows over (#P, GFLOPs), both our count at the reference.
+def placement_figure(
+    published: pd.DataFrame, trials: pd.DataFrame, front: Front, unit: FlopsUnit
+) -> go.Figure:
+    """Return trained blocks among the published rows over #P and multiply-adds, both our count at the reference.
 
     published: ``analysis.published_table``; trials: the columns of ``trials.csv``. No errors here.
     """
-    figure = empty(_AXES["ref_params"].title, _AXES["ref_macs"].title)
+    across, up = _axis("ref_params", unit), _axis("ref_macs", unit)
+    figure = empty(across.title, up.title)
     search = trials[(trials["origin"] == "search") & trials["status"].isin(["complete", "stopped"])]
     others = search[~search.index.isin(front.rows)]
     dot, cross = (
@@ -157,18 +165,18 @@ def placement_figure(published: pd.DataFrame, trials: pd.DataFrame, front: Front
         ("trained", others, cross),
         ("Pareto front", trials.loc[list(front.rows)], dot),
     ):
-        _add_trials(figure, _AXES["ref_params"], rows, name, marker, _AXES["ref_macs"].of)
-    for table, symbol, size in ((3, "square-open", 15), (6, "diamond-open", 13), (7, "circle-open", 9)):
-        rows = published[published["table"] == table]
+        _add_trials(figure, across, rows, name, marker, up.of)
+    for table in published["table"].unique():
+        rows, (symbol, size) = published[published["table"] == table], _SYMBOLS[table]
         spots = rows.groupby(["ref_params", "ref_macs"], sort=True)["name"].agg("\n".join)
         figure.add_scatter(
             x=[params / 1e6 for params, _ in spots.index],
-            y=[macs / 1e9 for _, macs in spots.index],
+            y=[macs / unit.scale for _, macs in spots.index],
             mode="markers",
             name=f"Table {table}",
             marker={"symbol": symbol, "size": size, "color": GREY, "line": {"width": 1.6}},
             text=[text_of(names).replace("\n", "<br>") for names in spots],
-            hovertemplate=f"Table {table}<br>%{{text}}<br>%{{x:.2f}} M, %{{y:.3f}} GFLOPs<extra></extra>",
+            hovertemplate=f"Table {table}<br>%{{text}}<br>%{{x:.2f}} M, %{{y:.3f}} {unit.name}<extra></extra>",
         )
     return figure
 
@@ -273,7 +281,7 @@ def _add_anchors(
         mode="markers",
         name="anchors, range over seeds",
         marker={"symbol": "diamond", "size": 10, "color": VERMILION},
-        text=[_anchor_text(row) for row in rows],
+        text=[_anchor_text(row, axis.flops) for row in rows],
         customdata=[int(own.index[own["arch_id"] == row["arch_id"]][0]) for row in rows],
         hovertemplate="%{text}<extra></extra>",
         meta="anchors",
@@ -327,11 +335,11 @@ def _free_place(
     return best
 
 
-def _anchor_text(row: Mapping[Any, Any]) -> str:
+def _anchor_text(row: Mapping[Any, Any], unit: FlopsUnit) -> str:
     return (
         f"<b>{text_of(row['name'])}: {wrapped(row['block'])}</b><br>val error {100 * row['mean']:.2f} %, mean of "
         f"{row['n']} seeds ({100 * row['min']:.2f} to {100 * row['max']:.2f})<br>reference "
-        f"{row['ref_macs'] / 1e9:.3f} GFLOPs, {row['ref_params'] / 1e6:.2f} M<br>proxy "
+        f"{unit.of(row['ref_macs'])} {unit.name}, {row['ref_params'] / 1e6:.2f} M<br>proxy "
         f"{row['proxy_macs'] / 1e6:.2f} M multiply-adds, {row['proxy_params'] / 1e3:.1f} k #P"
     )
 

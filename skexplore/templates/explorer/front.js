@@ -1,7 +1,7 @@
 // The plot of the front over the axes, and in the colours, that its reader chooses. The figure comes drawn over reference
-// GFLOPs and estimates; what a trace is stands in its meta.
+// costs and estimates; what a trace is stands in its meta.
 const COSTS = {
-  ref_macs: ["reference GFLOPs", 1e9], ref_params: ["reference #P, millions", 1e6],
+  ref_macs: [`reference ${UNIT}`, ONES], ref_params: ["reference #P, millions", 1e6],
   proxy_macs: ["proxy multiply-adds, millions", 1e6], proxy_params: ["proxy #P, thousands", 1e3],
 };
 const XS = { ...COSTS, seconds: ["seconds of training", 1], order: ["order of proposals", 1] };

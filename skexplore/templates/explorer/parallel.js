@@ -1,6 +1,6 @@
 // Parallel axes: complete trials as lines through their decisions, cost and error. A drag around an axis chooses what the
 // table leaves, around several axes together; axes change places and turn around.
-const NUMBERS = { GFLOPs: (t) => t.ref_macs / 1e9, "error, %": (t) => errorOf(t) };
+const NUMBERS = { [UNIT]: (t) => t.ref_macs / ONES, "error, %": (t) => errorOf(t) };
 const MOST_LINES = 600; // a browser is slow with more, and a reader sees no line any more
 let axes = [...strips.map(({ name, found }) => ({ name, found })), ...Object.keys(NUMBERS).map((name) => ({ name }))];
 const parallel = byId("parallel");

@@ -85,7 +85,7 @@ const pin = (trial, found = null, reveal = false) => {
     ["measurement", trial.replay_of || trial.key],
   ]);
   fill(byId("pinned-costs"), [
-    ["reference (SKNet-50, 224×224)", `${giga(trial.ref_macs)} GFLOPs`, `${mega(trial.ref_params)} M`],
+    [`reference (${data.reference})`, `${flops(trial.ref_macs)} ${UNIT}`, `${mega(trial.ref_params)} M`],
     ["proxy (trained)", `${mega(trial.proxy_macs)} M mult-adds`, `${kilo(trial.proxy_params)} k`],
   ]);
   fill(

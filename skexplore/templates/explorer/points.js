@@ -2,7 +2,7 @@
 // where a trial stands in a plot, in data coordinates; null: nowhere
 const PLACES = {
   pareto: (t) => [costOf(t), errorOf(t)],
-  placement: (t) => [t.ref_params / 1e6, t.ref_macs / 1e9],
+  placement: (t) => [t.ref_params / 1e6, t.ref_macs / ONES],
 };
 const NEAR = 4; // pixels: points closer than that cannot be pointed at one by one
 let pinned = null;
@@ -58,7 +58,7 @@ const say = ({ trials: [trial, ...more], words: others }) => {
   tip.replaceChildren(
     breakable(element("code"), trial.block),
     element("div", `val error ${error}, estimate ${estimated(trial)}`),
-    element("div", `reference ${giga(trial.ref_macs)} GFLOPs, ${mega(trial.ref_params)} M`),
+    element("div", `reference ${flops(trial.ref_macs)} ${UNIT}, ${mega(trial.ref_params)} M`),
     element("div", `proxy ${mega(trial.proxy_macs)} M multiply-adds, ${kilo(trial.proxy_params)} k #P`),
     element("div", `seed ${trial.seed}, ${trial.epochs} epochs`),
     ...(trial.curve.length > 1 ? [spark(trial.curve)] : []),

@@ -2,7 +2,7 @@
 const STEP = 100;
 const CELLS = {
   number: String, origin: null, block: null, M: trait, kernels: trait, groups: trait, r: trait, L: trait, fuse: trait,
-  status: null, val_error: percent, ref_macs: giga, ref_params: mega, proxy_macs: mega, proxy_params: kilo,
+  status: null, val_error: percent, ref_macs: flops, ref_params: mega, proxy_macs: mega, proxy_params: kilo,
   epochs: String, seed: String, seconds: whole, reason: String,
 };
 const table = byId("all-trials"), search = byId("filter-text"), status = byId("filter-status");
@@ -16,7 +16,7 @@ const brushes = new Map(); // what each view has chosen, as positions
 // -- the query: words to be found, and conditions such as M=3 gflops<4.3 r=8
 const FIELDS = {
   ...Object.fromEntries(TRAITS.map((name) => [name.toLowerCase(), (t) => t[name]])),
-  gflops: (t) => t.ref_macs / 1e9, params: (t) => t.ref_params / 1e6, proxy: (t) => t.proxy_macs / 1e6,
+  gflops: (t) => t.ref_macs / 1e9, mflops: (t) => t.ref_macs / 1e6, params: (t) => t.ref_params / 1e6, proxy: (t) => t.proxy_macs / 1e6,
   error: (t) => (t.val_error === null ? null : 100 * t.val_error),
   estimate: (t) => (data.estimates[t.block] ? 100 * data.estimates[t.block].estimate : null),
   seed: (t) => t.seed, epochs: (t) => t.epochs, seconds: (t) => t.seconds, trial: (t) => (beside(t) ? null : t.number),

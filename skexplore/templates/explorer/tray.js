@@ -24,7 +24,7 @@ const facing = (t) => [
   ["estimate", estimated(t)],
   ...(Object.keys(data.draws).length && kept.length > 1 ? [[`error against ${named(kept[0])}`, apart(t, kept[0])]] : []),
   ["val error", t.val_error === null ? "none" : `${percent(t.val_error)} %`],
-  ["reference GFLOPs", giga(t.ref_macs)],
+  [`reference ${UNIT}`, flops(t.ref_macs)],
   ["reference #P, M", mega(t.ref_params)],
 ];
 const showTray = () => {

@@ -1,0 +1,124 @@
+"""Spaces written for another reference than SKNet-50: counted, costed and encoded there."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from skexplore.arch.backbones import REFERENCE
+from skexplore.arch.costs import arch_id, cost
+from skexplore.arch.limits import budget_bounds
+from skexplore.errors import UserError
+from skexplore.space.boxes import Layout, enumerate_costs
+from skexplore.space.candidates import Candidates
+from skexplore.space.encoder import encode
+from skexplore.space.size import summarise
+from skexplore.space.space import Space
+
+TIED = """
+name: tied
+base: k3
+decisions:
+  branches.1: [k3, k5, k3d2]
+  branches.2: {second}
+  branches.3: {third}
+  reduction: [2, 8, 16]
+  min_dim: [1, 16, 32]
+  fuse: [select, sum]
+"""
+FREED = """
+name: freed
+base: k3+k3d2/r8
+decisions:
+  branches.1: [k3, k5relu]
+  stages.1.branches.2: [none, k3d2]
+  stages.3.branches.2: [k1, k3linear]
+  min_dim: [1, 16]
+"""
+
+
+def write(tmp_path, text, **levels):
+    path = tmp_path / "given.yaml"
+    path.write_text(text.format(**levels))
+    return path
+
+
+def check(space):
+    """Compare what the space says of itself with all its points, decoded one by one."""
+    blocks = {space.decode(point) for point in space.points()}
+    sizes = sorted((cost(each, space.reference).macs, cost(each, space.reference).params) for each in blocks)
+    assert sorted(enumerate_costs(Layout(space).boxes())) == sizes
+    summary = summarise(space)
+    assert (summary.size, summary.exact, summary.feasible) == (len(blocks), True, len(blocks))
+    assert (summary.macs_min, summary.macs_max) == (sizes[0][0], sizes[-1][0])
+    assert summary.params_min == min(params for _, params in sizes)
+    assert summary.params_max == max(params for _, params in sizes)
+    budget = sizes[len(sizes) // 3][0] / 1e9
+    within = summarise(space, budget_bounds(budget, None))
+    assert within.feasible == sum(macs <= budget * 1e9 for macs, _ in sizes)
+    assert len({arch_id(each, space.reference) for each in blocks}) == len(blocks)
+    generator = random.Random(0)
+    for each in generator.sample(sorted(blocks, key=str), 10):
+        assert space.decode(encode(space, each)) == each
+    candidates = Candidates(space, budget_bounds(budget, None))
+    assert len(candidates.within) == within.feasible
+    for forms in generator.sample(candidates.within, 5):
+        own = candidates.blocks(forms)
+        assert candidates.forms_of(own) == forms
+        assert candidates.sizes(forms) == (cost(own, space.reference).macs, cost(own, space.reference).params)
+        assert len(candidates.stages(forms)) == len(space.stages)
+
+
+@pytest.mark.parametrize(
+    "reference", ["sknet26", "resnet18", "resnet50@160", "shufflenetv2-0.5x", "mobilenetv1", "mobilenetv2"]
+)
+def test_a_space_is_exact_at_every_reference(reference, tmp_path):
+    space = Space.load(write(tmp_path, TIED, second="[none, k1, k3d3]", third="[none, k3relu]"), reference)
+    assert space.reference.name == reference
+    check(space)
+
+
+@pytest.mark.parametrize("second", ["[k1, k3d3]", "[none, k1, k3d3]"])
+def test_branches_that_share_the_channels_are_counted_by_their_number(second, tmp_path):
+    check(Space.load(write(tmp_path, TIED, second=second, third="[none]"), "skresnet18"))
+    with pytest.raises(UserError, match="3 branches cannot share the 64 channels in skresnet18"):
+        Space.load(write(tmp_path, TIED, second=second, third="[none, k5]"), "skresnet18")
+
+
+@pytest.mark.parametrize("reference", ["skresnet34", "shufflenetv2-1.0x"])
+def test_stages_for_themselves(reference, tmp_path):
+    check(Space.load(write(tmp_path, FREED), reference))
+
+
+def test_groups_without_a_cardinality(tmp_path):
+    text = "name: x\nbase: k3+k3d2\ndecisions:\n  branches.1.groups: [32, 64]\n  min_dim: [8, 32]\n"
+    space = Space.load(write(tmp_path, text), "resnet50")
+    assert {str(space.decode(point)[0]) for point in space.points()} == {
+        "k3+k3d2",
+        "k3+k3d2/L8",
+        "k3g=2+k3d2",
+        "k3g=2+k3d2/L8",
+    }
+    check_light = Space.load(write(tmp_path, text), "shufflenetv2-1.0x")
+    assert summarise(check_light).size == 2  # groups do not act
+
+
+def test_a_file_names_its_reference(tmp_path):
+    text = TIED.format(second="[none, k1]", third="[none]")
+    path = write(tmp_path, f"reference: shufflenetv2-1.0x\n{text}")
+    space = Space.load(path)
+    assert space.reference.name == "shufflenetv2-1.0x"
+    other = Space.load(path, "sknet50")
+    assert (other.reference, other.hash) == (REFERENCE, Space.load(write(tmp_path, text)).hash)
+    assert space.hash != other.hash
+    for wrong in ("sknet29", "nothing"):
+        with pytest.raises(UserError, match="reference"):
+            Space.load(write(tmp_path, f"reference: {wrong}\n{text}"))
+    with pytest.raises(UserError, match=r"stage 4: the reference has 3 stages"):
+        Space.load(
+            write(
+                tmp_path,
+                "name: x\nreference: shufflenetv2-1.0x\nbase: k3\ndecisions:\n  stages.4.branches.1: [k3, k5]\n",
+            )
+        )
