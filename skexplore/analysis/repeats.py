@@ -82,15 +82,11 @@ def _check_comparable(studies: Sequence[Study]) -> None:
             raise UserError(
                 f"{first.spec.name} (here) and {study.spec.name} (there) cannot be compared: {' '.join(refusals)}"
             )
-        if _budget(first) != _budget(study):
+        if first.spec.budget != study.spec.budget:
             raise UserError(
                 f"{first.spec.name} and {study.spec.name} cannot be compared: {first.spec.budget_words} and "
                 f"{study.spec.budget_words}; the best block within another budget answers another question"
             )
-
-
-def _budget(study: Study) -> tuple[float | None, float | None]:
-    return study.spec.budget_gflops, study.spec.budget_params_m
 
 
 def _asked(study: Study) -> str:

@@ -48,6 +48,7 @@ from .limits import (
     Band as Band,
     Bound as Bound,
     FlopsUnit as FlopsUnit,
+    Sizes as Sizes,
     band_bounds as band_bounds,
     budget_bounds as budget_bounds,
     flops_unit as flops_unit,

@@ -5,10 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from skexplore.arch.formulas import Cost
 
 Band = tuple[float | None, float | None]  # least and greatest, None where there is none
 FREE: Band = (None, None)
-_SCALES = {"gflops": 1e9, "params": 1e6}  # of what a user gives
+
+
+class Sizes(NamedTuple):
+    """What may be limited of an architecture at the reference."""
+
+    macs: int
+    params: int
+    activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Limited:
+    """A cost that may be limited: its field, how many of it make one of the user's, and that in words."""
+
+    field: str
+    scale: float
+    words: str
+
+
+_LIMITED = {
+    "gflops": _Limited("macs", 1e9, "GFLOPs"),
+    "params": _Limited("params", 1e6, "M parameters"),
+    "activations": _Limited("activations", 1e6, "M activations"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +63,8 @@ def flops_unit(macs: float) -> FlopsUnit:
 class Bound:
     """One limit.
 
-    name: what the sampler calls it. cost: ``gflops`` or ``params``. limit: in multiply-adds or parameters,
-    not to be exceeded if ``upper``, else not to be undercut. of_space: a space's band, not a budget.
+    name: what the sampler calls it. cost: ``gflops``, ``params`` or ``activations``. limit: in ones, not to be exceeded
+    if ``upper``, else not to be undercut. of_space: a space's band, not a budget.
     """
 
     name: str
@@ -47,34 +73,40 @@ class Bound:
     upper: bool
     of_space: bool
 
-    def _value(self, macs: int, params: int) -> int:
-        return macs if self.cost == "gflops" else params
+    def of(self, sizes: Sizes | Cost) -> int:
+        """Return what is limited of an architecture of these sizes."""
+        return int(getattr(sizes, _LIMITED[self.cost].field))
 
-    def keeps(self, macs: int, params: int) -> bool:
-        """Whether an architecture of this cost keeps the limit."""
-        value = self._value(macs, params)
+    def keeps(self, sizes: Sizes | Cost) -> bool:
+        """Whether an architecture of these sizes keeps the limit."""
+        value = self.of(sizes)
         return value <= self.limit if self.upper else value >= self.limit
 
-    def difference(self, macs: int, params: int) -> float:
+    def difference(self, sizes: Sizes | Cost) -> float:
         """Return how far the cost is above the limit, as a fraction of it."""
-        return self._value(macs, params) / self.limit - 1
+        return self.of(sizes) / self.limit - 1
 
-    def excess(self, macs: int, params: int) -> float:
+    def excess(self, sizes: Sizes | Cost) -> float:
         """Return the violation as a fraction of the limit: positive if it is violated."""
-        return self.difference(macs, params) if self.upper else -self.difference(macs, params)
+        return self.difference(sizes) if self.upper else -self.difference(sizes)
+
+    def said(self, value: float, digits: str = "g") -> str:
+        """Return so much of what is limited with its unit, for example ``4.5 GFLOPs``."""
+        if self.cost == "gflops":
+            unit = flops_unit(self.limit)
+            return f"{value / unit.scale:{digits}} {unit.name}"
+        limited = _LIMITED[self.cost]
+        return f"{value / limited.scale:{digits}} {limited.words}"
 
     @property
     def amount(self) -> str:
         """The limit with its unit, for example ``4.5 GFLOPs``."""
-        if self.cost == "params":
-            return f"{self.given} M parameters"
-        unit = flops_unit(self.limit)
-        return f"{self.limit / unit.scale:g} {unit.name}"
+        return self.said(self.limit)
 
     @property
     def given(self) -> str:
-        """The limit as the number that was given, in 10^9 multiply-adds or 10^6 parameters."""
-        return f"{self.limit / _SCALES[self.cost]:g}"
+        """The limit as the number that was given."""
+        return f"{self.limit / _LIMITED[self.cost].scale:g}"
 
     @property
     def text(self) -> str:
@@ -85,23 +117,25 @@ class Bound:
         return f"the space's band, {self.text}" if self.of_space else self.amount
 
 
-def budget_bounds(gflops: float | None, params_m: float | None) -> tuple[Bound, ...]:
-    """Return the limits of a budget in 10^9 multiply-adds and 10^6 parameters."""
+def budget_bounds(
+    gflops: float | None, params_m: float | None, activations_m: float | None = None
+) -> tuple[Bound, ...]:
+    """Return the limits of a budget in 10^9 multiply-adds, 10^6 parameters and 10^6 activations."""
     found = []
-    for cost, amount in (("gflops", gflops), ("params", params_m)):
+    for cost, amount in (("gflops", gflops), ("params", params_m), ("activations", activations_m)):
         if amount is not None:
-            limit = amount * _SCALES[cost]
+            limit = amount * _LIMITED[cost].scale
             found.append(Bound(name=cost, cost=cost, limit=limit, upper=True, of_space=False))
     return tuple(found)
 
 
-def band_bounds(gflops: Band, params_m: Band) -> tuple[Bound, ...]:
-    """Return the limits of a space's bands in 10^9 multiply-adds and 10^6 parameters."""
-    return (*_band("gflops", gflops), *_band("params", params_m))
+def band_bounds(gflops: Band, params_m: Band, activations_m: Band = FREE) -> tuple[Bound, ...]:
+    """Return the limits of a space's bands in 10^9 multiply-adds, 10^6 parameters and 10^6 activations."""
+    return (*_band("gflops", gflops), *_band("params", params_m), *_band("activations", activations_m))
 
 
 def _band(cost: str, band: Band) -> Iterator[Bound]:
     for side, amount in zip(("low", "high"), band, strict=True):
         if amount is not None:
-            limit = amount * _SCALES[cost]
+            limit = amount * _LIMITED[cost].scale
             yield Bound(name=f"{cost}_{side}", cost=cost, limit=limit, upper=side == "high", of_space=True)

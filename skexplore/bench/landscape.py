@@ -57,7 +57,7 @@ def within(blocks: Collection[Blocks], spec: StudySpec) -> frozenset[str]:
     found = set()
     for each in blocks:
         size = cost(each)
-        if all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
+        if all(bound.keeps(size) for bound in spec.bounds):
             found.add(format_blocks(each))
     if not found:
         raise UserError(f"space {spec.space}: no block within {' and '.join(map(str, spec.bounds))}")

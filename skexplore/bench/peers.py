@@ -30,7 +30,7 @@ def play_optuna(land: Landscape, seed: int, *, target: int, until_found: bool = 
         }
         blocks = land.space.decode(levels)
         name, size = format_blocks(blocks), cost(blocks)
-        for key, value in constraints(land.spec, size.macs, size.params).items():
+        for key, value in constraints(land.spec, size).items():
             trial.set_constraint(key, value)
         error = land.measure(name, seed)
         study.tell(trial, error)

@@ -181,6 +181,7 @@ def _anchors(world: World) -> tuple[Training, ...]:
         mode=world.spec.mode,
         budget_gflops=world.spec.budget_gflops,
         budget_params_m=world.spec.budget_params_m,
+        budget_activations_m=world.spec.budget_activations_m,
         profile=world.spec.profile,
         seed=world.seed,
     )

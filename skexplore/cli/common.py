@@ -81,6 +81,15 @@ BudgetParams = Annotated[
         help="Budget in 10^6 parameters, at the reference, as 28 or 28M.",
     ),
 ]
+BudgetActivations = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-activations",
+        parser=_in(1e6),
+        metavar="MILLIONS",
+        help="Budget in 10^6 activations (outputs of convolutions and linear layers), at the reference, as 12 or 12M.",
+    ),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(

@@ -13,6 +13,7 @@ import typer
 
 from skexplore.cli.common import (
     SEARCH,
+    BudgetActivations,
     BudgetGflops,
     BudgetMflops,
     BudgetParams,
@@ -76,6 +77,7 @@ def search(
     budget_gflops: BudgetGflops = None,
     budget_mflops: BudgetMflops = None,
     budget_params: BudgetParams = None,
+    budget_activations: BudgetActivations = None,
     space: SpaceOption = None,
     reference: ReferenceOption = None,
     dataset: DatasetOption = None,
@@ -162,6 +164,7 @@ def search(
     request = Request(
         budget_gflops=budget_of(budget_gflops, budget_mflops),
         budget_params_m=budget_params,
+        budget_activations_m=budget_activations,
         space=space,
         reference=reference,
         dataset=dataset,
@@ -284,7 +287,7 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     plan, names = plans[0], [plan.spec.name for plan in plans]
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
         found = estimate(plans, settings.workers, storage=settings.storage)
-    idle = idle_budgets(plan.space, plan.spec.budget_gflops, plan.spec.budget_params_m)
+    idle = idle_budgets(plan.space, *plan.spec.budget)
     body = get_backbone(plan.spec.backbone)
     for note in filter(None, [*idle, taps_note(plan.space, body), groups_note(plan.space, body)]):
         print(note, file=sys.stderr if as_json else sys.stdout)

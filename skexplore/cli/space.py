@@ -15,6 +15,7 @@ import typer
 
 from skexplore.cli.common import (
     SEARCH,
+    BudgetActivations,
     BudgetGflops,
     BudgetMflops,
     BudgetParams,
@@ -78,6 +79,7 @@ decisions:                            # each is a path and the levels that a sea
 # constraints:                        # bands at the reference; blocks outside are never trained
 #   gflops: {gflops:<25} # 10^9 multiply-adds, [least, most]; null for no limit
 #   params_m: {params_m:<23} # 10^6 parameters
+#   activations_m: [null, 20]         # 10^6 outputs of convolutions and linear layers
 """
 STAGE = """\
   # stages.{last}.branches.2: [none, k3d2] # one stage may decide for itself
@@ -137,6 +139,7 @@ def space_show(
     budget_gflops: BudgetGflops = None,
     budget_mflops: BudgetMflops = None,
     budget_params: BudgetParams = None,
+    budget_activations: BudgetActivations = None,
     reference: ReferenceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -150,7 +153,8 @@ def space_show(
         chosen.check_buildable(proxy)
     notes = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
     notes += [groups_note(chosen, chosen.reference)]
-    bounds = check_budget(chosen, budget_gflops, budget_params)
+    budget = (budget_gflops, budget_params, budget_activations)
+    bounds = check_budget(chosen, *budget)
     summary = summarise(chosen, bounds)
     if as_json:
         for note in filter(None, notes):
@@ -160,10 +164,14 @@ def space_show(
     unit = flops_unit(summary.macs_median)
     _print_space(chosen)
     _print_summary(summary, bounds, unit, reference_words(chosen.reference))
-    for note in filter(None, [*idle_budgets(chosen, budget_gflops, budget_params), *notes]):
+    for note in filter(None, [*idle_budgets(chosen, *budget), *notes]):
         print_prose(note)
     option, ones = f"--budget-{unit.name.lower()}", unit.scale / 1e9
-    budgets = {option: budget_gflops and budget_gflops / ones, "--budget-params": budget_params}
+    budgets = {
+        option: budget_gflops and budget_gflops / ones,
+        "--budget-params": budget_params,
+        "--budget-activations": budget_activations,
+    }
     given = [word for name, value in budgets.items() if value for word in (name, f"{value:g}")]
     step = unit.scale / (10 if unit.name == "GFLOPs" else 1)
     half = math.ceil(summary.macs_median / step) * step / unit.scale  # a budget that half of the space keeps
@@ -232,7 +240,8 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...], unit: Flops
     number = f"{'' if certain and summary.exact else 'about '}{summary.feasible:,} ({share})"
     # a share of combinations, in which one architecture may stand many times, gives no number of architectures
     print(f"feasible    {f'{share} of the combinations' if summary.combinations else number}{within}")
-    for name, ones, scale in (("macs", unit.name, unit.scale), ("params", "M params", 1e6)):
+    costs = (("macs", unit.name, unit.scale), ("params", "M params", 1e6), ("activations", "M activ.", 1e6))
+    for name, ones, scale in costs:
         low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
         print(f"{ones:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
     if summary.ruled_out:

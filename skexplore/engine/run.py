@@ -238,14 +238,14 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
     elif not search or not plan.target:
         text = f"study {spec.name}: {counted(len(plan.beside), 'training')} of your block; {by}"
         size = plan.beside[0].architecture.cost()  # own trainings differ in their seeds alone
-        if not all(bound.keeps(size.macs, size.params) for bound in spec.bounds):
+        if not all(bound.keeps(size) for bound in spec.bounds):
             text += "\nit is over the study's budget: it is trained all the same, and never on the front"
     else:
         text = (
             f"study {spec.name}: {len(plan.beside)} anchor trainings, then {plan.target} of the search "
             f"({plan.target - plan.replicates} of new blocks, {plan.replicates} of its leaders again); {by}"
         )
-        text = "\n".join([text, *idle_budgets(plan.space, spec.budget_gflops, spec.budget_params_m)])
+        text = "\n".join([text, *idle_budgets(plan.space, *spec.budget)])
     if not spec.ablation:
         text += f"\nprofile {spec.profile}: {get_profile(spec.profile).why}"
     if spec.rungs:
@@ -254,8 +254,7 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             f"\nrungs: once {TRIED} trials have come to the end, others may be stopped after {before_last} of "
             f"{spec.rungs[-1]} epochs, where these were found to tell"
         )
-    budgets = ("budget_gflops", "budget_params_m")
-    if before and any(getattr(before, name) != getattr(spec, name) for name in budgets):
+    if before and before.budget != spec.budget:
         text += "\nthe budget has changed: what is within it is computed again for every trial"
     return text
 

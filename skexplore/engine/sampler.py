@@ -21,16 +21,16 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.arch import parse_blocks
+from skexplore.arch import Cost, Sizes, parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space
 from skexplore.study import SAMPLERS, Record, StudySpec, candidates_of, directions, new_model, tell
 from skexplore.surrogate import Model
 
 
-def constraints(spec: StudySpec, macs: int, params: int) -> dict[str, float]:
+def constraints(spec: StudySpec, sizes: Sizes | Cost) -> dict[str, float]:
     """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly."""
-    return {bound.name: bound.excess(macs, params) for bound in spec.bounds}
+    return {bound.name: bound.excess(sizes) for bound in spec.bounds}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Proposer:
                     values=trial.values,
                     params=trial.params if looks else {},
                     distributions=self.distributions if looks else {},
-                    constraints=constraints(spec, record.ref_macs, record.ref_params),
+                    constraints=constraints(spec, spec.sizes(record)),
                     intermediate_values=trial.intermediate_values,
                     system_attrs=_sampler_notes(trial),
                 )

@@ -186,7 +186,7 @@ class State:
             origin="search",
             sampler=proposal.sampler,
         )
-        values = constraints(self.spec, record.ref_macs, record.ref_params)
+        values = constraints(self.spec, self.spec.sizes(record))
         self.proposer.constrain(values)
         record, state, objectives = self._decide(record, running)
         self.store.add(
@@ -226,11 +226,11 @@ class State:
         return replay, TrialState.COMPLETE, self._objectives(replace(replay, status=source.status))
 
     def _refused(self, record: Record) -> Record:
-        size = record.ref_macs, record.ref_params
+        size = self.spec.sizes(record)
         parts = [
-            f"{100 * bound.difference(*size):+.1f} % on {bound}"
+            f"{100 * bound.difference(size):+.1f} % on {bound}"
             for bound in self.spec.bounds
-            if not (bound.of_space and bound.keeps(*size))
+            if not (bound.of_space and bound.keeps(size))
         ]
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 

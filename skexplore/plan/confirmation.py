@@ -173,7 +173,7 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
         levels = candidates.draw(generator) if candidates else space.sample(generator)
         drawn = search.spec.at_reference(space.decode(levels))
         own, size = drawn.id, drawn.cost()
-        if own in taken or not all(bound.keeps(size.macs, size.params) for bound in search.spec.bounds):
+        if own in taken or not all(bound.keeps(size) for bound in search.spec.bounds):
             continue
         taken.add(own)
         yield drawn

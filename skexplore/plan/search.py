@@ -67,21 +67,22 @@ class Training:
 class Request:
     """A search as it is asked for: the one list of its options.
 
-    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, both at the reference. space: its name, its
-    file or itself, None for the one that is meant for the reference. reference: the backbone for which blocks are
-    written and at which budgets hold, as ``NAME`` or ``NAME@HxW``; None for the space's. trials: trainings over the
-    study's life; replicates: how many of them, at the end, are fresh seeds of what may be best (None: every fifth).
-    study: its name, None for one made of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``.
-    pruner: one of ``PRUNERS``. anchors: published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or
-    ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try first, each as ``cost`` takes one. reuse:
-    studies whose trials it begins with, as they were measured there. profile: None for ``quick``, or what suits the
-    machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of
-    the trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the
-    profile's.
+    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, budget_activations_m: 10^6 activations, all
+    at the reference. space: its name, its file or itself, None for the one that is meant for the reference.
+    reference: the backbone for which blocks are written and at which budgets hold, as ``NAME`` or ``NAME@HxW``;
+    None for the space's. trials: trainings over the study's life; replicates: how many of them, at the end, are
+    fresh seeds of what may be best (None: every fifth). study: its name, None for one made of the other options.
+    mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors: published blocks
+    trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue:
+    blocks to try first, each as ``cost`` takes one. reuse: studies whose trials it begins with, as they were
+    measured there. profile: None for ``quick``, or what suits the machine where one is searched on. keep_weights:
+    one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe: one of ``RECIPES``. It,
+    dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
     budget_params_m: float | None = None
+    budget_activations_m: float | None = None
     space: str | Space | None = None
     reference: str | None = None
     dataset: str | None = None
@@ -167,7 +168,8 @@ def plan_search(request: Request) -> Plan:
         ("--keep-weights", request.keep_weights, KEEP_WEIGHTS),
     ):
         check_one_of(option, value, allowed)
-    if request.mode == "constrained" and request.budget_gflops is None and request.budget_params_m is None:
+    budget = (request.budget_gflops, request.budget_params_m, request.budget_activations_m)
+    if request.mode == "constrained" and all(amount is None for amount in budget):
         raise UserError(
             "give a budget, for example --budget-gflops 4.5, or --mode pareto to search without one"
         )
@@ -184,7 +186,7 @@ def plan_search(request: Request) -> Plan:
         for seed in seeds
     ]
     space.check_buildable(body)
-    check_budget(space, request.budget_gflops, request.budget_params_m)
+    check_budget(space, *budget)
     if SAMPLERS[request.sampler].models:
         _check_modelled(space)
     rungs = _rungs(request.pruner, profile)
@@ -198,6 +200,7 @@ def plan_search(request: Request) -> Plan:
         **space_fields(space),  # type: ignore[arg-type]
         budget_gflops=request.budget_gflops,
         budget_params_m=request.budget_params_m,
+        budget_activations_m=request.budget_activations_m,
         profile=profile.name,
         backbone=profile.backbone,
         recipe=profile.recipe,
@@ -369,7 +372,11 @@ def _other_reference(reference: Backbone) -> str:
 def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:
     """Return ``<dataset>-<space>-<budget>g-<profile>-s<seed>``, with what is not the default after it."""
     short = re.sub(r"[^A-Za-z0-9._-]", "-", space.name)
-    sizes = [(request.budget_gflops, "g"), (request.budget_params_m, "m")]
+    sizes = [
+        (request.budget_gflops, "g"),
+        (request.budget_params_m, "m"),
+        (request.budget_activations_m, "a"),
+    ]
     size = "".join(f"{amount:g}{unit}-".replace("+", "") for amount, unit in sizes if amount is not None)
     parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]
     parts += filter(None, [_other_reference(space.reference)])

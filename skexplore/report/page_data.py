@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -48,9 +47,9 @@ def page_data(study: Study) -> dict[str, Any]:
         "estimates": {block: asdict(found) for block, found in study.estimates.items()},
         "eligible": positions(study, study.eligible()),
         "budgets": {
-            name: limit
-            for name, limit in (("ref_macs", study.spec.max_macs), ("ref_params", study.spec.max_params))
-            if math.isfinite(limit)
+            {"gflops": "ref_macs"}.get(bound.cost, f"ref_{bound.cost}"): bound.limit
+            for bound in study.spec.bounds
+            if not bound.of_space
         },
         "made_of": {block: _made_of(study.spec.at_reference(block)) for block in blocks},
         "may_be_best": {position: marks[study.records[position].number] for position in front},
@@ -68,13 +67,14 @@ def _draws(study: Study) -> dict[str, list[float]]:
 
 
 def _made_of(own: Architecture) -> dict[str, Any]:
-    """Return the traits of a block, and d in each stage: one number, or a text where the stage's units differ."""
+    """Return the traits of a block, its activations, and d in each stage: a text where the stage's units differ."""
     dims = [row["d"] for row in placed_rows(own)]
     said = [
         None if not isinstance(each, list) else each[0] if len(each) == 1 else "/".join(map(str, each))
         for each in dims
     ]
-    return traits_of(own.blocks, own.backbone) | {"d": said if any(said) else None}
+    more = {"d": said if any(said) else None, "ref_activations": own.cost().activations}
+    return traits_of(own.blocks, own.backbone) | more
 
 
 def _places(study: Study, record: Record) -> list[list[Any]]:

@@ -11,9 +11,10 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
+from operator import attrgetter
 
 from skexplore.arch import (
     Backbone,
@@ -21,6 +22,7 @@ from skexplore.arch import (
     Branch,
     Cost,
     Place,
+    Sizes,
     SKBlock,
     branch_at_reference,
     canonical_at_reference,
@@ -35,7 +37,7 @@ from skexplore.space.space import Space
 Levels = Mapping[str, tuple[Level, ...]]  # what each decision may still be
 # sorted branches, d of each SK convolution of other width, stage by stage (none: no attention)
 Form = tuple[tuple[Branch, ...], tuple[int, ...]]
-Sizes = tuple[int, int]  # macs, params
+MACS: Callable[[Sizes], int] = attrgetter("macs")
 MANY = 1_000_000  # branch tuples of a stage, or boxes, above which a space is not taken apart
 _KNOBS = ("reduction", "min_dim", "fuse")
 
@@ -130,15 +132,22 @@ class Part:
         yield from itertools.product(self.several, self.dims)
 
     def sizes(self, form: Form) -> Sizes:
-        """Return macs and params of the SK convolutions of these stages."""
+        """Return what the SK convolutions of these stages cost."""
         branches, dims = form
         among = len(branches) if self.reference.unit.split_input else 1
-        macs = params = 0
-        for branch in branches:
-            more = _branch_sizes(self.reference, self.stages, branch, among)
-            macs, params = macs + more[0], params + more[1]
-        more = _attention_sizes(self.reference, self.stages, len(branches), dims) if dims else (0, 0)
-        return macs + more[0], params + more[1]
+        parts = [_branch_sizes(self.reference, self.stages, branch, among) for branch in branches]
+        if dims:
+            parts.append(_attention_sizes(self.reference, self.stages, len(branches), dims))
+        return summed(parts)
+
+
+def summed(parts: Iterable[Sizes]) -> Sizes:
+    """Return what ``parts`` cost together."""
+    return Sizes(*map(sum, zip(*parts, strict=True)))
+
+
+def _sizes_of(own: Cost) -> Sizes:
+    return Sizes(own.macs, own.params, own.activations)
 
 
 def _among(ordered: Sequence[tuple[Branch, ...]], branches: tuple[Branch, ...]) -> bool:
@@ -176,15 +185,14 @@ def _places(reference: Backbone, stage: int) -> tuple[tuple[int, Place], ...]:
 @lru_cache(maxsize=65536)
 def _branch_sizes(reference: Backbone, stages: tuple[int, ...], branch: Branch, among: int) -> Sizes:
     """Return the sizes of one branch of ``among``: where they share the channels, each reads its part."""
-    parts = []
+    total = Cost()
     for stage in stages:
         built = reference.scaled(SKBlock(branches=(branch,) * among), stage)
         own = SKBlock(branches=built.branches[:1], fuse="sum")
-        parts += [
-            sk_conv_cost(own, replace(at, inputs=at.inputs // among if at.split else at.inputs)) * count
-            for count, at in _places(reference, stage)
-        ]
-    return sum(part.macs for part in parts), sum(part.params for part in parts)
+        for count, at in _places(reference, stage):
+            read = at.inputs // among if at.split else at.inputs
+            total += sk_conv_cost(own, replace(at, inputs=read)) * count
+    return _sizes_of(total)
 
 
 @lru_cache(maxsize=65536)
@@ -192,7 +200,7 @@ def _attention_sizes(
     reference: Backbone, stages: tuple[int, ...], count: int, dims: tuple[int, ...]
 ) -> Sizes:
     """Return what attention over ``count`` branches adds to their plain sum: it depends on d alone."""
-    macs = params = 0
+    more = [0, 0, 0]
     branches, left = (Branch(kernel=1, groups=1),) * count, list(dims)
     for stage in stages:
         places = _places(reference, stage)
@@ -200,19 +208,19 @@ def _attention_sizes(
         for times, at in places:
             # an r beyond every width leaves d to the floor
             selecting = SKBlock(branches=branches, reduction=10**6, min_dim=dim_of[at.width])
-            own, bare = sk_conv_cost(selecting, at), sk_conv_cost(replace(selecting, fuse="sum"), at)
-            macs += times * (own.macs - bare.macs)
-            params += times * (own.params - bare.params)
-    return macs, params
+            own, bare = (
+                _sizes_of(sk_conv_cost(each, at)) for each in (selecting, replace(selecting, fuse="sum"))
+            )
+            more = [was + times * (one - other) for was, one, other in zip(more, own, bare, strict=True)]
+    return Sizes(*more)
 
 
 @lru_cache(maxsize=64)
 def frame_sizes(reference: Backbone) -> Sizes:
-    """Return macs and params of the reference without its SK convolutions."""
-    total = cost("k1", reference)
+    """Return what the reference costs without its SK convolutions."""
     stages = tuple(range(1, len(reference.stages) + 1))
-    branch = _branch_sizes(reference, stages, Branch(kernel=1), 1)
-    return total.macs - branch[0], total.params - branch[1]
+    total, branch = _sizes_of(cost("k1", reference)), _branch_sizes(reference, stages, Branch(kernel=1), 1)
+    return Sizes(*(one - other for one, other in zip(total, branch, strict=True)))
 
 
 Box = tuple[Part, ...]
@@ -314,27 +322,29 @@ class Layout:
             fuses=knobs["fuse"],
         )
 
-    def extreme(self, levels: Levels, *, costliest: bool) -> Blocks:
+    def extreme(self, levels: Levels, *, costliest: bool, by: Callable[[Sizes], int] = MACS) -> Blocks:
         """Return the cheapest (or costliest) blocks of one setting.
 
-        What ties stages need not be settled for it: the same level is best in every stage.
+        What ties stages need not be settled for it: the same level is best in every stage. by: in which cost; it makes
+        a difference only where branches share the channels.
         """
         pick, reference, chosen = max if costliest else min, self.space.reference, []
         for number, stages in enumerate(self.groups):
             blocks = list(self.options(number, levels).extremes(reference, costliest=costliest))
-            chosen.append(
-                blocks[0] if len(blocks) == 1 else pick(blocks, key=partial(_sizes, reference, stages))
-            )
+            if len(blocks) > 1:
+                sized = [(_sizes(reference, stages, block), block) for block in blocks]
+                blocks = [pick(sized, key=lambda each: (by(each[0]), each[0]))[1]]
+            chosen += blocks
         return canonical_at_reference(tuple(chosen), reference)
 
 
 def _sizes(reference: Backbone, stages: tuple[int, ...], block: SKBlock) -> Sizes:
-    """Return macs and params of the SK convolutions of ``stages`` if they are ``block``."""
+    """Return what the SK convolutions of ``stages`` cost if they are ``block``."""
     total = Cost()
     for stage in stages:
         built = reference.scaled(block, stage)
         total = sum((sk_conv_cost(built, at) * count for count, at in _places(reference, stage)), total)
-    return total.macs, total.params
+    return _sizes_of(total)
 
 
 def _spelled(branch: Branch | None, groups: list[int]) -> Iterator[Branch | None]:
@@ -351,21 +361,21 @@ def box_size(box: Box) -> int:
 
 
 def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:
-    """Yield macs and params of every distinct architecture of the union of ``boxes``."""
-    return ((macs, params) for _, macs, params in enumerate_forms(boxes))
+    """Yield what every distinct architecture of the union of ``boxes`` costs."""
+    return (sizes for _, sizes in enumerate_forms(boxes))
 
 
-def enumerate_forms(boxes: list[Box]) -> Iterator[tuple[tuple[Form, ...], int, int]]:
-    """Yield the forms, macs and params of every distinct architecture of the union of ``boxes``, each once."""
+def enumerate_forms(boxes: list[Box]) -> Iterator[tuple[tuple[Form, ...], Sizes]]:
+    """Yield the forms and sizes of every distinct architecture of the union of ``boxes``, each once."""
     frame = frame_sizes(boxes[0][0].reference)
     seen: set[tuple[int, ...]] = set()
     numbers: list[dict[Form, int]] = [{} for _ in boxes[0]]
-    coded: dict[int, list[tuple[int, int, int, Form]]] = {}
+    coded: dict[int, list[tuple[int, Sizes, Form]]] = {}
     for box in boxes:
         for number, part in zip(numbers, box, strict=True):
             if id(part) not in coded:
                 coded[id(part)] = [
-                    (number.setdefault(form, len(number)), *part.sizes(form), form) for form in part.forms()
+                    (number.setdefault(form, len(number)), part.sizes(form), form) for form in part.forms()
                 ]
         for chosen in itertools.product(*(coded[id(part)] for part in box)):
             if len(boxes) > 1:
@@ -373,8 +383,9 @@ def enumerate_forms(boxes: list[Box]) -> Iterator[tuple[tuple[Form, ...], int, i
                 if key in seen:
                     continue
                 seen.add(key)
-            macs, params = frame
-            for _, more_macs, more_params, _ in chosen:
-                macs += more_macs
-                params += more_params
-            yield tuple([form[3] for form in chosen]), macs, params
+            macs, params, activations = frame
+            for _, more, _ in chosen:
+                macs += more[0]
+                params += more[1]
+                activations += more[2]
+            yield tuple([form[2] for form in chosen]), Sizes(macs, params, activations)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from skexplore.arch import Backbone, Blocks, Bound, Branch, counts_groups, groups_at_reference
-from skexplore.space.boxes import Form, Layout, Sizes, box_size, enumerate_forms
+from skexplore.arch import Backbone, Blocks, Bound, Branch, Sizes, counts_groups, groups_at_reference
+from skexplore.space.boxes import Form, Layout, box_size, enumerate_forms
 from skexplore.space.decisions import Level
 from skexplore.space.encoder import Encoder, form_of
 from skexplore.space.space import Space
@@ -49,10 +49,10 @@ class Candidates:
         self._union = Union(boxes)
         self.within: list[Forms] | None = None
         if sum(map(box_size, boxes)) <= WRITTEN_OUT:
-            self.within = [forms for forms, *sizes in enumerate_forms(boxes) if self._keeps(*sizes)]
+            self.within = [forms for forms, sizes in enumerate_forms(boxes) if self._keeps(sizes)]
 
-    def _keeps(self, macs: int, params: int) -> bool:
-        return all(bound.keeps(macs, params) for bound in self._bounds)
+    def _keeps(self, sizes: Sizes) -> bool:
+        return all(bound.keeps(sizes) for bound in self._bounds)
 
     def forms_of(self, blocks: Blocks) -> Forms:
         """Return the forms of canonical ``blocks`` that the space holds."""
@@ -61,7 +61,7 @@ class Candidates:
         return tuple(form for form in found if form is not None)
 
     def sizes(self, forms: Forms) -> Sizes:
-        """Return macs and params of ``forms`` at the reference."""
+        """Return what ``forms`` cost at the reference."""
         return self._union.sizes(forms)
 
     def levels(self, forms: Forms) -> dict[str, Level]:
@@ -110,7 +110,7 @@ class Candidates:
             return generator.choice(left) if left else None
         for _ in range(DRAWS):
             forms = self._drawn(generator)
-            if forms is not None and forms not in tried and self._keeps(*self._union.sizes(forms)):
+            if forms is not None and forms not in tried and self._keeps(self._union.sizes(forms)):
                 return forms
         return None
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from operator import attrgetter
 
-from skexplore.arch import Blocks, Bound, budget_bounds, cost, flops_unit, format_blocks
+from skexplore.arch import Blocks, Bound, Sizes, budget_bounds, cost, format_blocks
 from skexplore.errors import UserError
-from skexplore.space.boxes import Layout, Levels, Sizes, TooManyError, box_size, enumerate_costs
+from skexplore.space.boxes import MACS, Layout, Levels, TooManyError, box_size, enumerate_costs
 from skexplore.space.decisions import Level
 from skexplore.space.space import Space
 from skexplore.space.union import Union
@@ -25,57 +25,64 @@ Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 def cheapest(space: Space) -> Blocks:
     """Return the block of fewest macs (then params) of ``space``, whatever its bands say."""
-    return min(_extremes(space, costliest=False), key=partial(_sizes, space))
+    return _extreme(space, costliest=False)[1]
 
 
-def _extremes(space: Space, *, costliest: bool) -> list[Blocks]:
-    """Return the cheapest (or costliest) block for each outcome of the conditions."""
-    layout = Layout(space)
-    return [layout.extreme(levels, costliest=costliest) for levels in layout.settings()]
+def _extreme(space: Space, *, costliest: bool, by: Callable[[Sizes], int] = MACS) -> tuple[Sizes, Blocks]:
+    """Return the block of ``space`` of least (or most) of one cost, whatever its bands say, after what it costs."""
+    layout, pick = Layout(space), max if costliest else min
+    found = [layout.extreme(levels, costliest=costliest, by=by) for levels in layout.settings()]
+    sized = [(_sizes(space, blocks), blocks) for blocks in found]
+    return pick(sized, key=lambda each: (by(each[0]), each[0]))
 
 
 def _sizes(space: Space, blocks: Blocks) -> Sizes:
     own = cost(blocks, space.reference)
-    return own.macs, own.params
+    return Sizes(own.macs, own.params, own.activations)
 
 
 def _kept(bounds: Iterable[Bound], sizes: Sizes) -> bool:
-    return all(bound.keeps(*sizes) for bound in bounds)
+    return all(bound.keeps(sizes) for bound in bounds)
 
 
 # -- budgets
 
 
-def check_budget(space: Space, gflops: float | None, params_m: float | None) -> tuple[Bound, ...]:
+def check_budget(
+    space: Space, gflops: float | None, params_m: float | None, activations_m: float | None = None
+) -> tuple[Bound, ...]:
     """Return the limits that the budget and the bands of ``space`` set together.
 
-    gflops: 10^9 multiply-adds, params_m: 10^6 parameters, at the reference. Raises ``UserError`` if a number
-    is no budget, or if it is certain that nothing in ``space`` keeps all limits.
+    gflops: 10^9 multiply-adds, params_m: 10^6 parameters, activations_m: 10^6 activations, at the reference. Raises
+    ``UserError`` if a number is no budget, or if it is certain that nothing in ``space`` keeps all limits.
     """
-    for option, value in (("--budget-gflops", gflops), ("--budget-params", params_m)):
+    given = {
+        "--budget-gflops": gflops,
+        "--budget-params": params_m,
+        "--budget-activations": activations_m,
+    }
+    for option, value in given.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"{option} {value}: must be a positive number")
-    bounds = budget_bounds(gflops, params_m) + space.bounds
+    bounds = budget_bounds(gflops, params_m, activations_m) + space.bounds
     layout = Layout(space)
     if bounds and all(_feasible(layout, levels, bounds) is False for levels in layout.settings()):
         raise UserError(_why_nothing_fits(space, bounds))
     return bounds
 
 
-def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> list[str]:
+def idle_budgets(
+    space: Space, gflops: float | None, params_m: float | None, activations_m: float | None = None
+) -> list[str]:
     """Return a sentence for each budget that excludes nothing in ``space``, as one with a digit too many does."""
     said = []
-    for bound in budget_bounds(gflops, params_m):
+    for bound in budget_bounds(gflops, params_m, activations_m):
         bands = [each for each in space.bounds if each.upper and each.cost == bound.cost]
         if bands and bands[0].limit <= bound.limit:
             said.append(f"{_said(space, bound)} excludes nothing beyond {bands[0]}")
             continue
-        key = 0 if bound.cost == "gflops" else 1
-        sizes, block = max(
-            ((_sizes(space, blocks), blocks) for blocks in _extremes(space, costliest=True)),
-            key=lambda each: each[0][key],
-        )
-        if bound.keeps(*sizes):
+        sizes, block = _extreme(space, costliest=True, by=bound.of)
+        if bound.keeps(sizes):
             said.append(
                 f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {format_blocks(block)}, "
                 f"has {_amount(bound, sizes)} at the reference{_other_unit(space, bound)}"
@@ -85,10 +92,8 @@ def idle_budgets(space: Space, gflops: float | None, params_m: float | None) -> 
 
 def _other_unit(space: Space, bound: Bound) -> str:
     """Return the budget that was meant if this one was given in another unit, empty if none would bind."""
-    key = 0 if bound.cost == "gflops" else 1
     least, most = (
-        pick(_sizes(space, blocks)[key] for blocks in _extremes(space, costliest=costliest))
-        for pick, costliest in ((min, False), (max, True))
+        bound.of(_extreme(space, costliest=costliest, by=bound.of)[0]) for costliest in (False, True)
     )
     for factor in (1e-9, 1e-6, 1e-3, 1e3):
         if least <= bound.limit * factor < most:
@@ -99,13 +104,7 @@ def _other_unit(space: Space, bound: Bound) -> str:
 
 def _amount(bound: Bound, sizes: Sizes) -> str:
     """Return what ``bound`` limits of a block of these sizes, with its unit."""
-    macs, params = sizes
-    unit = flops_unit(bound.limit)
-    return (
-        f"{macs / unit.scale:.3f} {unit.name}"
-        if bound.cost == "gflops"
-        else f"{params / 1e6:.2f} M parameters"
-    )
+    return bound.said(bound.of(sizes), ".3f" if bound.cost == "gflops" else ".2f")
 
 
 def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
@@ -114,11 +113,9 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
             if low.cost == high.cost and high.upper and not low.upper and low.limit > high.limit:
                 return f"{_said(space, high)}: excludes {low}; change one of the two"
     for bound in bounds:
-        extremes = [(_sizes(space, blocks), blocks) for blocks in _extremes(space, costliest=not bound.upper)]
-        if any(bound.keeps(*sizes) for sizes, _ in extremes):
+        sizes, blocks = _extreme(space, costliest=not bound.upper, by=bound.of)
+        if bound.keeps(sizes):
             continue
-        pick = min if bound.upper else max
-        sizes, blocks = pick(extremes, key=lambda each: each[0])
         which, needs = ("cheapest", "needs") if bound.upper else ("costliest", "has only")
         meant = "" if bound.of_space else _other_unit(space, bound)
         return (
@@ -135,21 +132,21 @@ def _said(space: Space, bound: Bound) -> str:
     """Return where a limit was given."""
     if not bound.of_space:
         return f"--budget-{bound.cost} {bound.given}"
-    key = "gflops" if bound.cost == "gflops" else "params_m"
+    key = "gflops" if bound.cost == "gflops" else f"{bound.cost}_m"
     return f"space {space.name}, constraints.{key}, {bound.text}"
 
 
 def _feasible(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
     """Return whether some block of one setting keeps ``bounds``; None if that is too long to find out."""
-    least = _sizes(layout.space, layout.extreme(levels, costliest=False))
-    if not _kept((bound for bound in bounds if bound.upper), least):
-        return False
-    if _kept(bounds, least):
+    extremes: list[Sizes] = []
+    for bound in bounds:
+        block = layout.extreme(levels, costliest=not bound.upper, by=bound.of)
+        extremes.append(_sizes(layout.space, block))
+        if not bound.keeps(extremes[-1]):
+            return False
+    if not bounds or any(_kept(bounds, sizes) for sizes in extremes):
         return True
-    most = _sizes(layout.space, layout.extreme(levels, costliest=True))
-    if not _kept((bound for bound in bounds if not bound.upper), most):
-        return False
-    return True if _kept(bounds, most) else _found(layout, levels, bounds)
+    return _found(layout, levels, bounds)
 
 
 def _found(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool | None:
@@ -231,6 +228,9 @@ class SpaceSummary:
     sampled: int
     combinations: bool
     ruled_out: dict[str, list[Level]]
+    activations_min: int
+    activations_median: int
+    activations_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,10 +249,11 @@ class _Count:
 
 def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
     """Return size, costs and feasible share of ``space`` within ``bounds``."""
-    lows = [_sizes(space, blocks) for blocks in _extremes(space, costliest=False)]
-    highs = [_sizes(space, blocks) for blocks in _extremes(space, costliest=True)]
-    least = (min(macs for macs, _ in lows), min(params for _, params in lows))
-    most = (max(macs for macs, _ in highs), max(params for _, params in highs))
+    costs = [attrgetter(name) for name in Sizes._fields]
+    least, most = (
+        Sizes(*(by(_extreme(space, costliest=costliest, by=by)[0]) for by in costs))
+        for costliest in (False, True)
+    )
     count = _count(space)
     kept = sum(_kept(bounds, sizes) for sizes in count.costs)
     share = Fraction(kept, len(count.costs))
@@ -264,12 +265,15 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
         exact=count.exact,
         feasible=round(count.estimate * share),
         feasible_share=float(share),
-        macs_min=least[0],
-        macs_median=round(statistics.median(macs for macs, _ in count.costs)),
-        macs_max=most[0],
-        params_min=least[1],
-        params_median=round(statistics.median(params for _, params in count.costs)),
-        params_max=most[1],
+        macs_min=least.macs,
+        macs_median=round(statistics.median(each.macs for each in count.costs)),
+        macs_max=most.macs,
+        params_min=least.params,
+        params_median=round(statistics.median(each.params for each in count.costs)),
+        params_max=most.params,
+        activations_min=least.activations,
+        activations_median=round(statistics.median(each.activations for each in count.costs)),
+        activations_max=most.activations,
         cheapest=format_blocks(cheapest(space)),
         size_estimate=count.estimate,
         size_low=count.low,

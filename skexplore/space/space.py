@@ -60,9 +60,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class Space:
     """A base block and named decisions with their levels, in order.
 
-    conditions: act in order on the levels of a point before it is decoded. band_gflops, band_params_m: the
-    least and greatest cost of a block of the space at the reference, in 10^9 multiply-adds and 10^6
-    parameters, None where there is no limit. reference: the network for which its blocks are written.
+    conditions: act in order on the levels of a point before it is decoded. band_*: the least and
+    greatest cost of a block of the space at the reference, in 10^9 multiply-adds, 10^6 parameters and 10^6 activations,
+    None where there is no limit. reference: the network for which its blocks are written.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Space:
     conditions: tuple[Condition, ...] = ()
     band_gflops: Band = FREE
     band_params_m: Band = FREE
+    band_activations_m: Band = FREE
     reference: Backbone = REFERENCE
 
     @staticmethod
@@ -116,7 +117,7 @@ class Space:
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """The limits that the bands set."""
-        return band_bounds(self.band_gflops, self.band_params_m)
+        return band_bounds(self.band_gflops, self.band_params_m, self.band_activations_m)
 
     @property
     def hash(self) -> str:
@@ -322,6 +323,7 @@ class _Constraints:
 
     gflops: _Band = field(default_factory=lambda: [*FREE])
     params_m: _Band = field(default_factory=lambda: [*FREE])
+    activations_m: _Band = field(default_factory=lambda: [*FREE])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +354,7 @@ class _File:
             conditions=tuple(_condition(each) for each in self.conditions),
             band_gflops=(self.constraints.gflops[0], self.constraints.gflops[1]),
             band_params_m=(self.constraints.params_m[0], self.constraints.params_m[1]),
+            band_activations_m=(self.constraints.activations_m[0], self.constraints.activations_m[1]),
             reference=get_reference(self.reference),
         )
 

@@ -7,8 +7,8 @@ import itertools
 import random
 from collections import Counter
 
-from skexplore.arch import Branch
-from skexplore.space.boxes import MANY, Box, Form, Part, Sizes, TooManyError, box_size, frame_sizes
+from skexplore.arch import Branch, Sizes
+from skexplore.space.boxes import MANY, Box, Form, Part, TooManyError, box_size, frame_sizes, summed
 
 MANY_BOXES = 20_000  # each is a bit in numbers of which there are as many
 MANY_STEPS = 10_000_000  # of counting the overlaps: a few seconds
@@ -62,12 +62,10 @@ class Union:
         return forms, mask.bit_count()
 
     def sizes(self, forms: tuple[Form, ...]) -> Sizes:
-        """Return macs and params at the reference of a drawn architecture."""
-        macs, params = frame_sizes(self.boxes[0][0].reference)
-        for part, form in zip(self.boxes[0], forms, strict=True):  # costs depend on the stages alone
-            more = part.sizes(form)
-            macs, params = macs + more[0], params + more[1]
-        return macs, params
+        """Return what a drawn architecture costs at the reference."""
+        # costs depend on the stages alone
+        parts = [part.sizes(form) for part, form in zip(self.boxes[0], forms, strict=True)]
+        return summed([frame_sizes(self.boxes[0][0].reference), *parts])
 
 
 class _Side:

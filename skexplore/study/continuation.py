@@ -80,7 +80,7 @@ def _changes(old: StudySpec, new: StudySpec) -> str:
                 if levels
             ]
             said.append(f"{path} now {' and '.join(parts)}")
-    for what in ("space_base", "space_conditions", "band_gflops", "band_params_m"):
+    for what in ("space_base", "space_conditions", "band_gflops", "band_params_m", "band_activations_m"):
         if getattr(old, what) != getattr(new, what):
             said.append(f"another {what.removeprefix('space_').replace('_', ' ')}")
     return "; ".join(said) or f"{old.space}, whose levels stand in another order"

@@ -19,6 +19,7 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
     options: dict[str, object] = {
         "budget-gflops": spec.budget_gflops,
         "budget-params": spec.budget_params_m,
+        "budget-activations": spec.budget_activations_m,
         "space": _typed_space(study.command) or spec.space,
         "reference": None if spec.reference == REFERENCE.name else spec.reference,
         "profile": spec.profile,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Annotated
 
 from skexplore.arch import (
@@ -15,6 +16,7 @@ from skexplore.arch import (
     Blocks,
     Bound,
     FlopsUnit,
+    Sizes,
     band_bounds,
     budget_bounds,
     canonical_at_reference,
@@ -48,7 +50,7 @@ Anchors = Annotated[str, among(ANCHOR_SETS)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
-    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters.
+    """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters, activations.
 
     reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode:
     ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the
@@ -66,8 +68,10 @@ class StudySpec:
     space_conditions: tuple[Condition, ...] = ()
     band_gflops: Band = FREE
     band_params_m: Band = FREE
+    band_activations_m: Band = FREE
     budget_gflops: float | None
     budget_params_m: float | None = None
+    budget_activations_m: float | None = None
     profile: str
     reference: str = REFERENCE.name
     backbone: str
@@ -191,21 +195,38 @@ class StudySpec:
         return math.inf if self.budget_params_m is None else self.budget_params_m * 1e6
 
     @property
+    def budget(self) -> tuple[float | None, float | None, float | None]:
+        """The budget in 10^9 multiply-adds, 10^6 parameters and 10^6 activations, None where there is none."""
+        return self.budget_gflops, self.budget_params_m, self.budget_activations_m
+
+    @property
     def budget_words(self) -> str:
         """The budget as it is written in a sentence."""
-        given = [bound.amount for bound in budget_bounds(self.budget_gflops, self.budget_params_m)]
+        given = [bound.amount for bound in budget_bounds(*self.budget)]
         return f"budget {' and '.join(given)}" if given else "no budget"
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """The budget's limits, then those of the space's bands."""
-        return budget_bounds(self.budget_gflops, self.budget_params_m) + band_bounds(
-            self.band_gflops, self.band_params_m
+        return budget_bounds(*self.budget) + band_bounds(
+            self.band_gflops, self.band_params_m, self.band_activations_m
         )
+
+    def sizes(self, record: Record) -> Sizes:
+        """Return what is limited of the record's architecture, at the reference; activations are 0 if they are not."""
+        asked = any(bound.cost == "activations" for bound in self.bounds)  # records do not have them
+        activations = _activations(record.block, self.reference_body) if asked else 0
+        return Sizes(record.ref_macs, record.ref_params, activations)
 
     def within(self, record: Record) -> bool:
         """Whether the record's architecture keeps every budget, and every band of the space, at the reference."""
-        return all(bound.keeps(record.ref_macs, record.ref_params) for bound in self.bounds)
+        sizes = self.sizes(record)
+        return all(bound.keeps(sizes) for bound in self.bounds)
+
+
+@lru_cache(maxsize=65536)
+def _activations(block: str, reference: Backbone) -> int:
+    return cost(block, reference).activations
 
 
 def space_fields(space: Space) -> dict[str, object]:
@@ -218,6 +239,7 @@ def space_fields(space: Space) -> dict[str, object]:
         "space_conditions": space.conditions,
         "band_gflops": space.band_gflops,
         "band_params_m": space.band_params_m,
+        "band_activations_m": space.band_activations_m,
         "reference": space.reference.name,
     }
 
@@ -232,5 +254,6 @@ def stored_space(spec: StudySpec) -> Space:
         conditions=spec.space_conditions,
         band_gflops=spec.band_gflops,
         band_params_m=spec.band_params_m,
+        band_activations_m=spec.band_activations_m,
         reference=spec.reference_body,
     )

@@ -58,6 +58,18 @@ def test_a_budget_in_params_is_kept_too(run):
     assert any(r.status == "over_budget" and r.ref_macs <= 4.5e9 for r in study.searched)
 
 
+def test_a_budget_in_activations_is_kept_too(run):
+    study = run(trials=5, budget_activations_m=17.5)
+    activations = {r.block: cost(r.block).activations for r in study.records}
+    assert all(activations[r.block] <= 17.5e6 for r in study.records if r.origin == "search" and r.images)
+    over = [r for r in study.searched if r.status == "over_budget" and r.ref_macs <= 4.5e9]
+    assert over
+    assert all("17.5 M activations" in r.reason for r in over)
+    assert study.spec.budget_words == "budget 4.5 GFLOPs and 17.5 M activations"
+    alone = run(trials=3, budget_gflops=None, budget_activations_m=17.5, study="alone")
+    assert alone.spec.bounds[0].cost == "activations"
+
+
 def test_nothing_is_trained_twice(run, tmp_path):
     space = tmp_path / "small.yaml"
     space.write_text(

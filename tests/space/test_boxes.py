@@ -15,7 +15,7 @@ from support.small_spaces import PAIR, conditioned_spaces, space
 
 import skexplore.space.union as union_module
 from skexplore.arch.costs import cost
-from skexplore.arch.limits import band_bounds, budget_bounds
+from skexplore.arch.limits import Sizes, band_bounds, budget_bounds
 from skexplore.arch.notation import parse_block
 from skexplore.errors import UserError
 from skexplore.space import boxes as census, size as survey
@@ -45,16 +45,20 @@ OVERLAP = space(
 
 
 def brute_force(given_space: Space) -> dict:
-    """Return the cost of every distinct architecture as (macs, params)."""
+    """Return what every distinct architecture costs."""
     found = {given_space.decode(point) for point in given_space.points()}
-    return {blocks: (cost(blocks).macs, cost(blocks).params) for blocks in found}
+    return {blocks: sizes(cost(blocks)) for blocks in found}
+
+
+def sizes(own):
+    return Sizes(own.macs, own.params, own.activations)
 
 
 @settings(max_examples=150)
 @given(conditioned_spaces())
 def test_counts_and_costs_are_those_of_every_point_decoded(given_space):
     costs = list(brute_force(given_space).values())
-    macs, params = zip(*costs, strict=True)
+    macs, params, _ = zip(*costs, strict=True)
     assert Counter(enumerate_costs(Layout(given_space).boxes())) == Counter(costs)
     found = survey.summarise(given_space)
     assert found.exact
@@ -113,7 +117,7 @@ def bounded(draw) -> tuple[Space, tuple]:
 def test_feasible_and_ruled_out_are_those_of_every_point_decoded(case):
     given_space, bounds = case
     keeps = {
-        blocks: all(bound.keeps(*own) for bound in bounds) for blocks, own in brute_force(given_space).items()
+        blocks: all(bound.keeps(own) for bound in bounds) for blocks, own in brute_force(given_space).items()
     }
     seen: set = set()
     possible: set = set()
@@ -135,7 +139,7 @@ def test_a_budget_is_refused_exactly_if_no_block_keeps_it(case):
     low = by_name["gflops_low"] / 1e9 if "gflops_low" in by_name else None
     banded = replace(given_space, band_gflops=(low, None))
     params = by_name["params"] / 1e6 if "params" in by_name else None
-    fits = any(all(bound.keeps(*own) for bound in bounds) for own in brute_force(given_space).values())
+    fits = any(all(bound.keeps(own) for bound in bounds) for own in brute_force(given_space).values())
     if fits:
         survey.check_budget(banded, by_name["gflops"] / 1e9, params)
     else:
@@ -304,7 +308,7 @@ def test_the_cheapest_block_is_what_the_conditions_leave():
     condition = Condition(when={"branches.2": ("none",)}, then={"branches.2": "k1"})
     given_space = replace(PAIR, conditions=(condition,))
     own = cost(survey.cheapest(given_space))
-    assert (own.macs, own.params) == min(brute_force(given_space).values())
+    assert sizes(own) == min(brute_force(given_space).values())
     assert len(survey.cheapest(given_space)[0].branches) == 2
 
 

@@ -12,6 +12,7 @@ from support.small_spaces import PAIR, conditioned_spaces
 from support.studies import SPEC
 
 from skexplore.arch.costs import cost
+from skexplore.arch.limits import Sizes
 from skexplore.arch.notation import format_blocks
 from skexplore.engine.sampler import constraints
 from skexplore.errors import UserError
@@ -278,10 +279,17 @@ def test_a_spec_keeps_conditions_and_bands_and_one_without_them_loads():
 
 
 def test_the_sampler_is_told_one_constraint_for_every_limit():
-    spec = replace(SPEC, budget_params_m=30.0, band_gflops=(4.0, 4.4), band_params_m=(26.0, None))
-    assert constraints(spec, 4_200_000_000, 27_300_000) == {
+    spec = replace(
+        SPEC,
+        budget_params_m=30.0,
+        budget_activations_m=18.0,
+        band_gflops=(4.0, 4.4),
+        band_params_m=(26.0, None),
+    )
+    assert constraints(spec, Sizes(4_200_000_000, 27_300_000, 20_000_000)) == {
         "gflops": pytest.approx(4.2 / 4.5 - 1),
         "params": pytest.approx(27.3 / 30 - 1),
+        "activations": pytest.approx(20 / 18 - 1),
         "gflops_low": pytest.approx(1 - 4.2 / 4.0),
         "gflops_high": pytest.approx(4.2 / 4.4 - 1),
         "params_low": pytest.approx(1 - 27.3 / 26),

@@ -8,7 +8,7 @@ import pytest
 
 from skexplore.arch.backbones import REFERENCE
 from skexplore.arch.costs import arch_id, cost
-from skexplore.arch.limits import budget_bounds
+from skexplore.arch.limits import Sizes, band_bounds, budget_bounds
 from skexplore.errors import UserError
 from skexplore.space.boxes import Layout, enumerate_costs
 from skexplore.space.candidates import Candidates
@@ -44,19 +44,32 @@ def write(tmp_path, text, **levels):
     return path
 
 
+def sizes_of(blocks, space):
+    own = cost(blocks, space.reference)
+    return Sizes(own.macs, own.params, own.activations)
+
+
 def check(space):
     """Compare what the space says of itself with all its points, decoded one by one."""
     blocks = {space.decode(point) for point in space.points()}
-    sizes = sorted((cost(each, space.reference).macs, cost(each, space.reference).params) for each in blocks)
+    sizes = sorted(sizes_of(each, space) for each in blocks)
     assert sorted(enumerate_costs(Layout(space).boxes())) == sizes
     summary = summarise(space)
     assert (summary.size, summary.exact, summary.feasible) == (len(blocks), True, len(blocks))
     assert (summary.macs_min, summary.macs_max) == (sizes[0][0], sizes[-1][0])
-    assert summary.params_min == min(params for _, params in sizes)
-    assert summary.params_max == max(params for _, params in sizes)
-    budget = sizes[len(sizes) // 3][0] / 1e9
+    for name in ("macs", "params", "activations"):
+        values = [getattr(own, name) for own in sizes]
+        assert getattr(summary, f"{name}_min") == min(values)
+        assert getattr(summary, f"{name}_max") == max(values)
+    budget = sizes[len(sizes) // 3].macs / 1e9
     within = summarise(space, budget_bounds(budget, None))
-    assert within.feasible == sum(macs <= budget * 1e9 for macs, _ in sizes)
+    assert within.feasible == sum(own.macs <= budget * 1e9 for own in sizes)
+    half = sorted(own.activations for own in sizes)[len(sizes) // 2]
+    least = (sizes[0].activations / 1e6, None)
+    bounds = budget_bounds(budget, None, half / 1e6) + band_bounds((None, None), (None, None), least)
+    kept = [own for own in sizes if all(bound.keeps(own) for bound in bounds)]
+    assert summarise(space, bounds).feasible == len(kept)
+    assert all(own.activations <= half and own.macs <= budget * 1e9 for own in kept)
     assert len({arch_id(each, space.reference) for each in blocks}) == len(blocks)
     generator = random.Random(0)
     for each in generator.sample(sorted(blocks, key=str), 10):
@@ -66,7 +79,7 @@ def check(space):
     for forms in generator.sample(candidates.within, 5):
         own = candidates.blocks(forms)
         assert candidates.forms_of(own) == forms
-        assert candidates.sizes(forms) == (cost(own, space.reference).macs, cost(own, space.reference).params)
+        assert candidates.sizes(forms) == sizes_of(own, space)
         assert len(candidates.stages(forms)) == len(space.stages)
 
 

@@ -2,6 +2,7 @@
 // costs and estimates; what a trace is stands in its meta.
 const COSTS = {
   ref_macs: [`reference ${UNIT}`, ONES], ref_params: ["reference #P, millions", 1e6],
+  ref_activations: ["reference activations, millions", 1e6],
   proxy_macs: ["proxy multiply-adds, millions", 1e6], proxy_params: ["proxy #P, thousands", 1e3],
 };
 const XS = { ...COSTS, seconds: ["seconds of training", 1], order: ["order of proposals", 1] };

@@ -77,6 +77,7 @@ const pin = (trial, found = null, reveal = false) => {
     ["seed", trial.seed],
     ["epochs", trial.epochs],
     ["images", whole(trial.images)],
+    ["reference activations", `${mega(trial.ref_activations)} M`],
     ["seconds", whole(trial.seconds)],
     ["chosen by", trial.sampler],
     ...(trial.reason ? [["reason", trial.reason]] : []),

@@ -26,6 +26,7 @@ const facing = (t) => [
   ["val error", t.val_error === null ? "none" : `${percent(t.val_error)} %`],
   [`reference ${UNIT}`, flops(t.ref_macs)],
   ["reference #P, M", mega(t.ref_params)],
+  ["reference activations, M", mega(t.ref_activations)],
 ];
 const showTray = () => {
   const pane = byId("tray"), columns = kept.map(facing);
