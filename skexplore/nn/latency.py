@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, nn
 
 from skexplore.arch import Architecture, Resolution, whole_size
 from skexplore.errors import UserError, check_one_of
@@ -47,24 +48,21 @@ def measure_latency(
     """Run the network of ``architecture`` on random images for about ``seconds`` and return what one batch takes.
 
     Layers are plain torch, in the layout channels_last: what an exported block runs. Raises ``UserError`` for a device
-    that is not there and a type of numbers that is not of ``DTYPES``.
+    that is not there or has too little memory, and a type of numbers that is not of ``DTYPES``.
     """
     check_one_of("--dtype", dtype, DTYPES)
     where = _device(device)
     body = architecture.backbone
     size = whole_size(body.resolution if resolution is None else resolution)
     how = {"device": where, "dtype": DTYPES[dtype], "memory_format": torch.channels_last}
-    network = build(architecture).eval().to(**how)  # type: ignore[call-overload]
-    images = torch.randn(batch, body.in_channels, *size).to(**how)  # type: ignore[call-overload]
-    took: list[float] = []
-    begun = time.monotonic()
-    with torch.inference_mode():
-        while len(took) < WARM_UP + 5 or time.monotonic() - begun < seconds:
-            _wait(where)
-            started = time.perf_counter()
-            network(images)
-            _wait(where)
-            took.append(1000 * (time.perf_counter() - started))
+    try:
+        network = build(architecture).eval().to(**how)  # type: ignore[call-overload]
+        images = torch.randn(batch, body.in_channels, *size).to(**how)  # type: ignore[call-overload]
+        took = _timed(network, images, where, seconds)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"--device {device}: {batch} images at a time do not fit its memory; lower --batch or --resolution"
+        ) from None
     low, median, high = statistics.quantiles(took[WARM_UP:], n=4)
     return Latency(
         median_ms=median,
@@ -76,6 +74,20 @@ def measure_latency(
         device=gpu_model(device) if where.type == "cuda" else cpu_model() if where.type == "cpu" else device,
         threads=torch.get_num_threads(),
     )
+
+
+def _timed(network: nn.Module, images: Tensor, device: torch.device, seconds: float) -> list[float]:
+    """Return the milliseconds of each run, those that warm up included."""
+    took: list[float] = []
+    begun = time.monotonic()
+    with torch.inference_mode():
+        while len(took) < WARM_UP + 5 or time.monotonic() - begun < seconds:
+            _wait(device)
+            started = time.perf_counter()
+            network(images)
+            _wait(device)
+            took.append(1000 * (time.perf_counter() - started))
+    return took
 
 
 def _device(name: str) -> torch.device:

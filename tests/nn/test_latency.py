@@ -54,3 +54,12 @@ def test_other_numbers_and_an_image_of_one_channel():
 def test_what_is_not_there(how, said):
     with pytest.raises(UserError, match=said):
         measure_latency(OWN, **how)
+
+
+def test_a_batch_that_does_not_fit_a_device_is_no_traceback(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(latency, "_timed", full)
+    with pytest.raises(UserError, match="7 images at a time do not fit its memory; lower --batch"):
+        measure_latency(OWN, batch=7)
