@@ -6,7 +6,7 @@ from .comparison import (
     comparison_picture as comparison_picture,
     write_comparison as write_comparison,
 )
-from .figure_2 import (
+from .paper import (
     figure_2 as figure_2,
     figure_2_picture as figure_2_picture,
 )

@@ -166,7 +166,7 @@ def test_a_best_that_has_changed_is_no_longer_that_baseline(instant, run, monkey
     run(trials=3)
     text = "name: knobs\nprofile: tiny\nbaseline: best:s\none_at_a_time: {fuse: [select, sum], reduction: [4, 32]}\n"
     instant(write(text))
-    monkeypatch.setattr("skexplore.plan.ablation._baseline", lambda _: Variant(name="k3+k7", block="k3+k7"))
+    monkeypatch.setattr("skexplore.plan.ablation._baseline", lambda *_: Variant(name="k3+k7", block="k3+k7"))
     with pytest.raises(UserError, match=r"has the baseline .*, which is now"):
         instant("small.yaml")
 

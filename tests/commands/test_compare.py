@@ -89,7 +89,7 @@ def test_pictures_are_drawn_where_they_can_be(command, kept, monkeypatch):
     [
         (["tpe-s0"], "give two or more"),
         (["tpe-s0", "nope"], "no study at studies/nope; studies here: other, random-s0"),
-        (["tpe-s0", "other"], "budget 4.5 GFLOPs and budget 4.0 GFLOPs"),
+        (["tpe-s0", "other"], "budget 4.5 GFLOPs and budget 4 GFLOPs"),
         (["tpe-s0", "studies/tpe-s0"], "Both are called tpe-s0"),
         (["tpe-s0", "tpe-s1", "--reference", "90,4.5"], "0.9 is 90 %"),
         (["tpe-s0", "tpe-s1", "--reference", "0.9"], "joined by a comma"),

@@ -100,7 +100,12 @@ def test_what_is_built_of_a_block_is_shown_beside_another_backbone(command):
     code, out, _ = command("cost", "k3+k3d2/L=8", "--backbone", "skresnet50")
     assert code == 0
     assert "as built" in out
-    assert out.splitlines()[out.splitlines().index("as built") + 2].split() == ["1", "64", "1+1", "8"]
+    assert out.splitlines()[out.splitlines().index("as built in skresnet50") + 2].split() == [
+        "1",
+        "64",
+        "1+1",
+        "8",
+    ]
     row = json.loads(command("cost", "k3+k3d2", "--backbone", "mobilenetv2", "--json")[1])
     assert row["placed"][1] == {
         "stage": 2,

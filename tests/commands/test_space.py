@@ -93,6 +93,7 @@ def test_json_has_the_keys_of_the_contract(command, banded):
         "space", "size", "exact", "feasible", "feasible_share", "macs_min", "macs_median", "macs_max",
         "params_min", "params_median", "params_max", "cheapest", "size_estimate", "size_low", "size_high",
         "feasible_share_low", "feasible_share_high", "sampled", "combinations", "ruled_out",
+        "activations_min", "activations_median", "activations_max",
     ]  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def test_new_writes_a_space_with_all_that_a_file_may_say(command):
     Path("mine.yaml").write_text("\n".join(told).replace("  # stages.4", "  stages.4") + "\n")
     full = Space.load("mine.yaml")
     assert len(full.conditions) == 1
-    assert len(full.bounds) == 3
+    assert len(full.bounds) == 4
     assert "stages.4.branches.2" in full.decisions
     assert command("space", "show", "mine.yaml", "--budget-gflops", "4.5")[0] == 0
 
