@@ -41,4 +41,5 @@ def _looked_at(population: Population) -> tuple[list[int], list[dict[str, Trait]
     """Return the places in the pool of the blocks that are looked at, at most ``MOST``, and their traits."""
     pool, _ = population.pool(0)
     chosen = sorted(random.Random(0).sample(range(len(pool)), min(MOST, len(pool))))
-    return chosen, [traits_of(population.candidates.blocks(pool[at])) for at in chosen]
+    candidates = population.candidates
+    return chosen, [traits_of(candidates.blocks(pool[at]), candidates.reference) for at in chosen]

@@ -6,15 +6,15 @@ Errors are fractions 0..1, costs plain numbers (multiply-adds, parameters), as i
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from skexplore.analysis.noise import errors_by_key
-from skexplore.arch import Cost
-from skexplore.paper import TABLES, Placement, anchor_names, place_cost, table_rows, tables_of
+from skexplore.arch import REFERENCE, Backbone, Cost
+from skexplore.paper import Placement, anchor_names, place_cost, table_rows, tables_of
 from skexplore.study import Record, Study
 
 PLACEMENT_COLUMNS = (
@@ -125,7 +125,7 @@ def placement_table(study: Study) -> pd.DataFrame:
 def places(study: Study, record: Record) -> tuple[Placement, ...]:
     """Return where a record's block stands on the tables of its reference, by its stored cost there."""
     own = Cost(params=record.ref_params, macs=record.ref_macs)
-    return place_cost(own, tables_of(study.spec.reference_body))
+    return place_cost(own, study.spec.reference_body)
 
 
 def _placement_row(record: Record, at: Placement) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.Da
     anchors = {row["arch_id"]: row for row in anchors_table(study).to_dict("records")}
     front = {record.number for record in study.front}
     rows: list[dict[str, Any]] = []
-    for row in table_rows(table):
+    for row in table_rows(table, study.spec.reference_body):
         anchor = anchors.get(row.id)
         rows.append(
             dict.fromkeys(PLACED_COLUMNS)
@@ -177,13 +177,13 @@ def placed_table(study: Study, table: int, *, front_only: bool = False) -> pd.Da
     return _table(rows, PLACED_COLUMNS)
 
 
-def published_table(tables: Sequence[int] = TABLES) -> pd.DataFrame:
-    """Return the rows of ``tables`` with our count: table, name, block, ref_params, ref_macs."""
+def published_table(reference: Backbone = REFERENCE) -> pd.DataFrame:
+    """Return the rows beside blocks of ``reference`` with our count: table, name, block, ref_params, ref_macs."""
     rows = (
         {"table": row.table, "name": row.system, "block": row.block}
         | {"ref_params": row.ours.params, "ref_macs": row.ours.macs}
-        for table in tables
-        for row in table_rows(table)
+        for table in tables_of(reference)
+        for row in table_rows(table, reference)
     )
     return _table(rows, ("table", "name", "block", "ref_params", "ref_macs"))
 
@@ -193,7 +193,7 @@ def anchors_table(study: Study) -> pd.DataFrame:
 
     Only complete trainings count. sd is empty below two seeds; an anchor without any has no row.
     """
-    names = anchor_names(anchor_table(study))
+    names = anchor_names(study.spec.reference_body)
     groups: dict[str, list[Record]] = {}
     for record in study.anchors:
         groups.setdefault(record.arch_id, []).append(record)

@@ -76,6 +76,7 @@ from .reference import (
     counts_groups as counts_groups,
     get_reference as get_reference,
     groups_at_reference as groups_at_reference,
+    in_words_of as in_words_of,
     reference_words as reference_words,
     written_for as written_for,
 )

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from skexplore.arch.backbone import Backbone
 from skexplore.arch.costs import cost
+from skexplore.arch.notation import REFERENCE_CARDINALITY
 from skexplore.arch.reference import counts_groups
 from skexplore.errors import UserError
 
@@ -24,7 +25,8 @@ def stand_in(proxy: Backbone, reference: Backbone) -> Backbone:
     shortcut are the reference's. Raises ``UserError`` for a network of another kind: it would measure other blocks.
     """
     if counts_groups(reference):
-        return proxy
+        alone = proxy.cardinality == 1 and not proxy.unit.depthwise
+        return replace(proxy, floor_share=Fraction(1, REFERENCE_CARDINALITY)) if alone else proxy
     alike = (proxy.unit.kind, proxy.unit.split_input) == (reference.unit.kind, reference.unit.split_input)
     if not alike or counts_groups(proxy):
         kind = f"{reference.unit.kind} units" + (

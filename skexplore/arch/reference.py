@@ -45,20 +45,27 @@ def reference_words(reference: Backbone) -> str:
 def canonical_at_reference(blocks: Blocks, reference: Backbone = REFERENCE) -> Blocks:
     """Return the one spelling of all blocks that mean the same network at the reference.
 
-    Where cardinality says nothing, at 1 and in depthwise units, L and groups as absolute or not are one thing. Whether
-    the reference can hold the blocks is said by ``place``. Raises ``UserError`` for blocks that are not one for each
-    stage.
+    Whether the reference can hold the blocks is said by ``place``. Raises ``UserError`` for blocks that are not one for
+    each stage.
     """
-    if not counts_groups(reference):
-        blocks = tuple(
-            replace(
-                block,
-                branches=tuple(branch_at_reference(branch, reference) for branch in block.branches),
-                absolute=False,
-            )
-            for block in blocks
+    return canonical(in_words_of(blocks, reference), reference.sk_widths)
+
+
+def in_words_of(blocks: Blocks, reference: Backbone) -> Blocks:
+    """Return ``blocks`` in the words of the reference: L and groups as absolute or not are one thing there.
+
+    In SKNet-50 alone they are not: what is absolute there is another network in every proxy.
+    """
+    if reference == REFERENCE:
+        return blocks
+    return tuple(
+        replace(
+            block,
+            branches=tuple(branch_at_reference(branch, reference) for branch in block.branches),
+            absolute=False,
         )
-    return canonical(blocks, reference.sk_widths)
+        for block in blocks
+    )
 
 
 def branch_at_reference(branch: Branch, reference: Backbone) -> Branch:
@@ -66,9 +73,13 @@ def branch_at_reference(branch: Branch, reference: Backbone) -> Branch:
 
     Groups are written as they are built there unless they are the reference's own, and an activation unless it is.
     """
-    if counts_groups(reference):
+    if reference == REFERENCE:
         return branch
     act = "" if branch.act == reference.unit.act else branch.act
+    if reference.unit.depthwise:  # groups that are absolute are refused when the block is placed
+        return replace(branch, groups=branch.groups if branch.absolute else REFERENCE_CARDINALITY, act=act)
+    if counts_groups(reference):
+        return replace(branch, absolute=False, act=act)
     groups = groups_at_reference(branch, reference)
     if groups == 1:
         return replace(branch, groups=REFERENCE_CARDINALITY, absolute=False, act=act)

@@ -64,8 +64,18 @@ def within(blocks: Collection[Blocks], spec: StudySpec) -> frozenset[str]:
     return frozenset(found)
 
 
+def check_reference(space: Space) -> None:
+    """Raise ``UserError`` for a space of another reference: objectives and anchors here are those of SKNet-50."""
+    if space.reference != REFERENCE:
+        raise UserError(
+            f"space {space.name}: written for {space.reference.name}; searches are played in spaces for "
+            f"{REFERENCE.name} alone"
+        )
+
+
 def analytic(space: Space, blocks: Collection[Blocks], objective: str, budget_gflops: float) -> Landscape:
     """Return ``blocks``, all of ``space``, under an objective; ``UserError`` if none is within the budget."""
+    check_reference(space)
     spec = _spec(space, budget_gflops)
     truths = {format_blocks(each): OBJECTIVES[objective](each) for each in blocks}
     return Landscape(

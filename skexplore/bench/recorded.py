@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from skexplore.arch import format_blocks, parse_blocks
-from skexplore.bench.landscape import Landscape, distinct, within
+from skexplore.bench.landscape import Landscape, check_reference, distinct, within
 from skexplore.errors import UserError
 from skexplore.space import Space
 from skexplore.study import PAPER, PLAIN_BLOCK, StudySpec, Table, new_model, prior_of, stored_space
@@ -53,6 +53,7 @@ class Recorded:
             )
         self.spec: StudySpec = replace(table.spec, rungs=(), keep_weights="all")
         self.space: Space = stored_space(table.spec)
+        check_reference(self.space)
         self.errors = table.errors
         if len(self.errors) < LEAST_BLOCKS:
             raise UserError(

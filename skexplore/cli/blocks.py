@@ -62,13 +62,15 @@ def block(
         format_blocks,
         get_backbone,
         get_reference,
+        in_words_of,
         per_stage,
         placed_rows,
         stand_in,
     )
     from skexplore.export import read_block
 
-    given, whole = read_block(block), get_reference(REFERENCE.name if reference is None else reference)
+    whole = get_reference(REFERENCE.name if reference is None else reference)
+    given = read_block(block, whole)
     form = canonical_at_reference(given, whole)
     rows = placed_rows(Architecture(blocks=form, backbone=whole)) if whole != REFERENCE else []
     per = per_stage(form, len(whole.stages))
@@ -76,7 +78,7 @@ def block(
         each.dim(widths[-1]) if each.selects else None
         for each, widths in zip(per, whole.sk_widths, strict=True)
     ]
-    changed = explain(given, whole.sk_widths)
+    changed = explain(in_words_of(given, whole), whole.sk_widths)
     body = stand_in(get_backbone(backbone), whole) if backbone is not None else None
     if body is not None:
         body.place(form)
@@ -379,13 +381,15 @@ def place(block: BlockArgument, reference: ReferenceOption = None, as_json: Json
         format_blocks,
         get_reference,
         reference_words,
+        resolution_text,
     )
     from skexplore.export import read_block
-    from skexplore.paper import place_cost, tables_of
+    from skexplore.paper import place_cost
 
-    blocks, whole = read_block(block), get_reference(REFERENCE.name if reference is None else reference)
+    whole = get_reference(REFERENCE.name if reference is None else reference)
+    blocks = read_block(block, whole)
     own, name = closed_form(blocks, whole), format_blocks(canonical_at_reference(blocks, whole))
-    placements, unit = place_cost(own, tables_of(whole)), flops_unit(own.macs)
+    placements, unit = place_cost(own, whole), flops_unit(own.macs)
     if as_json:
         row = {"block": name, "arch_id": arch_id(blocks, whole), "params": own.params, "macs": own.macs}
         print(json.dumps(row | {"placements": [asdict(placement) for placement in placements]}))
@@ -405,7 +409,7 @@ def place(block: BlockArgument, reference: ReferenceOption = None, as_json: Json
             f"  in (params, macs) the block {at.relation} the nearest"
         )
     print_prose(
-        "\nBy complexity alone; rows in the order of macs, then params, by our own count of them, at 224x224. "
-        + said_unit(unit)
+        "\nBy complexity alone; rows in the order of macs, then params, by our own count of them at "
+        f"{resolution_text(whole.resolution)}. {said_unit(unit)}"
     )
     print_next(f"skexplore train {shlex.quote(name)}{_option(whole)}")

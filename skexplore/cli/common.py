@@ -217,16 +217,28 @@ def chosen_network(
 
     With a ``reference`` the block is written for it, and a backbone stands for it.
     """
-    from skexplore.arch import Architecture, get_backbone, get_reference, stand_in
+    from skexplore.arch import (
+        Architecture,
+        canonical_at_reference,
+        get_backbone,
+        get_reference,
+        stand_in,
+        written_for,
+    )
     from skexplore.export import read_block
     from skexplore.paper import get_system
 
     if (block is None) == (system is None):
         raise UserError(f"give either {how} or --system NAME")
     if system is None:
-        whole = get_reference("sknet50" if reference is None else reference)
-        body = whole if backbone is None else stand_in(get_backbone(backbone), whole)
-        return Architecture.of(read_block(block or ""), body, classes=classes, in_channels=in_channels)
+        if reference is None:  # written for the network in which it stands, where that has numbers of its own
+            body = get_backbone("sknet50" if backbone is None else backbone)
+            blocks = read_block(block or "", written_for(body))
+        else:
+            whole = get_reference(reference)
+            body = whole if backbone is None else stand_in(get_backbone(backbone), whole)
+            blocks = canonical_at_reference(read_block(block or "", whole), whole)
+        return Architecture.of(blocks, body, classes=classes, in_channels=in_channels)
     known = get_system(system)
     for option, given in (("backbone", backbone), ("reference", reference)):
         if given is not None:

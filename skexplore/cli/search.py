@@ -42,6 +42,7 @@ from skexplore.study import PROFILES, SAMPLERS
 from skexplore.words import listed
 
 if TYPE_CHECKING:
+    from skexplore.arch import Backbone
     from skexplore.engine import Run
     from skexplore.plan import Plan, Request
     from skexplore.study import Record, Study
@@ -159,7 +160,7 @@ def search(
     """Search a space of SK blocks under a budget, trained on real CIFAR; repeat the command to continue."""
     from skexplore.engine import default_profile, run_plans
     from skexplore.export import read_block
-    from skexplore.plan import Request, plan_search
+    from skexplore.plan import Request, plan_search, space_of
 
     request = Request(
         budget_gflops=budget_of(budget_gflops, budget_mflops),
@@ -176,7 +177,6 @@ def search(
         pruner=pruner,
         anchors=anchors,
         anchor_seeds=anchor_seeds,
-        enqueue=tuple(read_block(block) for block in enqueue or []),
         reuse=tuple(reuse or ()),
         profile=profile or default_profile(),
         recipe=recipe,
@@ -184,6 +184,10 @@ def search(
         keep_weights=keep_weights,
         seed=seed,
     )
+    if enqueue:
+        request = replace(request, space=space_of(request))
+        written = space_of(request).reference
+        request = replace(request, enqueue=tuple(read_block(block, written) for block in enqueue))
     plans = [plan_search(each) for each in _repeated(request, repeats)]
     settings = run_settings(workers, time_limit, storage, data_dir)
     if plan:
@@ -246,7 +250,7 @@ def train(
     from skexplore.engine import train as run_training
     from skexplore.export import read_block
 
-    blocks = read_block(block)
+    blocks = read_block(block, _written_for(study, reference))
     settings = run_settings(workers, time_limit, None, data_dir)
     result = watched(
         lambda run: run_training(
@@ -276,6 +280,17 @@ def train(
     asked = range(seed, seed + seeds)
     if not any(record.status == "complete" and record.seed in asked for record in records):
         raise typer.Exit(1)
+
+
+def _written_for(study: str | None, reference: str | None) -> Backbone:
+    """Return the reference of a training: the study's, where that is there already."""
+    from skexplore.arch import REFERENCE, get_reference
+    from skexplore.engine import is_study
+    from skexplore.study import load_study
+
+    if study is not None and reference is None and is_study(study):
+        return load_study(study).spec.reference_body
+    return get_reference(REFERENCE.name if reference is None else reference)
 
 
 def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:

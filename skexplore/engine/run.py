@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from skexplore import __version__
+from skexplore.arch import get_reference
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
 from skexplore.engine.options import Run, by_keyword
@@ -98,6 +99,7 @@ def train(request: TrainRequest, run: Run) -> Study:
         ("recipe", _recipe_name(spec)),
     ):
         given = getattr(request, option)
+        given = get_reference(given).name if option == "reference" and given is not None else given
         if given is not None and given != own:
             raise UserError(
                 f"--{option} {given}: study {spec.name} has {own}, and its results must stay comparable"

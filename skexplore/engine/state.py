@@ -274,7 +274,7 @@ class State:
             split=self.spec.split,
             seed=record.seed,
             setting=record.setting,
-            reference=self.spec.reference_of(record),
+            reference=self.spec.reference,
         )
 
     # -- results ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from skexplore.arch import (
+    REFERENCE,
     Backbone,
     Blocks,
     Cost,
@@ -236,42 +237,44 @@ def read_block_file(path: Path) -> BlockFile:
     return _checked(read_json(file), str(file))
 
 
-def read_block(text: str) -> Blocks:
+def read_block(text: str, reference: Backbone = REFERENCE) -> Blocks:
     """Return the block that a user gave: notation, a row of Table 6 or 7, the path of a ``block.json``, or ``-``.
 
     A row goes by its name in the paper, such as ``K3+K5 sum``. The path may be that of the file's folder. ``-`` reads
     notation or the content of a ``block.json`` from standard input. What can be read as notation is notation; write
-    ``./NAME`` for a folder called like a block. Raises ``UserError``.
+    ``./NAME`` for a folder called like a block. Raises ``UserError``, also for a file whose block is written for
+    another network than ``reference``: there its numbers mean something else.
     """
     if text == "-":
-        return _read_stdin()
+        return _read_stdin(reference)
     if _is_path(text):
-        return load_block(text)
+        return load_block(text, reference)
     try:
         return named_blocks(text)
     except UserError:
         if _exists(text):
-            return load_block(text)
+            return load_block(text, reference)
         raise
 
 
-def load_block(path: str | Path) -> Blocks:
+def load_block(path: str | Path, reference: Backbone | None = None) -> Blocks:
     """Return the block of the ``block.json`` at ``path`` (the file, its folder, or ``-`` for standard input).
 
-    Raises ``UserError`` if there is none or its content is not what an export writes.
+    reference: the network for which it must be written, None for any. Raises ``UserError`` if there is none or its
+    content is not what an export writes.
     """
     if str(path) == "-":
-        return _read_stdin()
+        return _read_stdin(reference)
     place = Path(path).expanduser()
     if not _exists(str(place)):
         raise UserError(
             f"{path}: no such file or folder; expected a {FILE_NAME} or the folder that holds one"
         )
     file = read_block_file(place)
-    return _blocks(file, str(path))
+    return _blocks(file, str(path), reference)
 
 
-def _read_stdin() -> Blocks:
+def _read_stdin(reference: Backbone | None) -> Blocks:
     try:
         text = sys.stdin.read(MAX_STDIN + 1)
     except UnicodeDecodeError:
@@ -286,7 +289,7 @@ def _read_stdin() -> Blocks:
         raise UserError(f"standard input: line {error.lineno}: not valid JSON ({error.msg})") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or nested too deeply
         raise UserError(f"standard input: not valid JSON ({error})") from None
-    return _blocks(_checked(data, "standard input"), "standard input")
+    return _blocks(_checked(data, "standard input"), "standard input", reference)
 
 
 def _checked(data: Any, source: str) -> BlockFile:
@@ -301,7 +304,12 @@ def _checked(data: Any, source: str) -> BlockFile:
     return parse(BlockFile, data, source)
 
 
-def _blocks(file: BlockFile, source: str) -> Blocks:
+def _blocks(file: BlockFile, source: str, reference: Backbone | None) -> Blocks:
+    if reference is not None and file.reference_body != reference:
+        raise UserError(
+            f"{source}: its block is written for {file.reference.backbone}, not for {reference.name}: give --reference "
+            f"{file.reference.backbone}"
+        )
     try:
         blocks = parse_blocks(file.block)
         expected = arch_id(blocks, file.reference_body)

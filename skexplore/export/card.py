@@ -67,7 +67,7 @@ def _card_context(block: BlockFile) -> dict[str, object]:
         "parts": list(_parts(blocks, body, whole)),
         "costs": _cost_rows(block),
         "recipe": _recipe(block.recipe),
-        "placement": [_placement_row(placement) for placement in place(blocks, whole)],
+        "placement": [_placement_row(placement, whole) for placement in place(blocks, whole)],
         "tables": listed(map(str, tables_of(whole)), "and"),
         "reference": size_line(blocks, whole),
         "proxy": size_line(blocks, body),
@@ -177,8 +177,8 @@ def _cost_rows(block: BlockFile) -> list[list[str]]:
     ]
 
 
-def _placement_row(placement: Placement) -> list[str]:
-    printed = {row.system: row.top1_error_pct for row in table_rows(placement.table)}
+def _placement_row(placement: Placement, reference: Backbone) -> list[str]:
+    printed = {row.system: row.top1_error_pct for row in table_rows(placement.table, reference)}
     return [
         str(placement.table),
         "; ".join(placement.nearest),

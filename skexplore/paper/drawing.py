@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 
 from skexplore.arch import REFERENCE, Backbone, Blocks, Cost, FlopsUnit, cost, flops_unit, format_blocks, svg
-from skexplore.paper.tables import PublishedRow, published_rows, tables_of
+from skexplore.paper.tables import PublishedRow, rows_beside
 
 LEFT, TOP, WIDE, HIGH = 44, 44, 380, 270  # pixels: where the plot begins, and its size
 KEY = LEFT + WIDE + 28  # where the list of rows begins
@@ -54,8 +54,7 @@ def place_svg(blocks: Blocks, reference: Backbone = REFERENCE) -> str:
     Rows that would lie on each other share a circle; its number leads to their names beside the plot. Raises
     ``UserError`` for a block that the reference cannot hold.
     """
-    own, tables = cost(blocks, reference), tables_of(reference)
-    rows = tuple(row for row in published_rows() if row.table in tables)
+    own, rows = cost(blocks, reference), rows_beside(reference)
     everything = [own, *(row.ours for row in rows)]
     unit = flops_unit(min(each.macs for each in everything))
     x = _axis([each.macs / unit.scale for each in everything], LEFT, WIDE, up=False, unit=unit)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 
@@ -19,8 +18,10 @@ from skexplore.arch import (
     Cost,
     SKBlock,
     cost,
+    get_backbone,
     get_reference,
     parse_blocks,
+    resolution_text,
 )
 from skexplore.errors import check_one_of
 from skexplore.paper.networks import SYSTEMS, system_cost
@@ -55,7 +56,7 @@ class PrintedRow:
 class PublishedRow:
     """A row of Table 3, 4, 6 or 7 (error in %, params in 10^6, gflops in 10^9 multiply-adds) and our count of it.
 
-    id: of its network, see ``Architecture.id``.
+    definition: its name among ``SYSTEMS``. id: of its network, see ``Architecture.id``.
     """
 
     table: int
@@ -63,6 +64,7 @@ class PublishedRow:
     system: str
     block: str
     backbone: str
+    definition: str
     id: str
     top1_error_pct: float
     params_m: float
@@ -113,6 +115,7 @@ def published_rows() -> tuple[PublishedRow, ...]:
                 system=line.system,
                 block=system.block,
                 backbone=system.backbone,
+                definition=line.definition,
                 id=system.architecture().id,
                 top1_error_pct=float(line.top1_error_pct),
                 params_m=float(line.params_m),
@@ -123,9 +126,22 @@ def published_rows() -> tuple[PublishedRow, ...]:
     return tuple(rows)
 
 
-def table_rows(table: int) -> list[PublishedRow]:
+@lru_cache(maxsize=16)
+def rows_beside(reference: Backbone) -> tuple[PublishedRow, ...]:
+    """Return the rows beside which blocks of ``reference`` stand, counted for images of its size."""
+    found = []
+    for row in published_rows():
+        if row.table in tables_of(reference):
+            own = SYSTEMS[row.definition].architecture()
+            body = get_backbone(f"{row.backbone}@{resolution_text(reference.resolution)}")
+            there = replace(own, backbone=body)
+            found.append(row if there == own else replace(row, ours=there.cost(), id=there.id))
+    return tuple(found)
+
+
+def table_rows(table: int, reference: Backbone = REFERENCE) -> list[PublishedRow]:
     """Return the rows of one table in the order of placement: by macs, then params."""
-    rows = [row for row in published_rows() if row.table == table]
+    rows = [row for row in rows_beside(reference) if row.table == table]
     return sorted(rows, key=lambda row: (row.ours.macs, row.ours.params, row.row))
 
 
@@ -151,9 +167,9 @@ def named_blocks(text: str) -> Blocks:
     return parse_blocks(rows.get(text.strip().removesuffix(" SK"), text))
 
 
-def anchor_names(table: int = 7) -> dict[str, str]:
-    """Return the architecture ids of a table's networks, with the names they have there."""
-    return {row.id: row.system for row in published_rows() if row.table == table}
+def anchor_names(reference: Backbone = REFERENCE) -> dict[str, str]:
+    """Return the ids of the networks of Table 7, or 4 of light ones, with the names that they have there."""
+    return {row.id: row.system for row in rows_beside(reference) if row.table == tables_of(reference)[-1]}
 
 
 def tables_of(reference: Backbone) -> tuple[int, ...]:
@@ -167,16 +183,16 @@ def place(block: str | SKBlock | Blocks, reference: str | Backbone = REFERENCE) 
     Raises ``UserError`` if it cannot be built.
     """
     body = get_reference(reference) if isinstance(reference, str) else reference
-    return place_cost(cost(block, body), tables_of(body))
+    return place_cost(cost(block, body), body)
 
 
-def place_cost(own: Cost, tables: Sequence[int] = TABLES) -> tuple[Placement, ...]:
-    """Return the placement of a cost at the reference on ``tables``."""
-    return tuple(_place_on(table, own) for table in tables)
+def place_cost(own: Cost, reference: Backbone = REFERENCE) -> tuple[Placement, ...]:
+    """Return the placement of a cost at the reference on its tables, the rows counted for images of the same size."""
+    return tuple(_place_on(table, own, reference) for table in tables_of(reference))
 
 
-def _place_on(table: int, own: Cost) -> Placement:
-    rows = table_rows(table)
+def _place_on(table: int, own: Cost, reference: Backbone) -> Placement:
+    rows = table_rows(table, reference)
     here = (own.macs, own.params)
     below = [row for row in rows if (row.ours.macs, row.ours.params) < here]
     above = [row for row in rows if (row.ours.macs, row.ours.params) > here]

@@ -8,6 +8,7 @@ from typing import Any
 
 from skexplore.arch import REFERENCE, Backbone, Setting, get_reference
 from skexplore.errors import UserError
+from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
 from skexplore.plan.reuse import measured
 from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, other_recipe, profile_of
@@ -57,6 +58,7 @@ def plan_ablation(request: AblationRequest) -> Plan:
     definition = load_definition(request.source, request.reference)
     reference = get_reference(definition.reference or REFERENCE.name)
     _check_backbone(definition, request)
+    _check_reference(definition, request)
     profile = _scale(definition, request, reference)
     design = expand(_on_data_set(definition, profile), _baseline(definition, reference), reference)
     name = check_name(request.study or _name(definition, request))
@@ -71,13 +73,17 @@ def _name(definition: Definition, request: AblationRequest) -> str:
     pairs = (
         (request.dataset, definition.split.dataset or own.split.dataset),
         (request.profile, own.name),
-        (request.reference and request.reference.replace("@", "-"), None),
+        (request.reference and _reference_name(request.reference), REFERENCE.name),
         (request.backbone, definition.backbone or own.backbone),
         (other_recipe(get_profile(request.profile or own.name), request.recipe), None),
         (f"s{request.seed}", "s0"),
         ("rungs" if request.rungs and get_profile(request.profile or own.name).rungs else None, None),
     )
     return "-".join([definition.name, *(given for given, usual in pairs if given not in (None, usual))])
+
+
+def _reference_name(text: str) -> str:
+    return get_reference(text).name.replace("@", "-")
 
 
 def seeds_of(asked: int | None, usual: int, study: str) -> int:
@@ -186,6 +192,16 @@ def _check_backbone(definition: Definition, request: AblationRequest) -> None:
         )
 
 
+def _check_reference(definition: Definition, request: AblationRequest) -> None:
+    own = [row.name for row in definition.rows if row.system]
+    own += [definition.baseline] if definition.baseline in SYSTEMS else []
+    if request.reference is not None and own:
+        raise UserError(
+            f"--reference {request.reference}: {', '.join(own)} of {definition.name} are networks of the paper with "
+            "backbones of their own; write a study file with blocks"
+        )
+
+
 def _scale(definition: Definition, request: AblationRequest, reference: Backbone) -> Profile:
     """Return the definition's profile with its own changes; those belong to that profile and recipe, and go with them.
 
@@ -255,6 +271,7 @@ def _baseline(definition: Definition, reference: Backbone) -> Variant | None:
 def _check_buildable(spec: StudySpec) -> None:
     assert spec.ablation is not None
     problems = []
+    _ = spec.body  # which must stand for the reference
     for variant in spec.ablation.variants:
         try:
             for network in (variant.architecture, spec.trained_for(variant)):

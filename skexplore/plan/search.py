@@ -234,6 +234,12 @@ def plan_search(request: Request) -> Plan:
 def space_of(request: Request) -> Space:
     """Return the space of a request: the one meant for its reference where it names none; raises ``UserError``."""
     if isinstance(request.space, Space):
+        own = request.space.reference
+        if request.reference is not None and get_reference(request.reference) != own:
+            raise UserError(
+                f"--reference {request.reference}: the space {request.space.name} is written for {own.name}; load it "
+                "with that reference"
+            )
         return request.space
     reference = get_reference(REFERENCE.name if request.reference is None else request.reference)
     return Space.load(request.space or usual_space(reference), request.reference)
@@ -258,7 +264,7 @@ def plan_training(request: TrainRequest) -> Plan:
     )
     stand_in(get_backbone(profile.backbone), reference).place(request.form)
     said = (_other_reference(reference), request.backbone, other_recipe(profile, request.recipe))
-    suffix = "".join(f"-{each}" for each in said if each)
+    suffix = "".join(f"-{each.replace('@', '-')}" for each in said if each)
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
     spec = StudySpec.without_search(
@@ -382,7 +388,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
     parts += filter(None, [_other_reference(space.reference)])
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler != "tpe" else []
-    parts += [request.backbone] if request.backbone else []
+    parts += [request.backbone.replace("@", "-")] if request.backbone else []
     parts += filter(None, [other_recipe(profile, request.recipe)])
     parts += [_PRUNED[bool(rungs)]] if bool(rungs) != bool(profile.rungs) else []
     return check_name("-".join(parts))

@@ -47,10 +47,10 @@ def expand(definition: Definition, base: Variant | None, reference: Backbone = R
         variants.append(replace(base, name=baseline))
     if factors:
         kinds.append("one_at_a_time")
-        variants += _one_at_a_time(definition, base)
+        variants += _one_at_a_time(definition, base, reference)
     if components:
         kinds.append("leave_one_out")
-        variants += _leave_one_out(definition, base)
+        variants += _leave_one_out(definition, base, reference)
     if len(variants) < 2:
         raise UserError(
             f"ablation {definition.name}: nothing differs from {definition.baseline}; give levels that change it"
@@ -119,18 +119,18 @@ def _of_row(row: Row, reference: Backbone) -> Variant:
     return replace(base, name=row.name, setting=setting)
 
 
-def _one_at_a_time(definition: Definition, base: Variant) -> Iterator[Variant]:
+def _one_at_a_time(definition: Definition, base: Variant, reference: Backbone) -> Iterator[Variant]:
     """Yield a variant for each level that is not the baseline's own."""
-    own = _identity(_changed(base, {}, "", ""))
+    own = _identity(_changed(base, {}, "", "", reference))
     for factor, levels in definition.one_at_a_time.items():
         for level in levels:
-            variant = _changed(base, {factor: level}, factor, _level(level))
+            variant = _changed(base, {factor: level}, factor, _level(level), reference)
             if _identity(variant) != own:
                 yield replace(variant, name=f"{factor} {_level(level)}")
 
 
-def _leave_one_out(definition: Definition, base: Variant) -> Iterator[Variant]:
-    own = _identity(_changed(base, {}, "", ""))
+def _leave_one_out(definition: Definition, base: Variant, reference: Backbone) -> Iterator[Variant]:
+    own = _identity(_changed(base, {}, "", "", reference))
     changes: dict[str, Change] = dict(definition.leave_one_out)
     for name, parts in definition.together.items():
         merged: dict[str, object] = {}
@@ -143,7 +143,7 @@ def _leave_one_out(definition: Definition, base: Variant) -> Iterator[Variant]:
                     )
         changes[name] = merged  # type: ignore[assignment]
     for name, change in changes.items():
-        variant = replace(_changed(base, change, name, "away"), name=f"without {name}")
+        variant = replace(_changed(base, change, name, "away", reference), name=f"without {name}")
         if _identity(variant) == own:
             raise UserError(
                 f"ablation {definition.name}: leave_one_out.{name}: {base.block} is the same network without it"
@@ -151,7 +151,7 @@ def _leave_one_out(definition: Definition, base: Variant) -> Iterator[Variant]:
         yield variant
 
 
-def _changed(base: Variant, change: Change, factor: str, level: str) -> Variant:
+def _changed(base: Variant, change: Change, factor: str, level: str, reference: Backbone) -> Variant:
     decided = {path: value for path, value in change.items() if is_path(path)}
     around = {path: value for path, value in change.items() if path not in decided}
     if around.get("gate") == NONE:
@@ -168,7 +168,9 @@ def _changed(base: Variant, change: Change, factor: str, level: str) -> Variant:
             description="",
             base=blocks[0],
             decisions={p: (v,) for p, v in decided.items()},
-            reference=written_for(get_backbone(base.reference)),
+            reference=reference
+            if base.reference == reference.name
+            else written_for(get_backbone(base.reference)),
         )
         block = format_blocks(space.decode(decided))
     setting = replace(base.setting, **around)  # type: ignore[arg-type]

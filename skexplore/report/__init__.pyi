@@ -6,15 +6,15 @@ from .comparison import (
     comparison_picture as comparison_picture,
     write_comparison as write_comparison,
 )
-from .paper import (
-    figure_2 as figure_2,
-    figure_2_picture as figure_2_picture,
-)
 from .figures.files import (
     can_draw as can_draw,
 )
 from .overview import (
     write_overview as write_overview,
+)
+from .paper import (
+    figure_2 as figure_2,
+    figure_2_picture as figure_2_picture,
 )
 from .plots import (
     search_picture as search_picture,

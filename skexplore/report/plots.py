@@ -20,7 +20,6 @@ from skexplore.analysis import (
     study_noise,
     timeline_table,
 )
-from skexplore.paper import tables_of
 from skexplore.report.figures import course as course_figures, files as figure_files, front as figures
 from skexplore.report.figures.style import Bar
 from skexplore.study import Record, Study
@@ -51,7 +50,7 @@ def pareto_figure(study: Study, x: figures.Size = "ref_macs", beside: Sequence[S
 
 def placement_figure(study: Study) -> go.Figure:
     """Return the trials among the rows of the paper's tables, by their costs at the reference."""
-    published = published_table(tables_of(study.spec.reference_body))
+    published = published_table(study.spec.reference_body)
     return figures.placement_figure(
         published, study.trials(), front_of(study, "ref_macs"), study.spec.flops_unit
     )

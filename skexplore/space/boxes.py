@@ -11,7 +11,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -135,15 +135,14 @@ class Part:
         """Return what the SK convolutions of these stages cost."""
         branches, dims = form
         among = len(branches) if self.reference.unit.split_input else 1
-        parts = [_branch_sizes(self.reference, self.stages, branch, among) for branch in branches]
+        macs = params = activations = 0
+        for branch in branches:
+            more = _branch_sizes(self.reference, self.stages, branch, among)
+            macs, params, activations = macs + more[0], params + more[1], activations + more[2]
         if dims:
-            parts.append(_attention_sizes(self.reference, self.stages, len(branches), dims))
-        return summed(parts)
-
-
-def summed(parts: Iterable[Sizes]) -> Sizes:
-    """Return what ``parts`` cost together."""
-    return Sizes(*map(sum, zip(*parts, strict=True)))
+            more = _attention_sizes(self.reference, self.stages, len(branches), dims)
+            macs, params, activations = macs + more[0], params + more[1], activations + more[2]
+        return Sizes(macs, params, activations)
 
 
 def _sizes_of(own: Cost) -> Sizes:
@@ -287,10 +286,11 @@ class Layout:
             for settled in self._settled(levels)
         )
 
-    def _settled(self, levels: Levels) -> Iterator[Levels]:
-        """Yield ``levels`` with one level for each decision that ties stages, in every way."""
-        for chosen in itertools.product(*(levels[path] for path in self._tying)):
-            yield {**levels, **{path: (one,) for path, one in zip(self._tying, chosen, strict=True)}}
+    def _settled(self, levels: Levels, tying: Sequence[str] | None = None) -> Iterator[Levels]:
+        """Yield ``levels`` with one level for each of ``tying``, by default all that tie stages, in every way."""
+        paths = self._tying if tying is None else tying
+        for chosen in itertools.product(*(levels[path] for path in paths)):
+            yield {**levels, **{path: (one,) for path, one in zip(paths, chosen, strict=True)}}
 
     def _part(self, number: int, levels: Levels) -> Part:
         key = (number, *(levels[path] for path in self._ruling[number].values()))
@@ -325,17 +325,32 @@ class Layout:
     def extreme(self, levels: Levels, *, costliest: bool, by: Callable[[Sizes], int] = MACS) -> Blocks:
         """Return the cheapest (or costliest) blocks of one setting.
 
-        What ties stages need not be settled for it: the same level is best in every stage. by: in which cost; it makes
-        a difference only where branches share the channels.
+        What ties stages need not be settled for it, the same level is best in every stage, but where branches share the
+        channels: then how many there are is no cost by itself. by: in which cost; it makes a difference only there.
         """
-        pick, reference, chosen = max if costliest else min, self.space.reference, []
-        for number, stages in enumerate(self.groups):
-            blocks = list(self.options(number, levels).extremes(reference, costliest=costliest))
-            if len(blocks) > 1:
-                sized = [(_sizes(reference, stages, block), block) for block in blocks]
-                blocks = [pick(sized, key=lambda each: (by(each[0]), each[0]))[1]]
-            chosen += blocks
-        return canonical_at_reference(tuple(chosen), reference)
+        pick, reference = max if costliest else min, self.space.reference
+        tying = [path for path in self._tying if target_of(path)[1][0] == "branch"]
+        settled = self._settled(levels, tying) if reference.unit.split_input else [levels]
+        found = []
+        for each in settled:
+            chosen = [self._best(number, each, by, pick) for number in range(len(self.groups))]
+            sizes = [own for own, _ in chosen]
+            total = sum(map(by, sizes)), [sum(own) for own in zip(*sizes, strict=True)]
+            found.append((total, [block for _, block in chosen]))
+        return canonical_at_reference(tuple(pick(found, key=lambda one: one[0])[1]), reference)
+
+    def _best(
+        self,
+        number: int,
+        levels: Levels,
+        by: Callable[[Sizes], int],
+        pick: Callable[..., tuple[Sizes, SKBlock]],
+    ) -> tuple[Sizes, SKBlock]:
+        """Return the cheapest block of a group, or with ``max`` as ``pick`` the costliest, after what it costs."""
+        reference = self.space.reference
+        blocks = self.options(number, levels).extremes(reference, costliest=pick is max)
+        sized = [(_sizes(reference, self.groups[number], block), block) for block in blocks]
+        return pick(sized, key=lambda one: (by(one[0]), one[0]))
 
 
 def _sizes(reference: Backbone, stages: tuple[int, ...], block: SKBlock) -> Sizes:

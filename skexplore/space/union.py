@@ -8,7 +8,7 @@ import random
 from collections import Counter
 
 from skexplore.arch import Branch, Sizes
-from skexplore.space.boxes import MANY, Box, Form, Part, TooManyError, box_size, frame_sizes, summed
+from skexplore.space.boxes import MANY, Box, Form, Part, TooManyError, box_size, frame_sizes
 
 MANY_BOXES = 20_000  # each is a bit in numbers of which there are as many
 MANY_STEPS = 10_000_000  # of counting the overlaps: a few seconds
@@ -63,9 +63,11 @@ class Union:
 
     def sizes(self, forms: tuple[Form, ...]) -> Sizes:
         """Return what a drawn architecture costs at the reference."""
-        # costs depend on the stages alone
-        parts = [part.sizes(form) for part, form in zip(self.boxes[0], forms, strict=True)]
-        return summed([frame_sizes(self.boxes[0][0].reference), *parts])
+        macs, params, activations = frame_sizes(self.boxes[0][0].reference)
+        for part, form in zip(self.boxes[0], forms, strict=True):  # costs depend on the stages alone
+            more = part.sizes(form)
+            macs, params, activations = macs + more[0], params + more[1], activations + more[2]
+        return Sizes(macs, params, activations)
 
 
 class _Side:

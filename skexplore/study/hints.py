@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from skexplore.arch import REFERENCE, get_backbone, proxy_name
+from skexplore.arch import REFERENCE
+from skexplore.errors import UserError
 from skexplore.study.recipe import PROFILES
+from skexplore.study.spec import StudySpec
 from skexplore.study.study import Study, usual_replicates
 
 REPEATS = 3  # seeds of a training that is asked for
@@ -15,7 +17,7 @@ REPEATS = 3  # seeds of a training that is asked for
 def search_command(study: Study, name: str | None = None, **changes: object) -> str:
     """Return the command that searches as ``study`` was asked to, with ``changes`` of its options."""
     spec, profile = study.spec, PROFILES.get(study.spec.profile)
-    usual = proxy_name(spec.reference_body, get_backbone(profile.backbone)) if profile else None
+    usual = _usual_backbone(spec)
     options: dict[str, object] = {
         "budget-gflops": spec.budget_gflops,
         "budget-params": spec.budget_params_m,
@@ -40,6 +42,15 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
     options |= changes | {"study": name or spec.name}
     given = ((f"--{key}", str(value)) for key, value in options.items() if value is not None)
     return shlex.join(["skexplore", "search", *(word for pair in given for word in pair)])
+
+
+def _usual_backbone(spec: StudySpec) -> str | None:
+    """Return the proxy in which the study's profile trains for its reference, None where it has none."""
+    profile = PROFILES.get(spec.profile)
+    try:
+        return profile.at(spec.reference_body).backbone if profile else None
+    except UserError:
+        return None
 
 
 def _typed_space(command: str) -> str | None:

@@ -128,10 +128,10 @@ class StudySpec:
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
-        return self._trained(self.backbone, self.reference_body)
+        return self._trained(self.backbone)
 
-    def _trained(self, backbone: str, reference: Backbone) -> Backbone:
-        return replace(stand_in(get_backbone(backbone), reference), classes=self.split.classes)
+    def _trained(self, backbone: str) -> Backbone:
+        return replace(stand_in(get_backbone(backbone), self.reference_body), classes=self.split.classes)
 
     @property
     def paper_block(self) -> str:
@@ -147,7 +147,7 @@ class StudySpec:
 
     def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
         """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
-        return replace(architecture, backbone=self._trained(backbone or self.backbone, architecture.backbone))
+        return replace(architecture, backbone=self._trained(backbone or self.backbone))
 
     def reference_of(self, record: Record) -> str:
         """Return the name of the backbone at whose scale the costs of ``record`` are: a variant may have its own."""
@@ -158,7 +158,8 @@ class StudySpec:
 
     def written_for(self, record: Record) -> Backbone:
         """Return the reference that the numbers in the block of ``record`` are of."""
-        return written_for(get_backbone(self.reference_of(record)))
+        name = self.reference_of(record)
+        return self.reference_body if name == self.reference else written_for(get_backbone(name))
 
     @property
     def reference_words(self) -> str:
@@ -214,14 +215,18 @@ class StudySpec:
 
     def sizes(self, record: Record) -> Sizes:
         """Return what is limited of the record's architecture, at the reference; activations are 0 if they are not."""
-        asked = any(bound.cost == "activations" for bound in self.bounds)  # records do not have them
+        return self._sizes(record, self.bounds)
+
+    def _sizes(self, record: Record, bounds: tuple[Bound, ...]) -> Sizes:
+        asked = any(bound.cost == "activations" for bound in bounds)  # records do not have them
         activations = _activations(record.block, self.reference_body) if asked else 0
         return Sizes(record.ref_macs, record.ref_params, activations)
 
     def within(self, record: Record) -> bool:
         """Whether the record's architecture keeps every budget, and every band of the space, at the reference."""
-        sizes = self.sizes(record)
-        return all(bound.keeps(sizes) for bound in self.bounds)
+        bounds = self.bounds
+        sizes = self._sizes(record, bounds)
+        return all(bound.keeps(sizes) for bound in bounds)
 
 
 @lru_cache(maxsize=65536)

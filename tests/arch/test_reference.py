@@ -53,7 +53,8 @@ def test_what_can_be_a_reference(name):
         ("shufflenetv2-1.0x", "k3relu+k3g64/r4", "k3+k3relu/r4"),
         ("shufflenetv2-1.0x", "k3;k3;k3", "k3"),
         ("mobilenetv2", "k3+k3/L=16/r1000", "k3+k3/r57/L16"),
-        ("resnext50", "k3g=64+k3/L=32", "k3+k3g=64/L=32"),
+        ("resnext50", "k3g=64+k3/L=16", "k3+k3g64/L16"),
+        ("sknet50", "k3g=64+k3/L=16", "k3+k3g=64/L=16"),
     ],
 )
 def test_one_spelling_at_a_reference(reference, text, form):
@@ -132,6 +133,18 @@ def test_a_proxy_of_another_kind_is_refused(reference, proxy):
         stand_in(get_backbone(proxy), get_reference(reference))
     named = str(error.value).rsplit(" ", 1)[-1]
     stand_in(get_backbone(named), get_reference(reference))
+
+
+def test_absolute_groups_are_refused_by_a_depthwise_reference_and_not_forgotten():
+    body = get_reference("shufflenetv2-1.0x")
+    form = canonical_at_reference(parse_blocks("k3g=1+k3"), body)
+    with pytest.raises(UserError, match="its convolutions are depthwise"):
+        body.place(form)
+
+
+def test_old_proxies_without_groups_keep_their_networks():
+    # of records that there may be: L is times 1 / 32 where the reference counts groups
+    assert net_id("k3+k3d2", stand_in(get_backbone("1x16d-1111"), REFERENCE)) == "351b872b374f"
 
 
 def test_the_papers_network_for_small_images_stands_for_sknet50_alone():

@@ -7,20 +7,27 @@ from dataclasses import replace
 import pytest
 
 from skexplore.analysis.checklist_search import checklist
+from skexplore.analysis.levels import _looked_at
 from skexplore.analysis.tables import anchors_table, placement_table
 from skexplore.arch.architecture import Architecture
 from skexplore.arch.backbones import get_backbone
+from skexplore.arch.costs import arch_id
+from skexplore.arch.limits import budget_bounds
 from skexplore.arch.notation import parse_blocks
 from skexplore.arch.proxies import proxy_name, stand_in
 from skexplore.arch.reference import get_reference
 from skexplore.errors import UserError
 from skexplore.nn.flop_count import count
 from skexplore.nn.network import build
+from skexplore.paper.tables import anchor_names, place
 from skexplore.report.search import write_report
+from skexplore.space.candidates import Candidates
+from skexplore.space.space import Space
 from skexplore.study.comparable import compare_specs
 from skexplore.study.hints import search_command
 from skexplore.study.recipe import PROFILES
 from skexplore.study.store import archive, load_study
+from skexplore.surrogate.model import Population
 
 # reference, budget in GFLOPs, space that is meant for it, the paper's block there, table of placement
 CASES = [
@@ -82,6 +89,25 @@ def test_studies_of_different_references_are_kept_apart(run):
     assert "references differ" in " ".join(compare_specs(light, wide).refusals)
     with pytest.raises(UserError, match="another reference"):
         run(reference="shufflenetv2-1.0x@160", budget_gflops=0.148, space="sk-light", trials=4, study="a")
+
+
+def test_levels_are_told_apart_as_the_reference_has_them():
+    candidates = Candidates(Space.load("sk-light"), budget_bounds(0.15, None))
+    _, traits = _looked_at(Population(candidates))
+    assert {own["groups"] for own in traits} == {None}
+    assert {"3", "3relu"} <= {own["kernels"] for own in traits}
+
+
+def test_placement_counts_rows_for_images_of_the_same_size():
+    (three, six, seven) = place("k3+k3d2", "sknet50@160")
+    assert "K3+K5 SK" in seven.nearest
+    assert (seven.params_diff_pct, seven.macs_diff_pct, seven.matched) == (0.0, 0.0, True)
+    assert "SKNet-50" in three.nearest
+    assert six.matched
+    assert (
+        anchor_names(get_reference("sknet50@160"))[arch_id("k3+k3d2", get_reference("sknet50@160"))]
+        == "K3+K5 SK"
+    )
 
 
 def test_what_a_reference_cannot_have_is_refused(run):

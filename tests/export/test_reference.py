@@ -11,7 +11,8 @@ from skexplore.arch.backbones import get_backbone
 from skexplore.arch.notation import format_blocks, parse_blocks
 from skexplore.arch.proxies import proxy_name
 from skexplore.arch.reference import canonical_at_reference, get_reference
-from skexplore.export.block_json import load_block, read_block_file
+from skexplore.errors import UserError
+from skexplore.export.block_json import load_block, read_block, read_block_file
 from skexplore.export.folder import export_block
 from skexplore.export.verification import verify
 from skexplore.study.recipe import TrainSpec
@@ -71,6 +72,11 @@ def test_an_export_of_any_reference_verifies(tmp_path, block, reference):
     file = read_block_file(out)
     assert file.reference.backbone == reference
     assert load_block(out) == canonical_at_reference(parse_blocks(block), get_reference(reference))
+    assert read_block(str(out), get_reference(reference)) == load_block(out)
+    with pytest.raises(
+        UserError, match=f"is written for {reference}, not for sknet50: give --reference {reference}"
+    ):
+        read_block(str(out))
     assert "SKNet-50 of the paper" not in (out / "block.py").read_text()
 
 

@@ -13,7 +13,7 @@ from skexplore.errors import UserError
 from skexplore.space.boxes import Layout, enumerate_costs
 from skexplore.space.candidates import Candidates
 from skexplore.space.encoder import encode
-from skexplore.space.size import summarise
+from skexplore.space.size import check_budget, summarise
 from skexplore.space.space import Space
 
 TIED = """
@@ -102,6 +102,29 @@ def test_branches_that_share_the_channels_are_counted_by_their_number(second, tm
 @pytest.mark.parametrize("reference", ["skresnet34", "shufflenetv2-1.0x"])
 def test_stages_for_themselves(reference, tmp_path):
     check(Space.load(write(tmp_path, FREED), reference))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: x\nbase: k5/r4/L256\ndecisions:\n  branches.2: [none, k1]\n  stages.4.reduction: [4, 8]\n",
+        "name: x\nbase: k3\ndecisions:\n  branches.1: [k3, k5]\n  branches.2: [none, k1, k7]\n"
+        "  stages.1.branches.1: [k1, k5]\n  fuse: [select, sum]\n  reduction: [2, 8]\n"
+        "conditions:\n  - when: {{branches.1: k5, fuse: sum}}\n    then: {{branches.2: k7}}\n",
+    ],
+)
+def test_branches_that_are_tied_where_stages_are_free(text, tmp_path):
+    space = Space.load(write(tmp_path, text), "skresnet18")
+    sizes = [sizes_of(each, space) for each in {space.decode(point) for point in space.points()}]
+    summary = summarise(space)
+    for name in ("macs", "params", "activations"):
+        values = [getattr(own, name) for own in sizes]
+        assert getattr(summary, f"{name}_min") == min(values)
+        assert getattr(summary, f"{name}_max") == max(values)
+    least = min(own.params for own in sizes)
+    with pytest.raises(UserError, match="cheapest block"):
+        check_budget(space, None, (least - 1) / 1e6)
+    assert check_budget(space, None, least / 1e6)
 
 
 def test_groups_without_a_cardinality(tmp_path):
