@@ -240,10 +240,16 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...], unit: Flops
     number = f"{'' if certain and summary.exact else 'about '}{summary.feasible:,} ({share})"
     # a share of combinations, in which one architecture may stand many times, gives no number of architectures
     print(f"feasible    {f'{share} of the combinations' if summary.combinations else number}{within}")
-    costs = (("macs", unit.name, unit.scale), ("params", "M params", 1e6), ("activations", "M activ.", 1e6))
-    for name, ones, scale in costs:
-        low, mid, high = (getattr(summary, f"{name}_{at}") / scale for at in ("min", "median", "max"))
-        print(f"{ones:<11} min {low:.3f}, median {mid:.3f}, max {high:.3f}")
+    costs = (
+        ("macs", unit.name, unit.scale, ""),
+        ("params", "M params", 1e6, ""),
+        ("activations", "activations", 1e6, " M"),
+    )
+    for name, label, scale, ones in costs:
+        low, mid, high = (
+            f"{getattr(summary, f'{name}_{at}') / scale:.3f}{ones}" for at in ("min", "median", "max")
+        )
+        print(f"{label:<11} min {low}, median {mid}, max {high}")
     if summary.ruled_out:
         gone = "; ".join(f"{path}: {_listed(levels)}" for path, levels in summary.ruled_out.items())
         print(f"ruled out   {gone}")
