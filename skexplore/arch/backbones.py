@@ -189,6 +189,11 @@ _PROXY = re.compile(
 PROXY_FORM = "CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]"
 
 
+def is_proxy(name: str) -> bool:
+    """Return whether ``name`` is that of a CIFAR proxy."""
+    return _PROXY.fullmatch(name) is not None
+
+
 def _proxy(name: str) -> Backbone | None:
     """Return the CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]``, or None for another form.
 
@@ -276,6 +281,6 @@ def cifar_backbone(name: str) -> Backbone:
     if found.resolution != 32:
         raise UserError(
             f"backbone {name}: made for images of {_side(found.resolution)} pixels, but CIFAR images have 32; use "
-            "sknet29 or a proxy such as 16x4d-1111"
+            f"sknet29, {name.split('@', maxsplit=1)[0]}@32 or a proxy such as 16x4d-1111"
         )
     return found

@@ -19,6 +19,7 @@ BOX = LINE * 4 + 8  # height of a box of four lines
 GAP, MARGIN = 14, 8
 ROW = 800  # a row of panels may be this wide
 RADIUS = 7
+_ACTS = {"relu": "ReLU", "linear": "no ReLU"}
 DOWN = "m-3-5 3 5 3-5"  # head of an arrow that has just come down
 
 # Okabe-Ito: blue and vermilion on white; sky blue and orange, of the same set, where those would be too dark
@@ -180,7 +181,7 @@ def _branch_lines(branch: Branch, *, depthwise: bool) -> list[str]:
         f"{branch.kernel} × {branch.kernel}",
         f"dilation {branch.dilation}",
         f"sees {side} × {side}",
-        "depthwise" if depthwise else groups,
+        ("depthwise" if depthwise else groups) + (f", {_ACTS[branch.act]}" if branch.act else ""),
     ]
 
 

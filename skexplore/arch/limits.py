@@ -90,10 +90,10 @@ class Bound:
         """Return the violation as a fraction of the limit: positive if it is violated."""
         return self.difference(sizes) if self.upper else -self.difference(sizes)
 
-    def said(self, value: float, digits: str = "g") -> str:
+    def said(self, value: float, digits: str = ".10g") -> str:
         """Return so much of what is limited with its unit, for example ``4.5 GFLOPs``."""
         if self.cost == "gflops":
-            unit = flops_unit(self.limit)
+            unit = flops_unit(value)
             return f"{value / unit.scale:{digits}} {unit.name}"
         limited = _LIMITED[self.cost]
         return f"{value / limited.scale:{digits}} {limited.words}"
@@ -106,7 +106,7 @@ class Bound:
     @property
     def given(self) -> str:
         """The limit as the number that was given."""
-        return f"{self.limit / _LIMITED[self.cost].scale:g}"
+        return f"{self.limit / _LIMITED[self.cost].scale:.10g}"
 
     @property
     def text(self) -> str:

@@ -15,6 +15,7 @@ from skexplore.errors import UserError
 
 _WIDTHS = range(4, 97, 4)  # channels of a proxy's first stage that are looked at
 _BLOCK = "k3+k3d2"
+STAGES = range(3, 6)  # that a proxy may have
 
 
 def stand_in(proxy: Backbone, reference: Backbone) -> Backbone:
@@ -37,6 +38,12 @@ def stand_in(proxy: Backbone, reference: Backbone) -> Backbone:
             f"{'' if reference.unit.depthwise else ' and no groups'}; leave --backbone out, or give a proxy such as "
             f"{_named(reference, 24, None)}"
         )
+    stages = len(reference.stages)
+    if len(proxy.stages) != stages and stages in STAGES:
+        raise UserError(
+            f"backbone {proxy.name}: its {len(proxy.stages)} stages do not stand for the {stages} of the reference "
+            f"{reference.name}; leave --backbone out, or give a proxy such as {_named(reference, 24, None)}"
+        )
     share = Fraction(sum(proxy.widths), len(proxy.widths)) / Fraction(
         sum(reference.widths), len(reference.widths)
     )
@@ -55,8 +62,8 @@ def proxy_name(reference: Backbone, like: Backbone) -> str:
         return like.name
     if any(stage.depth > 1 for stage in like.stages):
         raise UserError(
-            f"{like.name} stands for SKNet-50 alone, not for the reference {reference.name}; take another profile, or "
-            "give --backbone"
+            f"{like.name} stands for networks with groups alone, not for the reference {reference.name}; take the "
+            "profile quick or standard, or give --backbone"
         )
     aim = cost(_BLOCK, like).macs
     names = [_named(reference, width, like) for width in _WIDTHS]
@@ -70,7 +77,7 @@ def _named(reference: Backbone, width: int, like: Backbone | None) -> str:
     return "".join(
         (
             f"{width}x1d" if unit.depthwise else f"1x{width}d",
-            f"-{'1' * (stages if 3 <= stages <= 5 else 4)}",
+            f"-{'1' * (stages if stages in STAGES else 4)}",
             f"-c{like.stem.width}" if like else "",
             f"-o{width * first.out // first.width}" if plain else "",
             "-s2" if like and like.stem.stride == 2 else "",

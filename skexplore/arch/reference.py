@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from skexplore.arch.backbone import Backbone, resolution_text
-from skexplore.arch.backbones import REFERENCE, get_backbone
+from skexplore.arch.backbones import BACKBONES, REFERENCE, get_backbone, is_proxy
 from skexplore.arch.notation import REFERENCE_CARDINALITY, Blocks, Branch, canonical
-from skexplore.errors import UserError
+from skexplore.errors import UserError, did_you_mean
 
 
 def counts_groups(body: Backbone) -> bool:
@@ -26,6 +26,13 @@ def written_for(body: Backbone) -> Backbone:
 
 def get_reference(name: str) -> Backbone:
     """Return the backbone ``NAME`` or ``NAME@HxW`` as a reference; ``UserError`` for what cannot be one."""
+    base = name.split("@", maxsplit=1)[0]
+    if base not in BACKBONES and not is_proxy(base):
+        known = [each for each, own in BACKBONES.items() if not counts_groups(own) or own.cardinality == 32]
+        raise UserError(
+            f"unknown reference {name!r}{did_you_mean(base, known)}; known: {', '.join(known)}, each also for images "
+            "of another size as NAME@160 or NAME@480x640"
+        )
     body = get_backbone(name)
     if counts_groups(body) and body.cardinality != REFERENCE_CARDINALITY:
         raise UserError(

@@ -29,6 +29,7 @@ from skexplore.cli.common import (
     signed,
 )
 from skexplore.errors import UserError
+from skexplore.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,7 +137,7 @@ def _groups_words(branch: Branch, reference: Backbone) -> str:
 
     if reference.unit.depthwise:
         return "depthwise"
-    groups = f"{groups_at_reference(branch, reference):g} groups"
+    groups = counted(round(groups_at_reference(branch, reference)), "group")
     return f"{groups} at every scale" if branch.absolute and counts_groups(reference) else groups
 
 
@@ -271,7 +272,7 @@ def cost(
         text = shlex.quote(str(row["block"]))
         if system is None and backbone is None:
             print_next(f"skexplore place {text}{_option(whole)}")
-        elif system is None:
+        elif system is None and reference is None:
             print_next(f"skexplore build --block {text} --backbone {backbone} --summary")
     _tell_differences(different)
 
@@ -331,8 +332,8 @@ def _cost_alone(text: str, width: int, sides: tuple[int, int], *, as_json: bool,
 
 def _tell_differences(different: Mapping[str, tuple[int, int]]) -> None:
     """Print where the closed form and fvcore differ, and exit with 1 if they do."""
-    for name, (ours, counted) in different.items():
-        print(f"{name}: closed form {ours:,}, counted on the built network {counted:,}", file=sys.stderr)
+    for name, (ours, theirs) in different.items():
+        print(f"{name}: closed form {ours:,}, counted on the built network {theirs:,}", file=sys.stderr)
     if different:
         raise typer.Exit(1)
 

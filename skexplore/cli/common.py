@@ -95,7 +95,7 @@ ReferenceOption = Annotated[
     typer.Option(
         metavar="NAME[@HxW]",
         help="Network for which blocks are written and where budgets hold, such as skresnet18, shufflenetv2-1.0x or "
-        "sknet50@160.  [default: the space's, sknet50]",
+        "sknet50@160.  [default: that of the space or file, else sknet50]",
     ),
 ]
 DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]

@@ -115,7 +115,9 @@ def search(
     ] = None,
     anchors: Annotated[
         str,
-        typer.Option(help="Published blocks trained first: two (k3, k3+k3d2), table6, table7, all or none."),
+        typer.Option(
+            help="Published blocks trained first: two (k3 and the paper's block), table6, table7, all or none."
+        ),
     ] = "two",
     anchor_seeds: Annotated[
         int | None,

@@ -79,7 +79,7 @@ decisions:                            # each is a path and the levels that a sea
 # constraints:                        # bands at the reference; blocks outside are never trained
 #   gflops: {gflops:<25} # 10^9 multiply-adds, [least, most]; null for no limit
 #   params_m: {params_m:<23} # 10^6 parameters
-#   activations_m: [null, 20]         # 10^6 outputs of convolutions and linear layers
+#   activations_m: {activations_m:<18} # 10^6 outputs of convolutions and linear layers
 """
 STAGE = """\
   # stages.{last}.branches.2: [none, k3d2] # one stage may decide for itself
@@ -118,6 +118,9 @@ def _suiting(reference: Backbone) -> dict[str, object]:
     from skexplore.arch import REFERENCE, cost, counts_groups
 
     least, most = cost("k3", reference), cost("k3+k5", reference)
+    half = {
+        name: (getattr(least, name) + getattr(most, name)) / 2 for name in ("macs", "params", "activations")
+    }
     line = f"reference: {reference.name}"
     usual, last = reference == REFERENCE, len(reference.stages)
     return {
@@ -126,8 +129,9 @@ def _suiting(reference: Backbone) -> dict[str, object]:
         else f"{line:<37} # blocks are written for it, and costs are counted in it\n",
         "groups": GROUPS if counts_groups(reference) else "",
         "stage": STAGE.format(last=last) if 3 <= last <= 5 else "",  # of more stages no proxy has as many
-        "gflops": "[4.0, 4.6]" if usual else f"[{least.macs / 1e9:.3g}, {most.macs / 1e9:.3g}]",
-        "params_m": "[null, 29]" if usual else f"[null, {most.params / 1e6:.3g}]",
+        "gflops": "[4.0, 4.6]" if usual else f"[null, {half['macs'] / 1e9:.3g}]",
+        "params_m": "[null, 29]" if usual else f"[null, {half['params'] / 1e6:.3g}]",
+        "activations_m": f"[null, {half['activations'] / 1e6:.3g}]",
     }
 
 
@@ -153,6 +157,10 @@ def space_show(
         chosen.check_buildable(proxy)
     notes = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
     notes += [groups_note(chosen, chosen.reference)]
+    if not proxies:
+        notes.append(
+            f"note: no profile has a proxy of {len(chosen.stages)} stages: give search a --backbone that has"
+        )
     budget = (budget_gflops, budget_params, budget_activations)
     bounds = check_budget(chosen, *budget)
     summary = summarise(chosen, bounds)
@@ -172,7 +180,7 @@ def space_show(
         "--budget-params": budget_params,
         "--budget-activations": budget_activations,
     }
-    given = [word for name, value in budgets.items() if value for word in (name, f"{value:g}")]
+    given = [word for name, value in budgets.items() if value for word in (name, f"{value:.10g}")]
     step = unit.scale / (10 if unit.name == "GFLOPs" else 1)
     half = math.ceil(summary.macs_median / step) * step / unit.scale  # a budget that half of the space keeps
     usual = [option, f"{half:g}"]

@@ -182,7 +182,10 @@ def _written(rows: list[ReproducedRow], out: Path, *, picture: bool | None) -> I
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, to_csv(rows))
     yield path
-    if alone or not any(row.table == "S9" for row in rows):
+    if alone:
+        return
+    if not any(row.table == "S9" for row in rows):
+        print("no Figure 2: it draws the rows of Table S9; ask for that, or for all", file=sys.stderr)
         return
     from skexplore.report import figure_2, figure_2_picture
 

@@ -230,7 +230,7 @@ class State:
         parts = [
             f"{100 * bound.difference(size):+.1f} % on {bound}"
             for bound in self.spec.bounds
-            if not (bound.of_space and bound.keeps(size))
+            if not bound.keeps(size)
         ]
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 

@@ -75,6 +75,10 @@ def _features(blocks: Blocks, by_name: Bodies) -> dict[str, object]:
     }
 
 
+def _groups_said(body: Backbone) -> str:
+    return "depthwise" if body.unit.depthwise else f"cardinality {body.cardinality}"
+
+
 def _square(bodies: Bodies) -> bool:
     return all(isinstance(body.resolution, int) for body in bodies.values())
 
@@ -110,7 +114,7 @@ def _scale(blocks: Blocks, scale: str, bodies: Bodies) -> dict[str, object]:
         what = "SKNet-50 of the paper" if body == REFERENCE else "for which the block is written"
     stem = asdict(body.stem) | {"widths": (*body.stem.deep, body.stem.width)}
     return {
-        "comment": f"{body.name}: {what} (cardinality {body.cardinality})",
+        "comment": f"{body.name}: {what} ({_groups_said(body)})",
         "resolution": body.resolution if _square(bodies) else whole_size(body.resolution),
         "image": resolution_text(body.resolution).replace("x", ", "),
         "classes": body.classes,

@@ -170,9 +170,11 @@ def plan_search(request: Request) -> Plan:
         check_one_of(option, value, allowed)
     budget = (request.budget_gflops, request.budget_params_m, request.budget_activations_m)
     if request.mode == "constrained" and all(amount is None for amount in budget):
-        raise UserError(
-            "give a budget, for example --budget-gflops 4.5, or --mode pareto to search without one"
+        usual = space.reference == REFERENCE
+        example = (
+            "for example --budget-gflops 4.5" if usual else f"as skexplore space show {space.name} names one"
         )
+        raise UserError(f"give a budget, {example}, or --mode pareto to search without one")
     target = profile.trials if request.trials is None else request.trials
     if target < 1:
         raise UserError(f"--trials {target}: must be at least 1")
@@ -365,8 +367,12 @@ def _anchors(which: str, reference: Backbone, body: Backbone) -> list[Architectu
     """Return published networks to train, at the reference; raises ``UserError`` for what ``body`` cannot hold."""
     names = [PLAIN_BLOCK, paper_block(reference)] if which == "two" else anchor_blocks(which)
     forms = [canonical_at_reference(as_blocks(name), reference) for name in names]
-    for form in forms:
-        body.place(form)
+    for form, text in zip(forms, names, strict=True):
+        try:
+            reference.place(form)
+            body.place(form)
+        except UserError as error:
+            raise UserError(f"--anchors {which}: {text}: {error}; take --anchors two or none") from None
     return [Architecture(blocks=form, backbone=reference) for form in dict.fromkeys(forms)]
 
 

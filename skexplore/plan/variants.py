@@ -113,6 +113,10 @@ def _printed_once(variants: Sequence[Variant], table: str, column: str) -> Itera
 
 def _of_row(row: Row, reference: Backbone) -> Variant:
     base = base_of(row.system or row.block, reference)
+    try:
+        _ = base.architecture.placed
+    except UserError as error:
+        raise UserError(f"variant {row.name}: {error}") from None
     setting = replace(base.setting, backbone=row.backbone, fuse_norm=row.fuse_norm)
     if row.gate:
         setting = replace(setting, gate="" if row.gate == NONE else row.gate)

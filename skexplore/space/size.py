@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import attrgetter
 
-from skexplore.arch import Blocks, Bound, Sizes, budget_bounds, cost, format_blocks
+from skexplore.arch import Blocks, Bound, Sizes, budget_bounds, cost, flops_unit, format_blocks
 from skexplore.errors import UserError
 from skexplore.space.boxes import MACS, Layout, Levels, TooManyError, box_size, enumerate_costs
 from skexplore.space.decisions import Level
@@ -131,7 +131,10 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
 def _said(space: Space, bound: Bound) -> str:
     """Return where a limit was given."""
     if not bound.of_space:
-        return f"--budget-{bound.cost} {bound.given}"
+        light = bound.cost == "gflops" and flops_unit(cost("k3", space.reference).macs).name == "MFLOPs"
+        return (
+            f"--budget-mflops {bound.limit / 1e6:.10g}" if light else f"--budget-{bound.cost} {bound.given}"
+        )
     key = "gflops" if bound.cost == "gflops" else f"{bound.cost}_m"
     return f"space {space.name}, constraints.{key}, {bound.text}"
 

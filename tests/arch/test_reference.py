@@ -148,5 +148,5 @@ def test_old_proxies_without_groups_keep_their_networks():
 
 
 def test_the_papers_network_for_small_images_stands_for_sknet50_alone():
-    with pytest.raises(UserError, match="sknet29 stands for SKNet-50 alone"):
+    with pytest.raises(UserError, match="sknet29 stands for networks with groups alone"):
         proxy_name(get_reference("resnet50"), get_backbone("sknet29"))

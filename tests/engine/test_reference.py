@@ -111,11 +111,15 @@ def test_placement_counts_rows_for_images_of_the_same_size():
 
 
 def test_what_a_reference_cannot_have_is_refused(run):
+    with pytest.raises(UserError, match=r"--anchors table7: .*: 3 branches .*; take --anchors two or none"):
+        run(reference="skresnet18", space=None, anchors="table7", trials=3)
+    with pytest.raises(UserError, match="its 3 stages do not stand for the 4 of the reference resnet18"):
+        run(reference="resnet18", space=None, backbone="1x24d-111-basic", trials=3)
     with pytest.raises(UserError, match="3 branches cannot share the 64 channels in skresnet18"):
         run(reference="skresnet18", space="sk-paper", trials=3)
     with pytest.raises(UserError, match="8x4d-1111: does not stand for the reference skresnet18"):
         run(reference="skresnet18", space=None, backbone="8x4d-1111", trials=3)
     with pytest.raises(UserError, match="reference sknet29: of cardinality 16"):
         run(reference="sknet29", space=None, trials=3)
-    with pytest.raises(UserError, match="stands for SKNet-50 alone"):
+    with pytest.raises(UserError, match="stands for networks with groups alone"):
         PROFILES["paper"].at(get_reference("resnet50"))
