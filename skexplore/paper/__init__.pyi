@@ -22,7 +22,6 @@ from .outside import (
 )
 from .tables import (
     ANCHOR_SETS as ANCHOR_SETS,
-    TABLES as TABLES,
     Placement as Placement,
     anchor_blocks as anchor_blocks,
     anchor_names as anchor_names,

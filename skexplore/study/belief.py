@@ -70,6 +70,7 @@ class _Limits:
     """What a study's candidates depend on; ``spec`` is where the rest of it is found."""
 
     space_hash: str
+    reference: str
     decisions: bool  # archives of the first versions keep the name of a space alone
     bounds: tuple[Bound, ...]
     spec: StudySpec = field(compare=False)
@@ -88,7 +89,11 @@ def new_model(spec: StudySpec) -> Model | None:
 
 def _limits(spec: StudySpec) -> _Limits:
     return _Limits(
-        space_hash=spec.space_hash, decisions=bool(spec.space_decisions), bounds=spec.bounds, spec=spec
+        space_hash=spec.space_hash,
+        reference=spec.reference,
+        decisions=bool(spec.space_decisions),
+        bounds=spec.bounds,
+        spec=spec,
     )
 
 

@@ -239,18 +239,22 @@ def _write(release: DataSet, folder: Path, batches: Batches) -> None:
             os.fsync(text.fileno())
 
 
+SWAPS = 5  # of a damaged copy: processes that find it at the same time move each other's away
+
+
 def _swap(fresh: Path, final: Path, old: Path, damage: Callable[[], str]) -> None:
     """Move ``fresh`` to ``final``: a sound ``final`` (a race lost) stays, a damaged one goes to ``old``."""
-    try:
-        fresh.rename(final)
-    except OSError:
-        if damage():
-            with contextlib.suppress(FileNotFoundError):
-                final.rename(old)
-            with contextlib.suppress(OSError):
-                fresh.rename(final)
-        if damage():
-            raise
+    for attempt in range(SWAPS):
+        try:
+            fresh.rename(final)
+        except OSError:
+            if damage():
+                if attempt == SWAPS - 1:
+                    raise
+                with contextlib.suppress(OSError):  # another process may have moved it, or be about to
+                    final.rename(old.with_name(f"{old.name}-{attempt}"))
+                continue
+        return
 
 
 def _reason(error: OSError) -> str:

@@ -41,7 +41,10 @@ def test_a_whole_run_is_changed_by_other_keywords():
     ("options", "says"),
     [
         ({"trails": 3}, r"search: no option 'trails' \(did you mean trials\?\); options: budget_gflops, "),
-        ({"budget": 3, "zzzz": 1}, r"no option 'budget' \(did you mean budget_gflops or budget_params_m\?\)"),
+        (
+            {"budget": 3, "zzzz": 1},
+            r"no option 'budget' \(did you mean budget_gflops, budget_params_m or budget_activations_m\?\)",
+        ),
         ({"zzzz": 1}, r"no option 'zzzz'; options: "),
     ],
 )
@@ -91,7 +94,7 @@ def test_notebooks_are_shown_every_option_with_its_default():
 def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_default():
     typed = inspect.signature(search_command).parameters
     for each in fields(Request):
-        option = typed[{"budget_params_m": "budget_params"}.get(each.name, each.name)]
+        option = typed[each.name.removesuffix("_m")]
         assert option.default == (each.default or None if each.name in ("enqueue", "reuse") else each.default)
 
 
