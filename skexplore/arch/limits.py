@@ -23,17 +23,16 @@ class Sizes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Limited:
-    """A cost that may be limited: its field, how many of it make one of the user's, and that in words."""
+    """A cost that may be limited: its field, and how many of it make one of the user's."""
 
     field: str
     scale: float
-    words: str
 
 
 _LIMITED = {
-    "gflops": _Limited("macs", 1e9, "GFLOPs"),
-    "params": _Limited("params", 1e6, "M parameters"),
-    "activations": _Limited("activations", 1e6, "M activations"),
+    "gflops": _Limited("macs", 1e9),
+    "params": _Limited("params", 1e6),
+    "activations": _Limited("activations", 1e6),
 }
 
 
@@ -95,8 +94,8 @@ class Bound:
         if self.cost == "gflops":
             unit = flops_unit(value)
             return f"{value / unit.scale:{digits}} {unit.name}"
-        limited = _LIMITED[self.cost]
-        return f"{value / limited.scale:{digits}} {limited.words}"
+        word = "parameters" if self.cost == "params" else self.cost
+        return f"{value / _LIMITED[self.cost].scale:{digits}} M {word}"
 
     @property
     def amount(self) -> str:

@@ -24,8 +24,13 @@ def written_for(body: Backbone) -> Backbone:
     return REFERENCE if counts_groups(body) else body
 
 
-def get_reference(name: str) -> Backbone:
-    """Return the backbone ``NAME`` or ``NAME@HxW`` as a reference; ``UserError`` for what cannot be one."""
+def get_reference(name: str | None = None) -> Backbone:
+    """Return the backbone ``NAME`` or ``NAME@HxW`` as a reference, by default SKNet-50 at 224x224.
+
+    Raises ``UserError`` for what cannot be one.
+    """
+    if name is None:
+        return REFERENCE
     base = name.split("@", maxsplit=1)[0]
     if base not in BACKBONES and not is_proxy(base):
         known = [each for each, own in BACKBONES.items() if not counts_groups(own) or own.cardinality == 32]

@@ -70,7 +70,7 @@ def block(
     )
     from skexplore.export import read_block
 
-    whole = get_reference(REFERENCE.name if reference is None else reference)
+    whole = get_reference(reference)
     given = read_block(block, whole)
     form = canonical_at_reference(given, whole)
     rows = placed_rows(Architecture(blocks=form, backbone=whole)) if whole != REFERENCE else []
@@ -244,7 +244,7 @@ def cost(
         _cost_alone(block, width, whole_size(resolution_of(sides, "--map")), as_json=as_json, verify=verify)
         return
     own = chosen_network(block, system, backbone, classes, in_channels, reference=reference)
-    whole = get_reference(reference) if reference is not None else written_for(own.backbone)
+    whole = written_for(own.backbone) if reference is None else get_reference(reference)
     size = own.backbone.resolution if resolution is None else resolution_of(resolution)
     total = own.cost(resolution=size)
     square = isinstance(size, int)
@@ -387,7 +387,7 @@ def place(block: BlockArgument, reference: ReferenceOption = None, as_json: Json
     from skexplore.export import read_block
     from skexplore.paper import place_cost
 
-    whole = get_reference(REFERENCE.name if reference is None else reference)
+    whole = get_reference(reference)
     blocks = read_block(block, whole)
     own, name = closed_form(blocks, whole), format_blocks(canonical_at_reference(blocks, whole))
     placements, unit = place_cost(own, whole), flops_unit(own.macs)

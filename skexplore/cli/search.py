@@ -187,9 +187,9 @@ def search(
         seed=seed,
     )
     if enqueue:
-        request = replace(request, space=space_of(request))
-        written = space_of(request).reference
-        request = replace(request, enqueue=tuple(read_block(block, written) for block in enqueue))
+        chosen = space_of(request)
+        blocks = tuple(read_block(block, chosen.reference) for block in enqueue)
+        request = replace(request, space=chosen, enqueue=blocks)
     plans = [plan_search(each) for each in _repeated(request, repeats)]
     settings = run_settings(workers, time_limit, storage, data_dir)
     if plan:
@@ -286,13 +286,13 @@ def train(
 
 def _written_for(study: str | None, reference: str | None) -> Backbone:
     """Return the reference of a training: the study's, where that is there already."""
-    from skexplore.arch import REFERENCE, get_reference
+    from skexplore.arch import get_reference
     from skexplore.engine import is_study
     from skexplore.study import load_study
 
     if study is not None and reference is None and is_study(study):
         return load_study(study).spec.reference_body
-    return get_reference(REFERENCE.name if reference is None else reference)
+    return get_reference(reference)
 
 
 def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:

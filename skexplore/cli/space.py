@@ -95,7 +95,7 @@ def space_new(
     reference: ReferenceOption = None,
 ) -> None:
     """Write a commented space to begin from."""
-    from skexplore.arch import REFERENCE, get_reference
+    from skexplore.arch import get_reference
     from skexplore.errors import UserError
     from skexplore.files import write_atomic
     from skexplore.space import NAME
@@ -105,7 +105,7 @@ def space_new(
     if path.exists():
         raise UserError(f"{path}: exists already; choose another name")
     try:
-        whole = get_reference(REFERENCE.name if reference is None else reference)
+        whole = get_reference(reference)
         write_atomic(path, TEMPLATE.format(path=path, name=path.stem, **_suiting(whole)))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None

@@ -56,7 +56,7 @@ class AblationRequest:
 def plan_ablation(request: AblationRequest) -> Plan:
     """Check ``request`` and return what it means; raises ``UserError``."""
     definition = load_definition(request.source, request.reference)
-    reference = get_reference(definition.reference or REFERENCE.name)
+    reference = get_reference(definition.reference or None)
     _check_backbone(definition, request)
     _check_reference(definition, request)
     profile = _scale(definition, request, reference)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
-from skexplore.arch import REFERENCE, cifar_backbone, get_reference, parse_gate
+from skexplore.arch import cifar_backbone, get_reference, parse_gate
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
@@ -174,7 +174,7 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
         yield "recipe.cycles", f"{[*cycles]}: must end before the last of {counted(epochs, 'epoch')}"
     yield from _row_problems(file.get("rows") or ())
     yield from _baseline_problems(file)
-    stages = len(get_reference(file.get("reference") or REFERENCE.name).stages)
+    stages = len(get_reference(file.get("reference") or None).stages)
     yield from _factor_problems(file.get("one_at_a_time") or {}, stages, "one_at_a_time")
     yield from _component_problems(file.get("leave_one_out") or {}, file.get("together") or {}, stages)
     if file.get("groups") and not file.get("table"):

@@ -243,7 +243,7 @@ def space_of(request: Request) -> Space:
                 "with that reference"
             )
         return request.space
-    reference = get_reference(REFERENCE.name if request.reference is None else request.reference)
+    reference = get_reference(request.reference)
     return Space.load(request.space or usual_space(reference), request.reference)
 
 
@@ -260,7 +260,7 @@ def _replicates(asked: int | None, trials: int) -> int:
 
 def plan_training(request: TrainRequest) -> Plan:
     """Return the plan of a study that holds trainings of the user's own blocks alone; raises ``UserError``."""
-    reference = get_reference(REFERENCE.name if request.reference is None else request.reference)
+    reference = get_reference(request.reference)
     profile = profile_of(
         request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe, reference
     )

@@ -365,7 +365,7 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     if decisions == {}:
         yield "decisions", "none given; a space needs at least one"
     decisions = decisions or {}
-    stages = len(get_reference(file.get("reference") or REFERENCE.name).stages)
+    stages = len(get_reference(file.get("reference") or None).stages)
     yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8, stages)
     yield from condition_problems(file.get("conditions") or (), decisions)
 

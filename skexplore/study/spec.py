@@ -149,17 +149,13 @@ class StudySpec:
         """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
         return replace(architecture, backbone=self._trained(backbone or self.backbone))
 
-    def reference_of(self, record: Record) -> str:
-        """Return the name of the backbone at whose scale the costs of ``record`` are: a variant may have its own."""
-        for variant in self.ablation.variants if self.ablation else ():
-            if (variant.block, variant.setting) == (record.block, record.setting):
-                return variant.reference
-        return self.reference
-
     def written_for(self, record: Record) -> Backbone:
-        """Return the reference that the numbers in the block of ``record`` are of."""
-        name = self.reference_of(record)
-        return self.reference_body if name == self.reference else written_for(get_backbone(name))
+        """Return the reference that the numbers in the block of ``record`` are of: a variant may have its own."""
+        for variant in self.ablation.variants if self.ablation else ():
+            own = (variant.block, variant.setting) == (record.block, record.setting)
+            if own and variant.reference != self.reference:
+                return written_for(get_backbone(variant.reference))
+        return self.reference_body
 
     @property
     def reference_words(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.space.space import Space
 
 
@@ -114,8 +115,12 @@ def test_what_cannot_be_is_said_and_exits_2(command, arguments, said):
 
 
 def test_an_ablation_for_another_reference(command):
-    code, out, _ = command("ablate", "table4", "--plan", "--json", "--profile", "smoke")
-    assert code == 0
+    plan = plan_ablation(AblationRequest(source="table4", profile="smoke"))
+    assert len(plan.spec.ablation.variants) == 9
+    printed = {each.name: each.printed.system for each in plan.spec.ablation.variants if each.printed}
+    assert printed["1.0x + SK"] == "ShuffleNetV2 1.0x + SK"
+    assert printed["0.5x + SE"] == "ShuffleNetV2 0.5x + SE"
+    assert len({plan.spec.trained_for(each).id for each in plan.spec.ablation.variants}) == 9
     code, out, _ = command("ablate", "sk-parts", "--reference", "skresnet18", "--profile", "smoke", "--plan")
     assert code == 0
     assert "in 1x12d-1111-c32-basic-split" in out
