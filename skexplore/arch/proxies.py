@@ -21,10 +21,10 @@ STAGES = range(3, 6)  # that a proxy may have
 def stand_in(proxy: Backbone, reference: Backbone) -> Backbone:
     """Return ``proxy`` as it stands for ``reference``, with the same blocks in the same proportions.
 
-    Where groups say how wide the reference is, they and L are scaled with the cardinality, in a proxy of 1 too. Else,
-    at cardinality 1 and in depthwise units, L is multiplied by the ratio of the mean widths, so that d/C stays as it is,
-    and activation and shortcut are the reference's. Raises ``UserError`` for a network of another kind, or of another
-    number of stages: it would measure other blocks.
+    Where groups say how wide the reference is, they and L are scaled with the cardinality, in a proxy of 1 too.
+    Else, at cardinality 1 and in depthwise units, L is multiplied by the ratio of the mean widths, so that d/C
+    stays as it is, and activation and shortcut are the reference's. Raises ``UserError`` for a network of
+    another kind, or of another number of stages: it would measure other blocks.
     """
     if counts_groups(reference):
         alone = proxy.cardinality == 1 and not proxy.unit.depthwise
