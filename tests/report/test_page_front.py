@@ -99,8 +99,9 @@ def test_a_click_on_a_level_in_the_legend_asks_the_table_for_it(visit):
     page.select_option("#axis-color", "M")
     page.wait_for_timeout(200)
     page.locator("#pareto .legend .traces", has_text="M 2").locator(".legendtoggle").click()
-    page.wait_for_timeout(600)  # plotly waits whether a second click comes
-    assert page.input_value("#filter-text") == "M=2"
+    # plotly waits whether a second click comes
+    page.wait_for_function("document.getElementById('filter-text').value === 'M=2'")
+    page.wait_for_timeout(200)
     assert {traits_of(parse_blocks(synthetic().records[p].block))["M"] for p in rows(page)} == {2}
 
 
@@ -127,7 +128,11 @@ def test_a_drag_zooms_and_a_double_click_shows_all(visit):
     page.wait_for_selector("#whole:not([hidden])")
     low, high = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
     assert "zoom=" in page.url
-    page.mouse.dblclick(box["x"] + 500, box["y"] + 10)
+    for _ in range(20):  # as a reader does: plotly counts two clicks within 300 ms, which a busy machine can miss
+        page.mouse.dblclick(box["x"] + 500, box["y"] + 10)
+        page.wait_for_timeout(500)
+        if page.locator("#whole").is_hidden():
+            break
     page.wait_for_selector("#whole", state="hidden")
     whole = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
     assert whole[0] < low < high < whole[1]
