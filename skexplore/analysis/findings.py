@@ -61,6 +61,7 @@ def search_findings(study: Study) -> dict[str, Any]:
             record.row()
             | asdict(study.estimates[record.block])
             | {"may_be_best": marks[record.number], f"nearest_table_{table}": nearest_row(study, record)}
+            | ({"ref_latency_ms": record.ref_latency_ms} if study.spec.latency else {})
             for record in study.front
         ],
         "best": best.row() | asdict(study.estimates[best.block]) if best else None,

@@ -20,7 +20,7 @@ from skexplore.study import STATUSES, Study
 
 if TYPE_CHECKING:
     from skexplore.engine import Fetch, Note, Progress
-    from skexplore.study import Estimate
+    from skexplore.study import Estimate, Record
 
 GAP = 2  # between columns
 BLOCKS = {"block", "best block", "network"}  # columns of tables that hold notation
@@ -222,6 +222,7 @@ def print_front(study: Study) -> None:
             "block": record.block,
             unit.name: unit.of(record.ref_macs),
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
+            **_latency(study, record),
             "estimate": _estimate(study.estimates[record.block]),
             "seeds": str(study.estimates[record.block].trainings),
             "may be best": "best" if record == best else names[marks[record.number]],
@@ -230,7 +231,9 @@ def print_front(study: Study) -> None:
         for record in study.front
     ]
     if rows:
-        print_table(rows, right=("trial", unit.name, "#P (M)", "estimate", "seeds"), title="Pareto front")
+        print_table(
+            rows, right=("trial", unit.name, "#P (M)", "ms", "estimate", "seeds"), title="Pareto front"
+        )
     else:
         print("No trial within the budget is complete yet, so there is no front.")
     _print_anchors(study)
@@ -239,6 +242,17 @@ def print_front(study: Study) -> None:
     for note in [*said, *notes(study)]:
         print_prose(note)
     print_prose(f"Costs are at the reference, {study.spec.reference_words}. {said_unit(unit)}")
+    if study.spec.latency:
+        print_prose(
+            f"ms: latency at the reference, {study.spec.latency.words}, measured beside the trainings."
+        )
+
+
+def _latency(study: Study, record: Record) -> dict[str, str]:
+    """Return the column of latencies, none where they are not measured."""
+    if study.spec.latency is None:
+        return {}
+    return {"ms": "" if record.ref_latency_ms is None else f"{record.ref_latency_ms:.1f}"}
 
 
 def _estimate(found: Estimate) -> str:

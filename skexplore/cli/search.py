@@ -38,14 +38,14 @@ from skexplore.cli.common import (
 )
 from skexplore.cli.completion import spaces, studies
 from skexplore.errors import UserError
-from skexplore.study import PROFILES, SAMPLERS
+from skexplore.study import LATENCY_DTYPES, PROFILES, SAMPLERS, latency_said
 from skexplore.words import listed
 
 if TYPE_CHECKING:
     from skexplore.arch import Backbone
     from skexplore.engine import Run
     from skexplore.plan import Plan, Request
-    from skexplore.study import Record, Study
+    from skexplore.study import Record, Study, StudySpec
 
 MOST_REPEATS = 1000
 
@@ -79,6 +79,25 @@ def search(
     budget_mflops: BudgetMflops = None,
     budget_params: BudgetParams = None,
     budget_activations: BudgetActivations = None,
+    budget_latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS", help="Budget in milliseconds of a batch at the reference, measured on this machine."
+        ),
+    ] = None,
+    latency_device: Annotated[
+        str | None,
+        typer.Option(
+            help="Where latency is measured, a limit or not: cpu, or a GPU such as cuda:0.  [default: cpu]"
+        ),
+    ] = None,
+    latency_batch: Annotated[int | None, typer.Option(help="Images at a time there.  [default: 1]")] = None,
+    latency_dtype: Annotated[
+        str | None, typer.Option(help=f"{listed(LATENCY_DTYPES)}.  [default: float32]")
+    ] = None,
+    latency_threads: Annotated[
+        int | None, typer.Option(help="Threads of torch there, on a CPU.  [default: 1]")
+    ] = None,
     space: SpaceOption = None,
     reference: ReferenceOption = None,
     dataset: DatasetOption = None,
@@ -168,6 +187,11 @@ def search(
         budget_gflops=budget_of(budget_gflops, budget_mflops),
         budget_params_m=budget_params,
         budget_activations_m=budget_activations,
+        budget_latency_ms=budget_latency_ms,
+        latency_device=latency_device,
+        latency_batch=latency_batch,
+        latency_dtype=latency_dtype,
+        latency_threads=latency_threads,
         space=space,
         reference=reference,
         dataset=dataset,
@@ -320,10 +344,19 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     print(
         f"{which}: {found.trials} trainings of the search, {found.replicates} of them of its leaders again, and "
         f"{found.anchors} of anchors to go\n"
-        f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits\n"
+        f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits"
+        f"{_latency_note(plan.spec)}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"{about} {said_time(found.seconds)}"
     )
+
+
+def _latency_note(spec: StudySpec) -> str:
+    """Return what the limits do not count yet: latencies."""
+    if spec.latency is None:
+        return ""
+    limit = "" if spec.budget_latency_ms is None else f", at most {latency_said(spec.budget_latency_ms)}"
+    return f" that are counted; latency is measured block by block{limit} ({spec.latency.words})"
 
 
 def _print_result(study: Study) -> None:

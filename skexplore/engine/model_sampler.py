@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from skexplore.space import Forms
-from skexplore.surrogate import Model
+from skexplore.surrogate import Matrix, Model
 
 DOUBT = 1.0  # standard deviations by which a block is believed better than its mean
 
@@ -23,7 +24,8 @@ class ModelSampler(BaseSampler):
     """Optuna's side of a ``Model``: what it proposes, as the levels of a trial.
 
     The model is told errors by ``Model.learn``, those of trainings beside the trials too; the trials of the study are
-    not looked at. tried: what is not to be proposed again. Where all is tried, levels are random.
+    not looked at. tried: what is not to be proposed again. may_keep: tells by their features which candidates may keep
+    a limit on what is measured: the others come last. Where all is tried, levels are random.
     """
 
     def __init__(
@@ -33,8 +35,10 @@ class ModelSampler(BaseSampler):
         tried: Collection[Forms],
         distributions: Mapping[str, BaseDistribution],
         seed: int,
+        may_keep: Callable[[Matrix], NDArray[np.bool_]] | None = None,
     ) -> None:
         self._model, self._tried, self._distributions, self._seed = model, tried, distributions, seed
+        self._may_keep = may_keep
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(
@@ -66,7 +70,8 @@ class ModelSampler(BaseSampler):
             return None
         macs = candidates.sizes(random.Random(self._seed).choice(pool))[0] if pareto else math.inf
         mean, sd = self._model.posterior().predict(rows)
-        for at in np.argsort(mean - DOUBT * sd, kind="stable").tolist():
+        late = np.zeros(len(rows)) if self._may_keep is None else ~self._may_keep(rows)
+        for at in np.lexsort((mean - DOUBT * sd, late)).tolist():
             forms: Forms = pool[at]
             if forms not in self._tried and candidates.sizes(forms)[0] <= macs:
                 return forms

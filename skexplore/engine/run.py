@@ -14,6 +14,7 @@ from skexplore import __version__
 from skexplore.arch import get_reference
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
+from skexplore.engine.latencies import Latencies
 from skexplore.engine.options import Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
@@ -44,6 +45,7 @@ from skexplore.study import (
     explain,
     get_profile,
     known_studies,
+    latency_said,
     load_study,
     study_folder,
 )
@@ -155,10 +157,15 @@ def is_study(name: str) -> bool:
 def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
     spec, devices = plan.spec, default_devices(run.workers)
+    latencies = Latencies(spec, spec.latency) if spec.latency and search else None
+    if latencies is not None:
+        spec = replace(spec, latency=latencies.terms)
     folder = STUDIES / spec.name  # a name is no path: a folder of that name here is somebody else's
     storage = check_storage(run.storage)
     before = check_continues(folder, spec, storage)
-    run.on_progress(Note(text=_announcement(plan, len(devices), before, search=search)))
+    if latencies is not None:
+        spec = replace(spec, latency=latencies.begin(before))
+    run.on_progress(Note(text=_announcement(plan, spec, len(devices), before, search=search)))
 
     def fetching(what: str, done: int, total: int) -> None:
         if run.interrupts():
@@ -171,7 +178,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     )
     try:
         with Store(folder, spec, storage) as store:
-            state = State(store, plan.space)
+            state = State(store, plan.space, latencies.measure if latencies else None)
             if strange := {*devices_of(plan.known.values())} - {*map(device_name, devices)}:
                 run.on_progress(
                     Note(
@@ -225,9 +232,10 @@ def run_plans(plans: Sequence[Plan], run: Run) -> list[Study]:
     return studies
 
 
-def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search: bool) -> str:
+def _announcement(
+    plan: Plan, spec: StudySpec, workers: int, before: StudySpec | None, *, search: bool
+) -> str:
     """Say in advance what will be trained, and by what."""
-    spec = plan.spec
     by = counted(workers, "worker")
     if search and spec.ablation:
         known = {(record.net_id, record.seed) for record in plan.known.values()}
@@ -256,7 +264,10 @@ def _announcement(plan: Plan, workers: int, before: StudySpec | None, *, search:
             f"\nrungs: once {TRIED} trials have come to the end, others may be stopped after {before_last} of "
             f"{spec.rungs[-1]} epochs, where these were found to tell"
         )
-    if before and before.budget != spec.budget:
+    if search and spec.latency and spec.latency.known_ms:
+        plain = latency_said(spec.latency.known_ms)
+        text += f"\nlatency: {spec.latency.words}, at the reference; plain K3 takes {plain}"
+    if before and before.budget_words != spec.budget_words:
         text += "\nthe budget has changed: what is within it is computed again for every trial"
     return text
 

@@ -25,12 +25,18 @@ from skexplore.arch import Cost, Sizes, parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space
 from skexplore.study import SAMPLERS, Record, StudySpec, candidates_of, directions, new_model, tell
-from skexplore.surrogate import Model
+from skexplore.surrogate import Latencies, Model
 
 
-def constraints(spec: StudySpec, sizes: Sizes | Cost) -> dict[str, float]:
-    """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly."""
-    return {bound.name: bound.excess(sizes) for bound in spec.bounds}
+def constraints(spec: StudySpec, sizes: Sizes | Cost, latency_ms: float | None = None) -> dict[str, float]:
+    """Return Optuna's constraints (feasible where <= 0), as fractions of each limit so that they add fairly.
+
+    latency_ms: as measured; what is over another limit is not, and is taken to need just the budget.
+    """
+    found = {bound.name: bound.excess(sizes) for bound in spec.bounds}
+    if (limit := spec.budget_latency_ms) is not None:
+        found["latency"] = 0.0 if latency_ms is None else latency_ms / limit - 1
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ class Proposer:
                     values=trial.values,
                     params=trial.params if looks else {},
                     distributions=self.distributions if looks else {},
-                    constraints=constraints(spec, spec.sizes(record)),
+                    constraints=constraints(spec, spec.sizes(record), record.ref_latency_ms),
                     intermediate_values=trial.intermediate_values,
                     system_attrs=_sampler_notes(trial),
                 )
@@ -137,21 +143,41 @@ class Proposer:
         known = SAMPLERS.get(self._spec.sampler)  # a study without a search has none
         return new_model(self._spec) if known is not None and known.models else None
 
+    @cached_property
+    def _latencies(self) -> Latencies | None:
+        """What is believed of latencies, None where there is no budget of them or the sampler asks for no model."""
+        if self.model is None or self._spec.budget_latency_ms is None:
+            return None
+        return Latencies(self.model.population, self._spec.budget_latency_ms)
+
     def note_tried(self, record: Record) -> None:
         """Take note that the search has a record of a block."""
-        # what was refused by a lower budget was not tried under this one
-        if self.candidates is not None and record.status != "over_budget" and self._spec.within(record):
+        self._note_latency(record)
+        # what was refused by a lower budget was not tried under this one; what is too slow was, by being measured
+        decided = record.status != "over_budget" or self._spec.too_slow(record)
+        if self.candidates is not None and decided and self._spec.counted_within(record):
             self.tried.add(self.candidates.forms_of(parse_blocks(record.block)))
 
     def learn(self, record: Record) -> None:
         """Tell the model, if there is one, of a measurement, of a trial or beside the search."""
         if self.model is not None:
             tell(self.model, [record])
+        self._note_latency(record)
+
+    def _note_latency(self, record: Record) -> None:
+        if self._latencies is not None and record.ref_latency_ms is not None:
+            self._latencies.learn(record.block, parse_blocks(record.block), record.ref_latency_ms)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":
             return self._of_optuna(name, seed)
-        return ModelSampler(model=self.model, tried=self.tried, distributions=self.distributions, seed=seed)
+        return ModelSampler(
+            model=self.model,
+            tried=self.tried,
+            distributions=self.distributions,
+            seed=seed,
+            may_keep=self._latencies.may_keep if self._latencies else None,
+        )
 
     def _of_optuna(self, name: str, seed: int) -> BaseSampler:
         """Return the sampler of ``SAMPLERS`` called ``name``, told what it would find out anew for each trial."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from optuna.trial import TrialState
@@ -19,6 +19,7 @@ from skexplore.study import (
     Store,
     Study,
     TrainSpec,
+    latency_said,
     measured_error,
     now,
     pareto_front,
@@ -32,6 +33,7 @@ NEARLY_BEST = (
     10  # lowest errors whose weights are kept with the fronts': the best by its estimate is hardly another
 )
 IDLE = 10  # proposals in a row that bring nothing to train, after which one is drawn
+Measure = Callable[[Architecture], float]
 AGAIN = ("failed", "stopped")  # an anchor that ended so is trained again by the next call
 
 
@@ -39,18 +41,22 @@ class State:
     """The records of an open study, and the only way by which they change.
 
     searched: every record of a trial, by its number; beside: of anchors and replicates. measured: for each replay key
-    the record that measured it; one that failed is there only as long as no other has the key.
+    the record that measured it; one that failed is there only as long as no other has the key. measure: returns the
+    latency of a network in milliseconds, in a search that measures it.
     """
 
-    def __init__(self, store: Store, space: Space) -> None:
-        self.store, self.spec = store, store.spec
+    def __init__(self, store: Store, space: Space, measure: Measure | None = None) -> None:
+        self.store, self.spec, self._measure = store, store.spec, measure
         trials = store.trials()
         self.proposer = Proposer(space, self.spec, trials)
         self.beside = store.beside()
         self.searched = [record for _, record in trials]
         self.measured: dict[str, Record] = {}
+        self._latencies: dict[str, float] = {}  # by arch_id
         for record in [*self.beside, *self.searched]:
             self._note_measurement(record)
+            if record.ref_latency_ms is not None:
+                self._latencies[record.arch_id] = record.ref_latency_ms
         # measurements that the sampler has been told, by replay key
         self._told = {
             record.replay_of or record.key for trial, record in trials if trial.state is TrialState.COMPLETE
@@ -148,7 +154,7 @@ class State:
 
     def add_beside(self, record: Record) -> Record:
         """Write a record of a training beside the trials, with the number that it gets now, and return it."""
-        record = replace(record, number=len(self.beside))
+        record = self._timed(replace(record, number=len(self.beside)))
         self.store.add(record, state=TrialState.RUNNING)
         self.beside.append(record)
         return record
@@ -186,7 +192,8 @@ class State:
             origin="search",
             sampler=proposal.sampler,
         )
-        values = constraints(self.spec, self.spec.sizes(record))
+        record = self._timed(record)
+        values = constraints(self.spec, self.spec.sizes(record), record.ref_latency_ms)
         self.proposer.constrain(values)
         record, state, objectives = self._decide(record, running)
         self.store.add(
@@ -232,6 +239,9 @@ class State:
             for bound in self.spec.bounds
             if not bound.keeps(size)
         ]
+        own, limit = record.ref_latency_ms, self.spec.budget_latency_ms
+        if own is not None and limit is not None and self.spec.too_slow(record):
+            parts.append(f"{100 * (own / limit - 1):+.1f} % on {latency_said(limit)}")
         return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
 
     def _record(
@@ -263,6 +273,14 @@ class State:
             setting=Setting.of(architecture, backbone),
         )
         return replace(record, key=self.train_spec(record).key)
+
+    def _timed(self, record: Record) -> Record:
+        """Return ``record`` with its latency, where latencies are measured: that of one network is measured once."""
+        if self._measure is None or not (record.beside or self.spec.counted_within(record)):
+            return record
+        if record.arch_id not in self._latencies:
+            self._latencies[record.arch_id] = self._measure(self.spec.at_reference(record.block))
+        return replace(record, ref_latency_ms=self._latencies[record.arch_id])
 
     def train_spec(self, record: Record) -> TrainSpec:
         """Return what the training of ``record`` depends on."""

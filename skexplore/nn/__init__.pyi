@@ -22,6 +22,7 @@ from .flop_count import (
     differing as differing,
 )
 from .latency import (
+    LatencyMeter as LatencyMeter,
     measure_latency as measure_latency,
 )
 from .layers import (

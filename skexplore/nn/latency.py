@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,12 +13,14 @@ from torch import Tensor, nn
 
 from skexplore.arch import Architecture, Resolution, whole_size
 from skexplore.errors import UserError, check_one_of
+from skexplore.nn.benchmark import use_threads
 from skexplore.nn.device import cpu_model, gpu_model
 from skexplore.nn.network import build
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("cpu", "cuda", "mps")
 WARM_UP = 3  # runs that are not counted: a library chooses its ways in the first
+TURNS, TURN_SECONDS = 15, 2.0  # by turns with a known network: runs at least, and for about how long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +56,11 @@ def measure_latency(
     """
     check_one_of("--dtype", dtype, DTYPES)
     where = _device(device)
-    body = architecture.backbone
-    size = whole_size(body.resolution if resolution is None else resolution)
-    how = {"device": where, "dtype": DTYPES[dtype], "memory_format": torch.channels_last}
     try:
-        network = build(architecture).eval().to(**how)  # type: ignore[call-overload]
-        images = torch.randn(batch, body.in_channels, *size).to(**how)  # type: ignore[call-overload]
-        took = _timed(network, images, where, seconds)
+        run = _runs(architecture, resolution, batch, DTYPES[dtype], where)
+        took, begun = list[float](), time.monotonic()
+        while len(took) < WARM_UP + 5 or time.monotonic() - begun < seconds:
+            took.append(run())
     except torch.OutOfMemoryError:
         raise UserError(
             f"--device {device}: {batch} images at a time do not fit its memory; lower --batch or --resolution"
@@ -71,34 +73,115 @@ def measure_latency(
         runs=len(took) - WARM_UP,
         batch=batch,
         dtype=dtype,
-        device=gpu_model(device) if where.type == "cuda" else cpu_model() if where.type == "cpu" else device,
+        device=_model(where),
         threads=torch.get_num_threads(),
     )
 
 
-def _timed(network: nn.Module, images: Tensor, device: torch.device, seconds: float) -> list[float]:
-    """Return the milliseconds of each run, those that warm up included."""
-    took: list[float] = []
-    begun = time.monotonic()
-    with torch.inference_mode():
-        while len(took) < WARM_UP + 5 or time.monotonic() - begun < seconds:
+class LatencyMeter:
+    """Measures networks beside other work, such as trainings: by turns with a known one, which that slows alike.
+
+    On one thread of a CPU the time that counts is the thread's own, without what it waits for others. Raises
+    ``UserError`` as ``measure_latency`` does.
+    """
+
+    def __init__(
+        self, known: Architecture, *, device: str, batch: int, dtype: str, threads: int | None
+    ) -> None:
+        check_one_of("--latency-dtype", dtype, DTYPES)
+        self._device = _device(device, "--latency-device")
+        self._batch, self._dtype, self._threads = batch, dtype, threads
+        own_time = self._device.type == "cpu" and threads == 1
+        self._clock = time.thread_time if own_time else time.perf_counter
+        with self._own_threads():
+            self._known = self._network(known)
+
+    @property
+    def machine(self) -> str:
+        """The model of the processor or GPU."""
+        return _model(self._device)
+
+    def known_ms(self) -> float:
+        """Return what a batch of the known network takes, in milliseconds: the median of several runs."""
+        with self._own_threads():
+            return statistics.median(self._known() for _ in range(TURNS))
+
+    def times_known(self, architecture: Architecture) -> float:
+        """Return how many times as long as the known network that of ``architecture`` takes."""
+        with self._own_threads():
+            own = self._network(architecture)
+            ratios, before, begun = list[float](), self._known(), time.monotonic()
+            while len(ratios) < TURNS or time.monotonic() - begun < TURN_SECONDS:
+                took, after = own(), self._known()
+                ratios.append(2 * took / (before + after))
+                before = after
+        return statistics.median(ratios)
+
+    @contextmanager
+    def _own_threads(self) -> Iterator[None]:
+        """Let torch use the meter's threads as long as the context is open."""
+        before = torch.get_num_threads()
+        use_threads(self._threads or before)
+        try:
+            yield
+        finally:
+            use_threads(before)
+
+    def _network(self, architecture: Architecture) -> Callable[[], float]:
+        """Return what runs a batch and returns its milliseconds, warmed up."""
+        try:
+            run = _runs(architecture, None, self._batch, DTYPES[self._dtype], self._device, self._clock)
+            for _ in range(WARM_UP):
+                run()
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"--latency-device {self._device}: {self._batch} images at a time do not fit what is left of its "
+                "memory; lower --latency-batch"
+            ) from None
+        return run
+
+
+def _runs(
+    architecture: Architecture,
+    resolution: Resolution | None,
+    batch: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Callable[[], float]:
+    """Return what runs a batch of random images and returns its milliseconds."""
+    body = architecture.backbone
+    size = whole_size(body.resolution if resolution is None else resolution)
+    how = {"device": device, "dtype": dtype, "memory_format": torch.channels_last}
+    network: nn.Module = build(architecture).eval().to(**how)  # type: ignore[call-overload]
+    images: Tensor = torch.randn(batch, body.in_channels, *size).to(**how)  # type: ignore[call-overload]
+
+    def run() -> float:
+        with torch.inference_mode():
             _wait(device)
-            started = time.perf_counter()
+            started = clock()
             network(images)
             _wait(device)
-            took.append(1000 * (time.perf_counter() - started))
-    return took
+            return 1000 * (clock() - started)
+
+    return run
 
 
-def _device(name: str) -> torch.device:
-    check_one_of("--device", name.partition(":")[0], DEVICES)
+def _model(device: torch.device) -> str:
+    """Return the model of a processor or GPU; of others the name."""
+    named = {"cuda": lambda: gpu_model(str(device)), "cpu": cpu_model}
+    return named.get(device.type, lambda: str(device))()
+
+
+def _device(name: str, option: str = "--device") -> torch.device:
+    check_one_of(option, name.partition(":")[0], DEVICES)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, ImportError) as error:  # torch without a GPU asserts
         first = str(error).split(".")[0].splitlines()[0]
         raise UserError(
-            f"--device {name!r}: torch cannot use it here ({first}); cpu is always there"
+            f"{option} {name!r}: torch cannot use it here ({first}); cpu is always there"
         ) from None
     return device
 

@@ -55,7 +55,7 @@ def first_tries(spec: StudySpec, space: Space, studies: Sequence[Study]) -> list
                 f"--reuse {study.spec.name}: its blocks are written for {study.spec.reference}, here for "
                 f"{spec.reference}; costs and budgets cannot be compared"
             )
-        own = [r for r in study.eligible() if r.seed == spec.seed and spec.within(r)]
+        own = [r for r in study.eligible() if r.seed == spec.seed and spec.counted_within(r)]
         levels = {record.block: _levels(space, record) for record in own}
         inside = {block: each for block, each in levels.items() if each is not None}
         if not inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,10 +26,12 @@ from skexplore.plan.reuse import first_tries, measured
 from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode, usual_space
 from skexplore.study import (
     KEEP_WEIGHTS,
+    LATENCY_DTYPES,
     MODES,
     PLAIN_BLOCK,
     RECIPES,
     SAMPLERS,
+    LatencyTerms,
     Profile,
     Record,
     StudySpec,
@@ -67,22 +70,29 @@ class Training:
 class Request:
     """A search as it is asked for: the one list of its options.
 
-    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, budget_activations_m: 10^6 activations, all
-    at the reference. space: its name, its file or itself, None for the one that is meant for the reference.
-    reference: the backbone for which blocks are written and at which budgets hold, as ``NAME`` or ``NAME@HxW``;
-    None for the space's. trials: trainings over the study's life; replicates: how many of them, at the end, are
-    fresh seeds of what may be best (None: every fifth). study: its name, None for one made of the other options.
-    mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of ``PRUNERS``. anchors: published blocks
-    trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue:
-    blocks to try first, each as ``cost`` takes one. reuse: studies whose trials it begins with, as they were
-    measured there. profile: None for ``quick``, or what suits the machine where one is searched on. keep_weights:
-    one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe: one of ``RECIPES``. It,
-    dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
+    budget_gflops: 10^9 multiply-adds, budget_params_m: 10^6 parameters, budget_activations_m: 10^6 activations, all at
+    the reference. budget_latency_ms: milliseconds of a batch there, measured on ``latency_device`` (None: ``cpu``),
+    ``latency_batch`` images at a time (None: 1), in numbers of ``latency_dtype`` (None: float32), on a CPU by
+    ``latency_threads`` (None: 1); one of these without a budget has it measured alone. space: its name, its file or
+    itself, None for the one that is meant for the reference. reference: the backbone for which blocks are written and
+    at which budgets hold, as ``NAME`` or ``NAME@HxW``; None for the space's. trials: trainings over the study's life;
+    replicates: how many of them, at the end, are fresh seeds of what may be best (None: every fifth). study: its name,
+    None for one made of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of
+    ``PRUNERS``. anchors: published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each
+    with ``anchor_seeds`` seeds. enqueue: blocks to try first, each as ``cost`` takes one. reuse: studies whose trials
+    it begins with, as they were measured there. profile: None for ``quick``, or what suits the machine where one is
+    searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe:
+    one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
     """
 
     budget_gflops: float | None = None
     budget_params_m: float | None = None
     budget_activations_m: float | None = None
+    budget_latency_ms: float | None = None
+    latency_device: str | None = None
+    latency_batch: int | None = None
+    latency_dtype: str | None = None
+    latency_threads: int | None = None
     space: str | Space | None = None
     reference: str | None = None
     dataset: str | None = None
@@ -169,7 +179,10 @@ def plan_search(request: Request) -> Plan:
     ):
         check_one_of(option, value, allowed)
     budget = (request.budget_gflops, request.budget_params_m, request.budget_activations_m)
-    if request.mode == "constrained" and all(amount is None for amount in budget):
+    latency = _latency(request)
+    if request.mode == "constrained" and all(
+        amount is None for amount in (*budget, request.budget_latency_ms)
+    ):
         usual = space.reference == REFERENCE
         example = (
             "for example --budget-gflops 4.5" if usual else f"as skexplore space show {space.name} names one"
@@ -203,6 +216,8 @@ def plan_search(request: Request) -> Plan:
         budget_gflops=request.budget_gflops,
         budget_params_m=request.budget_params_m,
         budget_activations_m=request.budget_activations_m,
+        budget_latency_ms=request.budget_latency_ms,
+        latency=latency,
         profile=profile.name,
         backbone=profile.backbone,
         recipe=profile.recipe,
@@ -329,6 +344,31 @@ def other_recipe(profile: Profile, recipe: str | None) -> str | None:
     return recipe if profile.sgd else None
 
 
+def _latency(request: Request) -> LatencyTerms | None:
+    """Return how latencies are measured, None where nobody asks for them; raises ``UserError``."""
+    limit, device = request.budget_latency_ms, request.latency_device or "cpu"
+    given = (request.latency_device, request.latency_batch, request.latency_dtype, request.latency_threads)
+    if all(each is None for each in (limit, *given)):
+        return None
+    if limit is not None and not (math.isfinite(limit) and limit > 0):
+        raise UserError(f"--budget-latency-ms {limit}: must be a positive number")
+    dtype = request.latency_dtype or "float32"
+    check_one_of("--latency-dtype", dtype, LATENCY_DTYPES)
+    batch, threads = request.latency_batch, request.latency_threads
+    for option, value in (("--latency-batch", batch), ("--latency-threads", threads)):
+        if value is not None and value < 1:
+            raise UserError(f"{option} {value}: must be at least 1")
+    on_cpu = device == "cpu"
+    if threads is not None and not on_cpu:
+        raise UserError(f"--latency-threads {threads}: threads are a CPU's, and --latency-device is {device}")
+    return LatencyTerms(
+        device=device,
+        batch=batch or 1,
+        dtype=dtype,
+        threads=threads or 1 if on_cpu else None,
+    )
+
+
 def _check_modelled(space: Space) -> None:
     try:
         Candidates(space)
@@ -388,6 +428,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
         (request.budget_gflops, "g"),
         (request.budget_params_m, "m"),
         (request.budget_activations_m, "a"),
+        (request.budget_latency_ms, "ms"),
     ]
     size = "".join(f"{amount:g}{unit}-".replace("+", "") for amount, unit in sizes if amount is not None)
     parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]

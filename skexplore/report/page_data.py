@@ -27,14 +27,17 @@ def page_data(study: Study) -> dict[str, Any]:
     rows: a list for each record (its position is its identity in the page), in the order of ``columns``; curves:
     validation errors per epoch; front, best: positions; may_be_best: whether a point of the front may be the best;
     eligible: positions of what may be on a front; budgets: by the column of the cost that they limit; by block
-    estimates, places, made_of (traits, and d at each stage), drawings and, of a search that is no longer than can be
-    shown so, draws of true errors in %; levels: mean believed errors, fractions, by decision and level; flops: the unit
-    of multiply-adds at the reference.
+    estimates, places, made_of (traits, d at each stage, activations, and the latency where it was measured), drawings
+    and, of a search that is no longer than can be shown so, draws of true errors in %; levels: mean believed errors,
+    fractions, by decision and level; flops: the unit of multiply-adds at the reference; latency: how latencies were
+    measured, None where they were not.
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows
     blocks = dict.fromkeys(record.block for record in study.records)
     best = study.best
+    measured = ((record.block, record.ref_latency_ms) for record in study.records)
+    latencies = {block: {"ref_latency_ms": own} for block, own in measured if own is not None}
     return {
         "study": study.spec.name,
         "columns": SHOWN,
@@ -50,8 +53,12 @@ def page_data(study: Study) -> dict[str, Any]:
             {"gflops": "ref_macs"}.get(bound.cost, f"ref_{bound.cost}"): bound.limit
             for bound in study.spec.bounds
             if not bound.of_space
+        }
+        | ({"ref_latency_ms": study.spec.budget_latency_ms} if study.spec.budget_latency_ms else {}),
+        "latency": study.spec.latency and study.spec.latency.words,
+        "made_of": {
+            block: _made_of(block, study.spec.reference_body) | latencies.get(block, {}) for block in blocks
         },
-        "made_of": {block: _made_of(block, study.spec.reference_body) for block in blocks},
         "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(study, record) for record in study.records},
         "drawings": {block: block_svg(parse_blocks(block), study.spec.reference_body) for block in blocks},

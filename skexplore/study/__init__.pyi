@@ -55,6 +55,11 @@ from .hints import (
 from .images import (
     pack as pack,
 )
+from .latency import (
+    LATENCY_DTYPES as LATENCY_DTYPES,
+    LatencyTerms as LatencyTerms,
+    latency_said as latency_said,
+)
 from .live import (
     DATABASE_ERRORS as DATABASE_ERRORS,
     Store as Store,

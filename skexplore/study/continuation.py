@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from skexplore.errors import UserError
@@ -64,7 +65,21 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
                 f"study {spec.name} exists with another {name} ({was}); its results would not be comparable: "
                 "choose another --study name"
             )
+    _check_latency(old, spec)
     return old
+
+
+def _check_latency(old: StudySpec, new: StudySpec) -> None:
+    """Raise ``UserError`` if latencies of the two could not stand side by side; a machine not named yet may be any."""
+    was, now = old.latency, new.latency
+    if was and now and not now.machine:
+        now = replace(now, machine=was.machine)
+    if (was and was.same) != (now and now.same):
+        there, here = (f"measures latency ({each.words})" if each else "measures none" for each in (was, now))
+        raise UserError(
+            f"study {new.name} {there}, and this search {here}; latencies must stay comparable: choose another --study "
+            f"name, with --reuse {new.name} to take over its trainings"
+        )
 
 
 def _changes(old: StudySpec, new: StudySpec) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from skexplore.arch import REFERENCE
 from skexplore.errors import UserError
+from skexplore.study.latency import LatencyTerms
 from skexplore.study.recipe import PROFILES
 from skexplore.study.spec import StudySpec
 from skexplore.study.study import Study, usual_replicates
@@ -22,6 +23,8 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "budget-gflops": spec.budget_gflops,
         "budget-params": spec.budget_params_m,
         "budget-activations": spec.budget_activations_m,
+        "budget-latency-ms": spec.budget_latency_ms,
+        **_latency_options(spec.latency),
         "space": _typed_space(study.command) or spec.space,
         "reference": None if spec.reference == REFERENCE.name else spec.reference,
         "profile": spec.profile,
@@ -42,6 +45,17 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
     options |= changes | {"study": name or spec.name}
     given = ((f"--{key}", str(value)) for key, value in options.items() if value is not None)
     return shlex.join(["skexplore", "search", *(word for pair in given for word in pair)])
+
+
+def _latency_options(terms: LatencyTerms | None) -> dict[str, object]:
+    if terms is None:
+        return {}
+    return {
+        "latency-device": terms.device,
+        "latency-batch": terms.batch,
+        "latency-dtype": terms.dtype,
+        "latency-threads": terms.threads,
+    }
 
 
 def _usual_backbone(spec: StudySpec) -> str | None:

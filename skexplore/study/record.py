@@ -62,17 +62,16 @@ class Epoch:
 class Record:
     """One trial.
 
-    status: one of ``STATUSES``. origin: ``search``, ``anchor``, ``replicate`` (a leader of the
-    search with a fresh seed) or ``replay``. rung: index of the last rung
-    reached, None if never trained. epochs, images, seconds: what was trained for this record itself (0 for
-    a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of the network trained.
-    val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was told.
-    setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone; test_right: which
-    images of the test set they got right, see ``study.images``. weights_sha256: of
-    the file of weights that the training left, empty if it left none or was recorded before this was written down.
-    device: model and capability of what it was trained on, of several joined by ``THEN``; empty in older records.
-    ended: when its training, or the last part of it, ended, in UTC; empty in older records and where nothing was
-    trained.
+    status: one of ``STATUSES``. origin: ``search``, ``anchor``, ``replicate`` (a leader of the search with a fresh
+    seed) or ``replay``. rung: index of the last rung reached, None if never trained. epochs, images, seconds: what was
+    trained for this record itself (0 for a replay). ref_*: cost at the reference (SKNet-50, 224x224); proxy_*: cost of
+    the network trained. val_error: fraction 0..1 after the last epoch. replay_of: the key of the measurement that was
+    told. setting: what surrounds the block, in ablations. test_error: fraction 0..1, of finalists alone; test_right:
+    which images of the test set they got right, see ``study.images``. weights_sha256: of the file of weights that the
+    training left, empty if it left none or was recorded before this was written down. ref_latency_ms: what a batch
+    takes at the reference, where the study measures that. device: model and capability of what it was trained on, of
+    several joined by ``THEN``; empty in older records. ended: when its training, or the last part of it, ended, in UTC;
+    empty in older records and where nothing was trained.
     """
 
     number: int
@@ -100,6 +99,7 @@ class Record:
     test_error: float | None = None
     test_right: str = ""
     weights_sha256: str = ""
+    ref_latency_ms: float | None = None
     device: str = ""
     ended: Annotated[str, read_by(_moment)] = ""
 
@@ -132,8 +132,9 @@ class Record:
         data = asdict(self)
         if self.setting == PLAIN:
             del data["setting"]
-        if self.test_error is None:
-            del data["test_error"]
+        for name in ("test_error", "ref_latency_ms"):
+            if data[name] is None:
+                del data[name]
         for name in ("test_right", "weights_sha256", "device", "ended"):
             if not data[name]:
                 del data[name]

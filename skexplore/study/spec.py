@@ -34,6 +34,7 @@ from skexplore.files import among
 from skexplore.paper import ANCHOR_SETS
 from skexplore.space import Condition, Space
 from skexplore.study.design import PLAIN_BLOCK, Design, Variant, paper_block
+from skexplore.study.latency import LatencyTerms, latency_said
 from skexplore.study.recipe import Profile, Recipe, Split
 from skexplore.study.record import Record
 from skexplore.study.samplers import SAMPLERS
@@ -52,12 +53,13 @@ Anchors = Annotated[str, among(ANCHOR_SETS)]
 class StudySpec:
     """What a study was asked to do. Budgets are at the reference: 10^9 multiply-adds, 10^6 parameters, activations.
 
-    reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode:
-    ``constrained`` (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the
-    pruner ``rungs`` may stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which
-    trials, ``front``, ``all`` or ``none``. space_base, space_decisions, space_conditions, band_*: the whole space
-    as it was, since a file of that name may change. ablation: the variants of an ablation or a confirmation, which
-    search nothing.
+    reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode: ``constrained``
+    (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the pruner ``rungs`` may
+    stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which trials, ``front``,
+    ``all`` or ``none``. latency: how latencies are measured, None where they are not; they and their budget, in
+    milliseconds, are of networks at the reference too. space_base, space_decisions, space_conditions, band_*: the whole
+    space as it was, since a file of that name may change. ablation: the variants of an ablation or a confirmation,
+    which search nothing.
     """
 
     name: str
@@ -72,6 +74,8 @@ class StudySpec:
     budget_gflops: float | None
     budget_params_m: float | None = None
     budget_activations_m: float | None = None
+    budget_latency_ms: float | None = None
+    latency: LatencyTerms | None = None
     profile: str
     reference: str = REFERENCE.name
     backbone: str
@@ -193,13 +197,14 @@ class StudySpec:
 
     @property
     def budget(self) -> tuple[float | None, float | None, float | None]:
-        """The budget in 10^9 multiply-adds, 10^6 parameters and 10^6 activations, None where there is none."""
+        """The budget of what is counted: 10^9 multiply-adds, 10^6 parameters, 10^6 activations; None where none is."""
         return self.budget_gflops, self.budget_params_m, self.budget_activations_m
 
     @property
     def budget_words(self) -> str:
         """The budget as it is written in a sentence."""
         given = [bound.amount for bound in budget_bounds(*self.budget)]
+        given += [] if self.budget_latency_ms is None else [latency_said(self.budget_latency_ms)]
         return f"budget {' and '.join(given)}" if given else "no budget"
 
     @property
@@ -220,6 +225,15 @@ class StudySpec:
 
     def within(self, record: Record) -> bool:
         """Whether the record's architecture keeps every budget, and every band of the space, at the reference."""
+        return not self.too_slow(record) and self.counted_within(record)
+
+    def too_slow(self, record: Record) -> bool:
+        """Whether the record's architecture was measured and takes longer than the budget of latency."""
+        limit, own = self.budget_latency_ms, record.ref_latency_ms
+        return limit is not None and own is not None and own > limit
+
+    def counted_within(self, record: Record) -> bool:
+        """Whether the record's architecture keeps all limits on what is counted, whatever time it takes."""
         bounds = self.bounds
         sizes = self._sizes(record, bounds)
         return all(bound.keeps(sizes) for bound in bounds)

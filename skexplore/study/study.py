@@ -140,16 +140,18 @@ class Study(Shown):
     def table(self, records: Iterable[Record]) -> pandas.DataFrame:
         """Return a table of ``records``, with what the errors of their blocks are thought to be.
 
-        None stays empty, whole numbers stay whole.
+        None stays empty, whole numbers stay whole. Where latencies are measured, they are its last column.
         """
         import pandas
 
-        rows = []
+        records, rows = list(records), []
         for record in records:
             found = self.estimates.get(record.block) if record.setting == PLAIN else None
             made_of = traits_of(parse_blocks(record.block), self.spec.written_for(record))
             rows.append(record.row() | ({} if found is None else asdict(found)) | made_of)
         table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *TRAITS)))
+        if self.spec.latency:
+            table["ref_latency_ms"] = [record.ref_latency_ms for record in records]
         whole = [name for name in TRAITS if all(isinstance(row[name], int | None) for row in rows)]
         for name in ("rung", "number", "trainings", *whole):
             table[name] = table[name].astype("Int64")

@@ -1,3 +1,9 @@
+from .features import (
+    Matrix as Matrix,
+)
+from .latency import (
+    Latencies as Latencies,
+)
 from .model import (
     Model as Model,
     Population as Population,

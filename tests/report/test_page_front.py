@@ -128,7 +128,8 @@ def test_a_drag_zooms_and_a_double_click_shows_all(visit):
     page.wait_for_selector("#whole:not([hidden])")
     low, high = page.evaluate("() => document.getElementById('pareto')._fullLayout.xaxis.range")
     assert "zoom=" in page.url
-    for _ in range(20):  # as a reader does: plotly counts two clicks within 300 ms, which a busy machine can miss
+    # again as a reader does: plotly counts two clicks within 300 ms, which a busy machine can miss
+    for _ in range(20):
         page.mouse.dblclick(box["x"] + 500, box["y"] + 10)
         page.wait_for_timeout(500)
         if page.locator("#whole").is_hidden():

@@ -3,6 +3,7 @@
 const COSTS = {
   ref_macs: [`reference ${UNIT}`, ONES], ref_params: ["reference #P, millions", 1e6],
   ref_activations: ["reference activations, millions", 1e6],
+  ...(data.latency && { ref_latency_ms: ["reference latency, ms", 1] }),
   proxy_macs: ["proxy multiply-adds, millions", 1e6], proxy_params: ["proxy #P, thousands", 1e3],
 };
 const XS = { ...COSTS, seconds: ["seconds of training", 1], order: ["order of proposals", 1] };

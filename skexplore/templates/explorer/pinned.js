@@ -78,6 +78,7 @@ const pin = (trial, found = null, reveal = false) => {
     ["epochs", trial.epochs],
     ["images", whole(trial.images)],
     ["reference activations", `${mega(trial.ref_activations)} M`],
+    ...(trial.ref_latency_ms == null ? [] : [["reference latency", `${milliseconds(trial.ref_latency_ms)} ms (${data.latency})`]]),
     ["seconds", whole(trial.seconds)],
     ["chosen by", trial.sampler],
     ...(trial.reason ? [["reason", trial.reason]] : []),

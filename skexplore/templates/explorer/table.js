@@ -17,7 +17,7 @@ const brushes = new Map(); // what each view has chosen, as positions
 const FIELDS = {
   ...Object.fromEntries(TRAITS.map((name) => [name.toLowerCase(), (t) => t[name]])),
   gflops: (t) => t.ref_macs / 1e9, mflops: (t) => t.ref_macs / 1e6, params: (t) => t.ref_params / 1e6,
-  activations: (t) => t.ref_activations / 1e6, proxy: (t) => t.proxy_macs / 1e6,
+  activations: (t) => t.ref_activations / 1e6, latency: (t) => t.ref_latency_ms, proxy: (t) => t.proxy_macs / 1e6,
   error: (t) => (t.val_error === null ? null : 100 * t.val_error),
   estimate: (t) => (data.estimates[t.block] ? 100 * data.estimates[t.block].estimate : null),
   seed: (t) => t.seed, epochs: (t) => t.epochs, seconds: (t) => t.seconds, trial: (t) => (beside(t) ? null : t.number),

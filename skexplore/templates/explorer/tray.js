@@ -27,6 +27,7 @@ const facing = (t) => [
   [`reference ${UNIT}`, flops(t.ref_macs)],
   ["reference #P, M", mega(t.ref_params)],
   ["reference activations, M", mega(t.ref_activations)],
+  ...(data.latency ? [["reference latency, ms", milliseconds(t.ref_latency_ms)]] : []),
 ];
 const showTray = () => {
   const pane = byId("tray"), columns = kept.map(facing);

@@ -12,7 +12,7 @@ const TRAITS = ["M", "kernels", "groups", "r", "L", "fuse"];
 
 const fixed = (digits, unit = 1) => (value) => (value == null ? "–" : (value / unit).toFixed(digits));
 const [UNIT, ONES] = data.flops; // of multiply-adds at the reference
-const percent = fixed(2, 0.01), flops = fixed(3, ONES), mega = fixed(2, 1e6), kilo = fixed(1, 1e3);
+const percent = fixed(2, 0.01), flops = fixed(3, ONES), mega = fixed(2, 1e6), kilo = fixed(1, 1e3), milliseconds = fixed(1);
 const whole = (value) => Math.round(value).toLocaleString("en-US");
 const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} %`;
 const words = (status) => status.replace("_", " ");
