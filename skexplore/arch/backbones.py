@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 
 from skexplore.arch.backbone import (
@@ -186,6 +187,9 @@ _PROXY = re.compile(
     r"(?:-c(?P<stem>[1-9][0-9]{0,2}))?(?:-o(?P<out>[1-9][0-9]{0,3}))?(?P<stride>-s2)?"
     r"(?:-(?P<kind>" + "|".join(kind for kind in UNITS if kind != "bottleneck") + r"))?(?P<split>-split)?"
 )
+_VARIED = re.compile(r"(?P<base>[^:]+)(?::(?P<depths>[0-9]+(?:-[0-9]+)+))?(?::x(?P<width>[0-9]*\.?[0-9]+))?")
+VARIED_FORM = "NAME[:DEPTHS][:xWIDTH]"
+MOST_DEPTH, MOST_WIDTH = 99, 8
 PROXY_FORM = "CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]"
 
 
@@ -234,10 +238,13 @@ def _proxy(name: str) -> Backbone | None:
 def get_backbone(name: str) -> Backbone:
     """Return the backbone called ``name``; an unknown name is a ``UserError`` with the nearest one.
 
-    ``NAME@224`` and ``NAME@480x640`` are the same network for images of another size.
+    ``NAME@224`` and ``NAME@480x640`` are the same network for images of another size, ``NAME:2-2-2-2`` one with other
+    numbers of units in its stages, ``NAME:x0.5`` one with so many times its channels, ``NAME:2-2-2-2:x0.5@160`` all.
     """
     if "@" in name:
         return _sized(*name.split("@", 1), name)
+    if ":" in name:
+        return _varied(name)
     found = BACKBONES.get(name) or _proxy(name)
     if found is None:
         lower = name.lower()
@@ -248,7 +255,11 @@ def get_backbone(name: str) -> Backbone:
             "stage 1) up to 9999, -s2 for a stem of stride 2, UNIT (bottleneck if left out) one of "
             f"{', '.join(UNITS)}, -split for branches that share the channels; suffixes in this order"
         )
-        lines = [f"unknown backbone {name!r}{hint}", f"known: {', '.join(BACKBONES)}", form]
+        varied = (
+            f"each also as {VARIED_FORM}, with other numbers of units (sknet50:2-2-2-2) or so many times its channels "
+            "(sknet50:x0.5)"
+        )
+        lines = [f"unknown backbone {name!r}{hint}", f"known: {', '.join(BACKBONES)}; {varied}", form]
         raise UserError("\n".join(textwrap.fill(line, 118, break_on_hyphens=False) for line in lines))
     return found
 
@@ -259,7 +270,67 @@ def _sized(name: str, size: str, whole: str) -> Backbone:
     found, resolution = get_backbone(name), resolution_of(size, f"backbone {whole}: the size")
     if whole_size(resolution) == whole_size(found.resolution):
         return found
-    return replace(found, name=f"{name}@{_side(resolution)}", resolution=resolution)
+    return replace(found, name=f"{found.name}@{_side(resolution)}", resolution=resolution)
+
+
+@lru_cache(maxsize=256)
+def _varied(name: str) -> Backbone:
+    """Return the backbone ``NAME[:DEPTHS][:xWIDTH]``; what is NAME's own is not in its name."""
+    match = _VARIED.fullmatch(name)
+    if match is None or match["base"] not in BACKBONES:
+        base = name.split(":", maxsplit=1)[0]
+        if base not in BACKBONES:
+            raise UserError(
+                f"backbone {name!r}: {base} is none with a name{did_you_mean(base, BACKBONES)}; {VARIED_FORM} varies "
+                "one, as in sknet50:2-2-2-2:x0.5; a proxy says its depths and widths itself"
+            )
+        raise UserError(f"backbone {name!r}: give it as {VARIED_FORM}, as in sknet50:2-2-2-2:x0.5")
+    body = BACKBONES[match["base"]]
+    if match["depths"]:
+        body = _deepened(body, tuple(map(int, match["depths"].split("-"))), name)
+    return _widened(body, Fraction(match["width"]), name) if match["width"] else body
+
+
+def _deepened(body: Backbone, depths: tuple[int, ...], name: str) -> Backbone:
+    if len(depths) != len(body.stages) or not all(1 <= depth <= MOST_DEPTH for depth in depths):
+        raise UserError(
+            f"backbone {name!r}: DEPTHS are the units of each of its {len(body.stages)} stages, 1 to {MOST_DEPTH}, its "
+            f"own {'-'.join(str(stage.depth) for stage in body.stages)}"
+        )
+    stages = tuple(replace(stage, depth=depth) for stage, depth in zip(body.stages, depths, strict=True))
+    own = stages == body.stages
+    return body if own else replace(body, name=f"{body.name}:{'-'.join(map(str, depths))}", stages=stages)
+
+
+def _widened(body: Backbone, width: Fraction, name: str) -> Backbone:
+    """Return ``body`` with ``width`` times its channels; a last 1x1 convolution never has fewer (MobileNetV2, 4.1)."""
+    if not 0 < width <= MOST_WIDTH:
+        raise UserError(f"backbone {name!r}: WIDTH must be above 0 and at most {MOST_WIDTH}")
+    if width == 1:
+        return body
+
+    def times(channels: int) -> int:
+        found = width * channels
+        if found.denominator > 1:
+            raise UserError(
+                f"backbone {name!r}: {float(width):g} times {channels} channels is no whole number; take a WIDTH such "
+                "as 0.5"
+            )
+        return int(found)
+
+    def widened(stage: Stage) -> Stage:
+        given = (
+            {"cardinality": stage.cardinality} if body.unit.depthwise else {"group_width": stage.group_width}
+        )
+        return replace(stage, out=times(stage.out), **{field: times(own) for field, own in given.items()})
+
+    return replace(
+        body,
+        name=f"{body.name}:x{float(width):g}",
+        stem=replace(body.stem, width=times(body.stem.width), deep=tuple(map(times, body.stem.deep))),
+        stages=tuple(map(widened, body.stages)),
+        head=times(body.head) if width > 1 else body.head,
+    )
 
 
 def _side(resolution: Resolution) -> str:

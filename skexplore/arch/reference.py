@@ -6,6 +6,7 @@ its cardinality.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from skexplore.arch.backbone import Backbone, resolution_text
@@ -31,12 +32,12 @@ def get_reference(name: str | None = None) -> Backbone:
     """
     if name is None:
         return REFERENCE
-    base = name.split("@", maxsplit=1)[0]
+    base = re.split("[:@]", name, maxsplit=1)[0]
     if base not in BACKBONES and not is_proxy(base):
         known = [each for each, own in BACKBONES.items() if not counts_groups(own) or own.cardinality == 32]
         raise UserError(
             f"unknown reference {name!r}{did_you_mean(base, known)}; known: {', '.join(known)}, each also for images "
-            "of another size as NAME@160 or NAME@480x640"
+            "of another size as NAME@160 or NAME@480x640, and varied as NAME:2-2-2-2 or NAME:x0.5"
         )
     body = get_backbone(name)
     if counts_groups(body) and body.cardinality != REFERENCE_CARDINALITY:

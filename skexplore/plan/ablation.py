@@ -11,7 +11,7 @@ from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
 from skexplore.plan.reuse import measured
-from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, other_recipe, profile_of
+from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, in_names, other_recipe, profile_of
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
@@ -83,7 +83,7 @@ def _name(definition: Definition, request: AblationRequest) -> str:
 
 
 def _reference_name(text: str) -> str:
-    return get_reference(text).name.replace("@", "-")
+    return in_names(get_reference(text).name)
 
 
 def seeds_of(asked: int | None, usual: int, study: str) -> int:

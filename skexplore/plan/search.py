@@ -281,7 +281,7 @@ def plan_training(request: TrainRequest) -> Plan:
     )
     stand_in(get_backbone(profile.backbone), reference).place(request.form)
     said = (_other_reference(reference), request.backbone, other_recipe(profile, request.recipe))
-    suffix = "".join(f"-{each.replace('@', '-')}" for each in said if each)
+    suffix = "".join(f"-{in_names(each)}" for each in said if each)
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
     spec = StudySpec.without_search(
@@ -418,7 +418,12 @@ def _anchors(which: str, reference: Backbone, body: Backbone) -> list[Architectu
 
 def _other_reference(reference: Backbone) -> str:
     """Return how a study's name says its reference, empty for the usual one."""
-    return "" if reference == REFERENCE else reference.name.replace("@", "-")
+    return "" if reference == REFERENCE else in_names(reference.name)
+
+
+def in_names(backbone: str) -> str:
+    """Return the name of a backbone as it stands in the name of a study, which is one of a folder."""
+    return re.sub("[:@]", "-", backbone)
 
 
 def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple[int, ...]) -> str:
@@ -435,7 +440,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
     parts += filter(None, [_other_reference(space.reference)])
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler != "tpe" else []
-    parts += [request.backbone.replace("@", "-")] if request.backbone else []
+    parts += [in_names(request.backbone)] if request.backbone else []
     parts += filter(None, [other_recipe(profile, request.recipe)])
     parts += [_PRUNED[bool(rungs)]] if bool(rungs) != bool(profile.rungs) else []
     return check_name("-".join(parts))

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from skexplore.arch.architecture import Architecture
 from skexplore.arch.backbones import BACKBONES, cifar_backbone, get_backbone
 from skexplore.arch.costs import cost, net_id
+from skexplore.arch.reference import get_reference
 from skexplore.arch.units import UNITS, UnitForm
 from skexplore.errors import UserError
 
@@ -137,3 +138,55 @@ def test_forms_that_differ_are_different_networks():
     assert len(ids) == len(names)
     # the same network by another name is the same
     assert net_id("k3", "resnext50") == net_id("k3", "sknet50")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "params"),
+    [
+        # torchvision's mobilenet_v2(width_mult=2.0), ResNet(BasicBlock, [1, 3, 2, 4]), and ResNet(Bottleneck,
+        # [2, 3, 4, 5], groups=32, width_per_group=4)
+        ("mobilenetv2:x2", 11_258_088),
+        ("resnet18:1-3-2-4", 21_352_232),
+        ("sknet50:2-3-4-5", 31_417_128),
+    ],
+)
+def test_other_depths_and_widths_as_torchvision_counts_them(backbone, params):
+    assert cost("k3", backbone).params == params
+
+
+@pytest.mark.parametrize(
+    ("width", "millions", "macs_m"),
+    [("1", 4.2, 569), ("0.75", 2.6, 325), ("0.5", 1.3, 149), ("0.25", 0.5, 41)],
+)
+def test_the_width_multiplier_of_mobilenetv1(width, millions, macs_m):
+    # Howard et al. (2017), Table 6, in millions as printed there
+    own = cost("k3", f"mobilenetv1:x{width}")
+    assert (round(own.params / 1e6, 1), round(own.macs / 1e6)) == (millions, macs_m)
+
+
+def test_a_network_has_one_name_however_it_is_varied():
+    assert get_backbone("sknet50:3-4-6-3:x1.0") is get_backbone("sknet50")
+    assert get_backbone("sknet50:x0.50@160").name == "sknet50:x0.5@160"
+    assert get_backbone("sknet50:2-2-2-2:x1").name == "sknet50:2-2-2-2"
+    assert net_id("k3+k3d2", "sknet50:2-2-2-2") == net_id("k3+k3d2", "sknet26")
+    assert get_backbone("mobilenetv2:x0.5").head == get_backbone("mobilenetv2").head
+    assert get_reference("skresnet18:x0.5@160").name == "skresnet18:x0.5@160"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sknet50:x0.3", "0.3 times 64 channels is no whole number"),
+        ("sknet50:2-2", "DEPTHS are the units of each of its 4 stages, 1 to 99, its own 3-4-6-3"),
+        ("sknet50:0-1-1-1", "DEPTHS are the units"),
+        ("sknet50:x0", "WIDTH must be above 0 and at most 8"),
+        ("sknet50:x9", "WIDTH must be above 0 and at most 8"),
+        ("sknet50:wide", r"give it as NAME\[:DEPTHS\]\[:xWIDTH\]"),
+        ("sknet50:x0.5:2-2-2-2", r"give it as NAME\[:DEPTHS\]\[:xWIDTH\]"),
+        ("sknet5:x0.5", "did you mean sknet50"),
+        ("8x4d-1111:x0.5", "a proxy says its depths and widths itself"),
+    ],
+)
+def test_a_network_that_cannot_be_varied_so(name, said):
+    with pytest.raises(UserError, match=said):
+        get_backbone(name)

@@ -31,9 +31,18 @@ MODULES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *BACKBONES,
+        "sknet50:1-2-1-2:x0.5",
+        "skresnet18:x0.5",
+        "mobilenetv2:x0.5",
+        "shufflenetv2-1.0x:2-3-2:x0.5",
+    ],
+)
 def test_every_backbone_is_built_and_counted(name):
-    side = 32 if BACKBONES[name].resolution == 32 else 64
+    side = 32 if get_backbone(name).resolution == 32 else 64
     assert differences(Architecture.of("k3+k3d2/r8", name), resolution=side) == {}
 
 
