@@ -18,7 +18,7 @@ import pandas as pd
 from skexplore.analysis.course import Course, course, ended
 from skexplore.analysis.ranks import WinRate, win_rate
 from skexplore.errors import UserError
-from skexplore.study import Study, compare_specs, load_study, search_command, trained
+from skexplore.study import Study, StudySpec, compare_specs, load_study, search_command, trained
 
 QUARTILES = 5  # repeats from which on the band is that of the quartiles, else from the lowest to the highest
 CURVE_COLUMNS = ("group", "study", "images", "best_val_error", "low", "high")
@@ -82,18 +82,30 @@ def _check_comparable(studies: Sequence[Study]) -> None:
             raise UserError(
                 f"{first.spec.name} (here) and {study.spec.name} (there) cannot be compared: {' '.join(refusals)}"
             )
-        if first.spec.budget != study.spec.budget:
+        if _budget(first.spec) != _budget(study.spec):
             raise UserError(
-                f"{first.spec.name} and {study.spec.name} cannot be compared: {first.spec.budget_words} and "
-                f"{study.spec.budget_words}; the best block within another budget answers another question"
+                f"{first.spec.name} and {study.spec.name} cannot be compared: {_words_of_budget(first.spec)} and "
+                f"{_words_of_budget(study.spec)}; the best block within another budget answers another question"
             )
+
+
+def _budget(spec: StudySpec) -> tuple[object, ...]:
+    """Return the budget of a search; one of latency is of its machine."""
+    terms = spec.latency.same if spec.latency and spec.budget_latency_ms else None
+    return (*spec.budget, spec.budget_latency_ms, terms)
 
 
 def _asked(study: Study) -> str:
     """Return what a study was asked to do, but for its seed and for what changes no trial: names, kept weights."""
     spec = study.spec
-    plain = replace(spec, name="", space="", profile="", backbone="", keep_weights="", seed=0)
+    terms = spec.latency and spec.latency.same
+    plain = replace(spec, name="", space="", profile="", backbone="", keep_weights="", seed=0, latency=terms)
     return repr((plain, replace(spec.body, name="")))
+
+
+def _words_of_budget(spec: StudySpec) -> str:
+    where = f" ({spec.latency.words})" if spec.latency and spec.budget_latency_ms else ""
+    return f"{spec.budget_words}{where}"
 
 
 def _group_labels(firsts: Sequence[Study]) -> list[str]:

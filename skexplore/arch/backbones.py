@@ -326,7 +326,7 @@ def _widened(body: Backbone, width: Fraction, name: str) -> Backbone:
 
     return replace(
         body,
-        name=f"{body.name}:x{float(width):g}",
+        name=f"{body.name}:x{float(width):.12g}",
         stem=replace(body.stem, width=times(body.stem.width), deep=tuple(map(times, body.stem.deep))),
         stages=tuple(map(widened, body.stages)),
         head=times(body.head) if width > 1 else body.head,

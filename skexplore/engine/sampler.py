@@ -80,7 +80,8 @@ class Proposer:
             )
         self._count = len(self._mirror.get_trials(deepcopy=False))
         self._asked: optuna.Trial | None = None
-        self.tried: set[Forms] = set()  # what the search has a record of, what is over the budget left out
+        # what the search has a record of, measured and too slow or not; what is over another budget is left out
+        self.tried: set[Forms] = set()
         for _, record in history:
             self.note_tried(record)
 
@@ -92,7 +93,9 @@ class Proposer:
         """
         seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
         untried = None
-        if untried_one and self.candidates is not None:
+        if (
+            untried_one and self.candidates is not None and not self._latencies
+        ):  # the model knows which are too slow
             untried = self.candidates.untried(self.tried, random.Random(seed))
         if levels is not None:
             chosen_by = "enqueued"

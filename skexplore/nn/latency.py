@@ -20,7 +20,7 @@ from skexplore.nn.network import build
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("cpu", "cuda", "mps")
 WARM_UP = 3  # runs that are not counted: a library chooses its ways in the first
-TURNS, TURN_SECONDS = 15, 2.0  # by turns with a known network: runs at least, and for about how long
+LEAST_TURNS, TURN_SECONDS = 5, 4.0  # by turns with a known network: runs at least, and for about how long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class LatencyMeter:
         self._batch, self._dtype, self._threads = batch, dtype, threads
         own_time = self._device.type == "cpu" and threads == 1
         self._clock = time.thread_time if own_time else time.perf_counter
-        with self._own_threads():
+        with self._guarded():
             self._known = self._network(known)
 
     @property
@@ -103,41 +103,43 @@ class LatencyMeter:
 
     def known_ms(self) -> float:
         """Return what a batch of the known network takes, in milliseconds: the median of several runs."""
-        with self._own_threads():
-            return statistics.median(self._known() for _ in range(TURNS))
+        took, begun = list[float](), time.monotonic()
+        with self._guarded():
+            while len(took) < LEAST_TURNS or time.monotonic() - begun < TURN_SECONDS:
+                took.append(self._known())
+        return statistics.median(took)
 
     def times_known(self, architecture: Architecture) -> float:
         """Return how many times as long as the known network that of ``architecture`` takes."""
-        with self._own_threads():
+        with self._guarded():
             own = self._network(architecture)
             ratios, before, begun = list[float](), self._known(), time.monotonic()
-            while len(ratios) < TURNS or time.monotonic() - begun < TURN_SECONDS:
+            while len(ratios) < LEAST_TURNS or time.monotonic() - begun < TURN_SECONDS:
                 took, after = own(), self._known()
                 ratios.append(2 * took / (before + after))
                 before = after
         return statistics.median(ratios)
 
     @contextmanager
-    def _own_threads(self) -> Iterator[None]:
-        """Let torch use the meter's threads as long as the context is open."""
+    def _guarded(self) -> Iterator[None]:
+        """Let torch use the meter's threads as long as the context is open; ``UserError`` where memory is too small."""
         before = torch.get_num_threads()
         use_threads(self._threads or before)
         try:
             yield
-        finally:
-            use_threads(before)
-
-    def _network(self, architecture: Architecture) -> Callable[[], float]:
-        """Return what runs a batch and returns its milliseconds, warmed up."""
-        try:
-            run = _runs(architecture, None, self._batch, DTYPES[self._dtype], self._device, self._clock)
-            for _ in range(WARM_UP):
-                run()
         except torch.OutOfMemoryError:
             raise UserError(
                 f"--latency-device {self._device}: {self._batch} images at a time do not fit what is left of its "
                 "memory; lower --latency-batch"
             ) from None
+        finally:
+            use_threads(before)
+
+    def _network(self, architecture: Architecture) -> Callable[[], float]:
+        """Return what runs a batch and returns its milliseconds, warmed up."""
+        run = _runs(architecture, None, self._batch, DTYPES[self._dtype], self._device, self._clock)
+        for _ in range(WARM_UP):
+            run()
         return run
 
 

@@ -162,7 +162,11 @@ def _searched(search: Study, own: str) -> float | None:
 
 
 def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
-    """Yield distinct blocks within the budget that the space's seed draws, each architecture equally likely."""
+    """Yield distinct blocks within the budget that the space's seed draws, each architecture equally likely.
+
+    What the search did not measure may take longer than a budget of latency.
+    """
+    slow = {record.arch_id for record in search.records if search.spec.too_slow(record)}
     space, generator = stored_space(search.spec), random.Random(f"confirm {search.spec.seed}")
     try:
         candidates: Candidates | None = Candidates(space)
@@ -173,7 +177,7 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
         levels = candidates.draw(generator) if candidates else space.sample(generator)
         drawn = search.spec.at_reference(space.decode(levels))
         own, size = drawn.id, drawn.cost()
-        if own in taken or not all(bound.keeps(size) for bound in search.spec.bounds):
+        if own in taken | slow or not all(bound.keeps(size) for bound in search.spec.bounds):
             continue
         taken.add(own)
         yield drawn

@@ -15,7 +15,9 @@ from skexplore.arch import (
     SKBlock,
     as_blocks,
     canonical_at_reference,
+    check_memory,
     cifar_backbone,
+    cost,
     get_backbone,
     get_reference,
     stand_in,
@@ -179,7 +181,7 @@ def plan_search(request: Request) -> Plan:
     ):
         check_one_of(option, value, allowed)
     budget = (request.budget_gflops, request.budget_params_m, request.budget_activations_m)
-    latency = _latency(request)
+    latency = _latency(request, space.reference)
     if request.mode == "constrained" and all(
         amount is None for amount in (*budget, request.budget_latency_ms)
     ):
@@ -344,9 +346,10 @@ def other_recipe(profile: Profile, recipe: str | None) -> str | None:
     return recipe if profile.sgd else None
 
 
-def _latency(request: Request) -> LatencyTerms | None:
+def _latency(request: Request, reference: Backbone) -> LatencyTerms | None:
     """Return how latencies are measured, None where nobody asks for them; raises ``UserError``."""
     limit, device = request.budget_latency_ms, request.latency_device or "cpu"
+    device = {"cpu:0": "cpu", "cuda": "cuda:0"}.get(device, device)  # one name for one device
     given = (request.latency_device, request.latency_batch, request.latency_dtype, request.latency_threads)
     if all(each is None for each in (limit, *given)):
         return None
@@ -361,6 +364,10 @@ def _latency(request: Request) -> LatencyTerms | None:
     on_cpu = device == "cpu"
     if threads is not None and not on_cpu:
         raise UserError(f"--latency-threads {threads}: threads are a CPU's, and --latency-device is {device}")
+    if on_cpu:
+        images = cost(paper_block(reference), reference)
+        needed = replace(images, activations=(batch or 1) * images.activations)
+        check_memory(needed, f"--latency-batch {batch}", "give a smaller one")
     return LatencyTerms(
         device=device,
         batch=batch or 1,

@@ -54,6 +54,7 @@ def _labels(one: Study, other: Study) -> Iterator[str]:
     a, b = one.spec, other.spec
     rows = (
         ("Budget", a.budget_words.removeprefix("budget "), b.budget_words.removeprefix("budget ")),
+        ("Latency", *(each.latency.words if each.latency else "not measured" for each in (a, b))),
         ("Space", _space_words(a, b), _space_words(b, a)),
         ("Sampler", a.sampler, b.sampler),
         ("Seed", a.seed, b.seed),

@@ -16,8 +16,8 @@ from skexplore.study.store import load_archive
 def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -> StudySpec | None:
     """Return what the study in ``folder`` was asked for before, None if it is new.
 
-    Reference, space, recipe, split, backbone, mode, sampler, rungs, seed and ``storage`` must be those of before, else
-    ``UserError``; the budget may be another.
+    Reference, space, recipe, split, backbone, mode, sampler, rungs, seed, how latency is measured and ``storage`` must
+    be those of before, else ``UserError``; the budget may be another.
     """
     if is_begun(folder) and storage is not None and storage != url_of(folder):
         raise UserError(

@@ -10,10 +10,13 @@ import optuna
 import pytest
 from support.instant import MIDDLE
 
+from skexplore.analysis.repeats import grouped
 from skexplore.arch.costs import cost
 from skexplore.arch.notation import format_blocks
 from skexplore.engine import latencies
 from skexplore.errors import UserError
+from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation
+from skexplore.study.comparable import compare_specs
 from skexplore.study.samplers import SAMPLERS
 from skexplore.study.store import archive, load_study
 
@@ -141,6 +144,38 @@ def test_latencies_of_two_machines_or_kinds_are_not_mixed(run, meter):
         run(trials=3, budget_latency_ms=1000.0)
 
 
+def test_repeats_are_one_group_and_other_machines_are_refused(run, meter):
+    def repeated(name, seed, **given):
+        return run(**({"trials": 2, "budget_latency_ms": 1000.0, "study": name, "seed": seed} | given))
+
+    first = repeated("a", 0)
+    KnownMeter.known_ms = lambda _: KNOWN_MS + 1
+    try:
+        second = repeated("b", 1)
+        meter.machine = "another"
+        elsewhere = repeated("c", 2)
+        alone = repeated("d", 3, budget_latency_ms=None, latency_device="cpu")
+    finally:
+        KnownMeter.known_ms = lambda _: KNOWN_MS
+    assert len(grouped([first, second])) == 1
+    with pytest.raises(
+        UserError, match=r"1000 ms \(batch of 1, float32, a known processor.*1000 ms \(.*another"
+    ):
+        grouped([first, elsewhere])
+    labels = compare_specs(run(trials=2, study="e", latency_batch=2), alone).labels
+    assert any(label.startswith("Latency: ") for label in labels)
+
+
+def test_confirmed_random_blocks_were_not_found_too_slow(run, meter, tmp_path):
+    space = tmp_path / "middle.yaml"
+    space.write_text(MIDDLE)
+    study = run(space=str(space), trials=60, budget_latency_ms=budget_below(0.5), sampler="random")
+    design = plan_confirmation(ConfirmRequest(study="s")).spec.ablation
+    slow = {r.block for r in study.searched if study.spec.too_slow(r)}
+    assert slow
+    assert not slow & {variant.block for variant in design.variants if variant.role == "random"}
+
+
 def test_other_trainings_of_its_study_need_no_meter(run, meter, synthetic_data, monkeypatch):
     from support.instant import InstantPool
 
@@ -170,6 +205,8 @@ def test_what_was_measured_is_in_the_archive(run):
     [
         ({"budget_latency_ms": -1.0}, "--budget-latency-ms -1.0: must be a positive number"),
         ({"latency_batch": 0}, "--latency-batch 0: must be at least 1"),
+        ({"latency_batch": 10**9}, "--latency-batch 1000000000: .* give a smaller one"),
+        ({"latency_device": "cpu:0", "latency_threads": 0}, "--latency-threads 0: must be at least 1"),
         ({"latency_dtype": "int8"}, "--latency-dtype int8: must be one of float32, bfloat16, float16"),
         ({"latency_device": "cuda:0", "latency_threads": 2}, "threads are a CPU's"),
     ],

@@ -39,7 +39,7 @@ const asked = (text) =>
   });
 const proposals = [
   ...TRAITS.flatMap((name) => [...new Set(trials.map((t) => trait(t[name])))].filter((value) => value !== "–").slice(0, 12).map((value) => `${name}=${value}`)),
-  "gflops<", "params<", "estimate<", "error<", "sampler=", "origin=",
+  "gflops<", "params<", ...(data.latency ? ["latency<"] : []), "estimate<", "error<", "sampler=", "origin=",
 ];
 const propose = () => {
   const begun = search.value.replace(/\S*$/, "");
@@ -151,7 +151,7 @@ const quoted = (value) => {
   const text = value == null ? "" : String(value);
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 };
-const columns = [...data.columns, ...TRAITS];
+const columns = [...data.columns, ...TRAITS, ...(data.latency ? ["ref_latency_ms"] : [])];
 byId("save-csv").onclick = () =>
   save(`${[columns.join(","), ...found.map((t) => columns.map((name) => quoted(t[name])).join(","))].join("\n")}\n`, `${data.study}.csv`, "text/csv");
 byId("save-json").onclick = () =>
