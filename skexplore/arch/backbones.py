@@ -259,7 +259,7 @@ def get_backbone(name: str) -> Backbone:
             f"each also as {VARIED_FORM}, with other numbers of units (sknet50:2-2-2-2) or so many times its channels "
             "(sknet50:x0.5)"
         )
-        lines = [f"unknown backbone {name!r}{hint}", f"known: {', '.join(BACKBONES)}; {varied}", form]
+        lines = [f"unknown backbone {name!r}{hint}", f"known: {', '.join(BACKBONES)}, {varied}", form]
         raise UserError("\n".join(textwrap.fill(line, 118, break_on_hyphens=False) for line in lines))
     return found
 

@@ -14,7 +14,6 @@ from skexplore import __version__
 from skexplore.arch import get_reference
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
-from skexplore.engine.latencies import Latencies
 from skexplore.engine.options import Run, by_keyword
 from skexplore.engine.state import State
 from skexplore.errors import StudyError, UserError
@@ -157,8 +156,11 @@ def is_study(name: str) -> bool:
 def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
     spec, devices = plan.spec, default_devices(run.workers)
-    latencies = Latencies(spec, spec.latency) if spec.latency and search else None
-    if latencies is not None:
+    latencies = None
+    if spec.latency and search:
+        from skexplore.engine.latencies import Latencies  # noqa: PLC0415  # loads torch
+
+        latencies = Latencies(spec, spec.latency)
         spec = replace(spec, latency=latencies.terms)
     folder = STUDIES / spec.name  # a name is no path: a folder of that name here is somebody else's
     storage = check_storage(run.storage)

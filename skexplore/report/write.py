@@ -154,13 +154,16 @@ def _md_fenced(value: str) -> Markup:
 
 
 def _md_evidence(value: str) -> Markup:
-    """Return a sentence of the checklist; where it ends with a command, that is a code span."""
+    """Return a sentence of the checklist; where it ends with a command, that is a code span.
+
+    A name with ``<`` in it, which no study of ours has, stays text.
+    """
     said, command, rest = _COMMAND.fullmatch(value).groups("")  # type: ignore[union-attr]  # every text matches
     parts = [markdown_text(said), markdown_code(command) if command else "", markdown_text(rest)]
     return Markup(" ".join(filter(None, parts)))
 
 
-_COMMAND = re.compile(r"(.*?)(?:(?<=: )(skexplore .*?))?( \(This is an archive.*)?", re.DOTALL)
+_COMMAND = re.compile(r"(.*?)(?:(?<=: )(skexplore [^<]*?))?( \(This is an archive.*)?", re.DOTALL)
 MARKDOWN: dict[str, Callable[..., Any]] = {
     "code": markdown_code, "fenced": _md_fenced, "raw": Markup, "evidence": _md_evidence,
 }  # fmt: skip

@@ -143,7 +143,9 @@ def test_knee_marks_importances_and_checklist_are_findings_and_stand_in_the_text
         assert "Lindauer" in text
         for item in found["checklist"]:
             assert item["question"] in text
-            assert item["evidence"] in text
+            said, colon, command = item["evidence"].rpartition(": skexplore ")
+            code = f"{said}: `skexplore {command}`" if colon else command
+            assert (code if name == "report.md" else item["evidence"]) in text
     assert f"Knee of the front: trial {found['knee']}." in (out / "report.md").read_text(encoding="utf-8")
 
 
