@@ -335,3 +335,16 @@ def test_nothing_is_reported_or_quoted_of_a_piece_of_a_study():
     for folder in PARTS:
         assert folder.name in whole or not [*ROOT.glob(f"reports/**/{folder.name}")]
         assert f"parts/{folder.name}" not in told
+
+
+def test_what_is_said_of_measured_latencies_is_in_their_record():
+    found = json.loads((ROOT / "reports/bench/latency.json").read_text())
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    alone, beside = found["spread_alone"], found["spread_beside"]
+    assert f"is {100 * alone:.1f} % alone and {100 * beside:.1f} % beside two trainings" in text
+    assert (
+        f"{100 * found['shift']:.1f} % slower on the average, {100 * found['largest_shift']:.1f} % at most"
+        in text
+    )
+    said = " ".join((ROOT / "docs/commands.md").read_text(encoding="utf-8").split())
+    assert f"deviation of {100 * beside:.1f} %, and alone of {100 * alone:.1f} %" in said
