@@ -25,7 +25,7 @@ from skexplore.arch import Cost, Sizes, parse_blocks
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space
 from skexplore.study import SAMPLERS, Record, StudySpec, candidates_of, directions, new_model, tell
-from skexplore.surrogate import Latencies, Model
+from skexplore.surrogate import LatencyModel, Model
 
 
 def constraints(spec: StudySpec, sizes: Sizes | Cost, latency_ms: float | None = None) -> dict[str, float]:
@@ -93,9 +93,8 @@ class Proposer:
         """
         seed, chosen_by = _seed(self._spec.seed, self._count), self._spec.sampler
         untried = None
-        if (
-            untried_one and self.candidates is not None and not self._latencies
-        ):  # the model knows which are too slow
+        # the model proposes nothing that is tried, and knows what may be too slow
+        if untried_one and self.candidates is not None and not self._latency_model:
             untried = self.candidates.untried(self.tried, random.Random(seed))
         if levels is not None:
             chosen_by = "enqueued"
@@ -147,11 +146,11 @@ class Proposer:
         return new_model(self._spec) if known is not None and known.models else None
 
     @cached_property
-    def _latencies(self) -> Latencies | None:
+    def _latency_model(self) -> LatencyModel | None:
         """What is believed of latencies, None where there is no budget of them or the sampler asks for no model."""
         if self.model is None or self._spec.budget_latency_ms is None:
             return None
-        return Latencies(self.model.population, self._spec.budget_latency_ms)
+        return LatencyModel(self.model.population, self._spec.budget_latency_ms)
 
     def note_tried(self, record: Record) -> None:
         """Take note that the search has a record of a block."""
@@ -168,8 +167,8 @@ class Proposer:
         self._note_latency(record)
 
     def _note_latency(self, record: Record) -> None:
-        if self._latencies is not None and record.ref_latency_ms is not None:
-            self._latencies.learn(record.block, parse_blocks(record.block), record.ref_latency_ms)
+        if self._latency_model is not None and record.ref_latency_ms is not None:
+            self._latency_model.learn(record.block, parse_blocks(record.block), record.ref_latency_ms)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":
@@ -179,7 +178,7 @@ class Proposer:
             tried=self.tried,
             distributions=self.distributions,
             seed=seed,
-            may_keep=self._latencies.may_keep if self._latencies else None,
+            may_keep=self._latency_model.may_keep if self._latency_model else None,
         )
 
     def _of_optuna(self, name: str, seed: int) -> BaseSampler:

@@ -171,8 +171,9 @@ def _runs(
 
 def _model(device: torch.device) -> str:
     """Return the model of a processor or GPU; of others the name."""
-    named = {"cuda": lambda: gpu_model(str(device)), "cpu": cpu_model}
-    return named.get(device.type, lambda: str(device))()
+    if device.type == "cuda":
+        return gpu_model(str(device))
+    return cpu_model() if device.type == "cpu" else str(device)
 
 
 def _device(name: str, option: str = "--device") -> torch.device:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,25 +14,22 @@ from skexplore.arch import (
     SKBlock,
     as_blocks,
     canonical_at_reference,
-    check_memory,
     cifar_backbone,
-    cost,
     get_backbone,
     get_reference,
     stand_in,
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
+from skexplore.plan.latency import latency_terms
 from skexplore.plan.reuse import first_tries, measured
 from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode, usual_space
 from skexplore.study import (
     KEEP_WEIGHTS,
-    LATENCY_DTYPES,
     MODES,
     PLAIN_BLOCK,
     RECIPES,
     SAMPLERS,
-    LatencyTerms,
     Profile,
     Record,
     StudySpec,
@@ -181,7 +177,14 @@ def plan_search(request: Request) -> Plan:
     ):
         check_one_of(option, value, allowed)
     budget = (request.budget_gflops, request.budget_params_m, request.budget_activations_m)
-    latency = _latency(request, space.reference)
+    latency = latency_terms(
+        request.budget_latency_ms,
+        device=request.latency_device,
+        batch=request.latency_batch,
+        dtype=request.latency_dtype,
+        threads=request.latency_threads,
+        reference=space.reference,
+    )
     if request.mode == "constrained" and all(
         amount is None for amount in (*budget, request.budget_latency_ms)
     ):
@@ -344,36 +347,6 @@ def profile_of(
 def other_recipe(profile: Profile, recipe: str | None) -> str | None:
     """Return the name of ``recipe`` unless it is what the profile has of itself."""
     return recipe if profile.sgd else None
-
-
-def _latency(request: Request, reference: Backbone) -> LatencyTerms | None:
-    """Return how latencies are measured, None where nobody asks for them; raises ``UserError``."""
-    limit, device = request.budget_latency_ms, request.latency_device or "cpu"
-    device = {"cpu:0": "cpu", "cuda": "cuda:0"}.get(device, device)  # one name for one device
-    given = (request.latency_device, request.latency_batch, request.latency_dtype, request.latency_threads)
-    if all(each is None for each in (limit, *given)):
-        return None
-    if limit is not None and not (math.isfinite(limit) and limit > 0):
-        raise UserError(f"--budget-latency-ms {limit}: must be a positive number")
-    dtype = request.latency_dtype or "float32"
-    check_one_of("--latency-dtype", dtype, LATENCY_DTYPES)
-    batch, threads = request.latency_batch, request.latency_threads
-    for option, value in (("--latency-batch", batch), ("--latency-threads", threads)):
-        if value is not None and value < 1:
-            raise UserError(f"{option} {value}: must be at least 1")
-    on_cpu = device == "cpu"
-    if threads is not None and not on_cpu:
-        raise UserError(f"--latency-threads {threads}: threads are a CPU's, and --latency-device is {device}")
-    if on_cpu:
-        images = cost(paper_block(reference), reference)
-        needed = replace(images, activations=(batch or 1) * images.activations)
-        check_memory(needed, f"--latency-batch {batch}", "give a smaller one")
-    return LatencyTerms(
-        device=device,
-        batch=batch or 1,
-        dtype=dtype,
-        threads=threads or 1 if on_cpu else None,
-    )
 
 
 def _check_modelled(space: Space) -> None:

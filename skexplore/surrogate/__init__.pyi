@@ -2,7 +2,7 @@ from .features import (
     Matrix as Matrix,
 )
 from .latency import (
-    Latencies as Latencies,
+    LatencyModel as LatencyModel,
 )
 from .model import (
     Model as Model,

@@ -19,7 +19,7 @@ SCALE = (
 DOUBT = 1.0  # standard deviations by which a block may be faster than is believed: it is measured to find out
 
 
-class Latencies:
+class LatencyModel:
     """What is believed of the latencies of the blocks of a ``population``, of which those up to ``limit_ms`` count."""
 
     def __init__(self, population: Population, limit_ms: float) -> None:

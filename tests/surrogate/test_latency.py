@@ -11,7 +11,7 @@ from skexplore.arch.costs import cost
 from skexplore.arch.notation import format_blocks
 from skexplore.space.candidates import Candidates
 from skexplore.space.space import Space
-from skexplore.surrogate.latency import LEAST, Latencies
+from skexplore.surrogate.latency import LEAST, LatencyModel
 from skexplore.surrogate.model import Population
 
 
@@ -33,7 +33,7 @@ def test_most_of_what_is_too_slow_is_known_after_some_latencies(population, nois
     blocks = [candidates.blocks(each) for each in forms]
     truth = np.array([milliseconds(format_blocks(each)) for each in blocks])
     limit = float(np.median(truth))
-    believed = Latencies(population, limit)
+    believed = LatencyModel(population, limit)
     for own, true in list(zip(blocks, truth, strict=True))[:20]:
         believed.learn(format_blocks(own), own, true * np.exp(generator.gauss(0, noise)))
     said, keeps = believed.may_keep(population.rows(blocks[20:])), truth[20:] <= limit
@@ -42,7 +42,7 @@ def test_most_of_what_is_too_slow_is_known_after_some_latencies(population, nois
 
 
 def test_little_known_is_no_judgement(population):
-    believed = Latencies(population, limit_ms=1.0)
+    believed = LatencyModel(population, limit_ms=1.0)
     blocks = [population.candidates.blocks(each) for each in population.candidates.within[: LEAST + 5]]
     for own in blocks[: LEAST - 1]:
         believed.learn(format_blocks(own), own, 100.0)
