@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -28,8 +29,9 @@ def stages_of(blocks: Blocks, reference: Backbone = REFERENCE) -> Stages:
 def describe(stages: Stages) -> dict[str, float]:
     """Return the features of a block by their names, the mean over its stages.
 
-    Branches by kernel and dilation, and how much they are grouped; how many there are, and how different; the widest
-    and the least receptive field; the weights of all together; whether attention acts, and d. What is 0 is left out.
+    Branches by kernel and dilation, how many there are and how much they are grouped; the weights of all together, and
+    of those that see more than one pixel; how many places an output pixel sees, and how wide that is: the first step
+    beyond a single pixel tells more than any other; whether attention acts, and d. What is 0 is left out.
     """
     found: dict[str, float] = {}
     for branches, share in stages:
@@ -47,14 +49,22 @@ def _of_branches(branches: tuple[Branch, ...]) -> Mapping[str, float]:
     found = {"branches": float(len(branches))}
     for branch in branches:
         kind = f"k{branch.kernel}" + (f"d{branch.dilation}" if branch.dilation > 1 else "") + branch.act
-        thinner = math.log2(branch.groups / 32)
-        for name, value in ((kind, 1.0), (f"log2 groups of {kind}", thinner), ("log2 groups", thinner)):
+        for name, value in ((kind, 1.0), ("log2 groups", math.log2(branch.groups / 32))):
             found[name] = found.get(name, 0.0) + value
-    fields = [branch.receptive_field for branch in branches]
-    found["kinds"] = float(len({(branch.kernel, branch.dilation) for branch in branches}))
-    found["widest field"], found["least field"] = float(max(fields)), float(min(fields))
-    found["log2 weights"] = math.log2(sum(branch.kernel**2 / branch.groups for branch in branches))
+    weights = [branch.kernel**2 / branch.groups for branch in branches]
+    wide = [own for own, branch in zip(weights, branches, strict=True) if branch.kernel > 1]
+    found["log2 weights"] = math.log2(sum(weights))
+    found["log2 weights beyond a pixel"] = math.log2(1 + 64 * sum(wide))
+    found["log2 places"] = math.log2(len(frozenset[tuple[int, int]]().union(*map(_places, branches))))
+    found["1 / widest field"] = 1 / max(branch.receptive_field for branch in branches)
     return found
+
+
+def _places(branch: Branch) -> set[tuple[int, int]]:
+    """Return where the taps of a branch are, in pixels from the middle."""
+    reach = branch.kernel // 2
+    along = [branch.dilation * step for step in range(-reach, reach + 1)]
+    return set(itertools.product(along, along))
 
 
 class Scale:

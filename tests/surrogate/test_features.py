@@ -19,9 +19,11 @@ def test_a_block_is_described_by_its_branches_and_its_attention():
     found = describe(stages_of(parse_blocks("k3+k5g64/r8")))
     assert found["branches"] == 2
     assert (found["k3"], found["k5"]) == (1, 1)
-    assert (found["log2 groups of k3"], found["log2 groups of k5"], found["log2 groups"]) == (0, 1, 1)
-    assert (found["widest field"], found["least field"], found["kinds"]) == (5, 3, 2)
+    assert found["log2 groups"] == 1
+    assert found["1 / widest field"] == 1 / 5
     assert found["log2 weights"] == pytest.approx(math.log2(9 / 32 + 25 / 64))
+    assert found["log2 weights beyond a pixel"] == pytest.approx(math.log2(1 + 18 + 25))
+    assert found["log2 places"] == pytest.approx(math.log2(25))  # the small one sees nothing else
     # d = width / 8 is twice a sixteenth; in the first stage the floor of 32 is above it
     assert (found["attention"], found["log2 d"]) == (1, (2 + 1 + 1 + 1) / 4)
 
@@ -30,6 +32,23 @@ def test_the_floor_of_the_papers_block_acts_in_its_first_two_stages():
     found = describe(stages_of(parse_blocks("k3+k3d2")))
     assert found["log2 d"] == pytest.approx((2 + 1 + 0 + 0) / 4)
     assert "attention" not in describe(stages_of(parse_blocks("k3+k3d2/sum")))
+
+
+@pytest.mark.parametrize(
+    ("block", "places"),
+    [("k1", 1), ("k3d3", 9), ("k3+k3d2", 17), ("k3+k3d2+k3d3", 25), ("k5+k3d2", 25), ("k5+k3d3", 33)],
+)
+def test_places_are_counted_once(block, places):
+    assert describe(stages_of(parse_blocks(block)))["log2 places"] == pytest.approx(math.log2(places))
+
+
+def test_what_sees_one_pixel_has_no_weights_beyond_it():
+    found = describe(stages_of(parse_blocks("k1+k1g64")))
+    assert (found["log2 weights beyond a pixel"], found["1 / widest field"], found["log2 places"]) == (
+        0,
+        1,
+        0,
+    )
 
 
 def test_a_block_of_its_own_in_each_stage_is_the_mean_of_its_stages():
