@@ -15,10 +15,10 @@ from skexplore.bench.landscape import SHARES, Landscape
 from skexplore.bench.peers import play_optuna
 from skexplore.bench.play import Play, play
 from skexplore.bench.spread import spread
-from skexplore.plan import Request
+from skexplore.study import DEFAULT_SAMPLER
 
 CAP = 300  # trainings after which a search that has not found one ends
-OWN = Request().sampler
+OWN = DEFAULT_SAMPLER
 COMPETITORS = {
     "model": "skexplore, --sampler model",
     "tpe": "skexplore, --sampler tpe",

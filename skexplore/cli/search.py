@@ -38,7 +38,7 @@ from skexplore.cli.common import (
 )
 from skexplore.cli.completion import spaces, studies
 from skexplore.errors import UserError
-from skexplore.study import LATENCY_DTYPES, PROFILES, SAMPLERS, latency_said
+from skexplore.study import DEFAULT_SAMPLER, LARGE_SPACES, LATENCY_DTYPES, PROFILES, SAMPLERS, latency_said
 from skexplore.words import listed
 
 if TYPE_CHECKING:
@@ -118,12 +118,12 @@ def search(
         typer.Option(help="constrained (least error within the budget) or pareto (error and GFLOPs)."),
     ] = "constrained",
     sampler: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=f"{listed(SAMPLERS)}. Over-budget proposals teach {_UNTAUGHT} nothing: they learn from finished "
-            "trainings alone."
+            f"trainings alone.  [default: {DEFAULT_SAMPLER}; {LARGE_SPACES} in a space too large to be modelled]"
         ),
-    ] = "tpe",
+    ] = None,
     pruner: Annotated[
         str | None,
         typer.Option(

@@ -25,7 +25,9 @@ from skexplore.plan.latency import latency_terms
 from skexplore.plan.reuse import first_tries, measured
 from skexplore.space import Candidates, Level, Space, TooManyError, check_budget, encode, usual_space
 from skexplore.study import (
+    DEFAULT_SAMPLER,
     KEEP_WEIGHTS,
+    LARGE_SPACES,
     MODES,
     PLAIN_BLOCK,
     RECIPES,
@@ -75,12 +77,13 @@ class Request:
     itself, None for the one that is meant for the reference. reference: the backbone for which blocks are written and
     at which budgets hold, as ``NAME`` or ``NAME@HxW``; None for the space's. trials: trainings over the study's life;
     replicates: how many of them, at the end, are fresh seeds of what may be best (None: every fifth). study: its name,
-    None for one made of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``. pruner: one of
-    ``PRUNERS``. anchors: published blocks trained first (``two``, ``table6``, ``table7``, ``all`` or ``none``), each
-    with ``anchor_seeds`` seeds. enqueue: blocks to try first, each as ``cost`` takes one. reuse: studies whose trials
-    it begins with, as they were measured there. profile: None for ``quick``, or what suits the machine where one is
-    searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and the first of the trainings. recipe:
-    one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None for the profile's.
+    None for one made of the other options. mode: one of ``MODES``. sampler: one of ``SAMPLERS``, None for the one that
+    models where it can. pruner: one of ``PRUNERS``. anchors: published blocks trained first (``two``, ``table6``,
+    ``table7``, ``all`` or ``none``), each with ``anchor_seeds`` seeds. enqueue: blocks to try first, each as ``cost``
+    takes one. reuse: studies whose trials it begins with, as they were measured there. profile: None for ``quick``, or
+    what suits the machine where one is searched on. keep_weights: one of ``KEEP_WEIGHTS``. seed: of the sampler, and
+    the first of the trainings. recipe: one of ``RECIPES``. It, dataset, pruner, backbone, trials, anchor_seeds: None
+    for the profile's.
     """
 
     budget_gflops: float | None = None
@@ -98,7 +101,7 @@ class Request:
     replicates: int | None = None
     study: str | None = None
     mode: str = "constrained"
-    sampler: str = "tpe"
+    sampler: str | None = None
     pruner: str | None = None
     anchors: str = "two"
     anchor_seeds: int | None = None
@@ -170,8 +173,8 @@ def plan_search(request: Request) -> Plan:
         space.reference,
     )
     profile = _with_anchor_seeds(profile, request.anchor_seeds)
+    sampler = _sampler(request.sampler, space)
     for option, value, allowed in (
-        ("--sampler", request.sampler, SAMPLERS),
         ("--mode", request.mode, MODES),
         ("--keep-weights", request.keep_weights, KEEP_WEIGHTS),
     ):
@@ -207,8 +210,6 @@ def plan_search(request: Request) -> Plan:
     ]
     space.check_buildable(body)
     check_budget(space, *budget)
-    if SAMPLERS[request.sampler].models:
-        _check_modelled(space)
     rungs = _rungs(request.pruner, profile)
     # so that an error at a rung is one of annealed weights
     profile = replace(profile, recipe=replace(profile.recipe, cycles=rungs[:-1]))
@@ -227,7 +228,7 @@ def plan_search(request: Request) -> Plan:
         backbone=profile.backbone,
         recipe=profile.recipe,
         split=profile.split,
-        sampler=request.sampler,
+        sampler=sampler,
         mode=request.mode,
         rungs=rungs,
         keep_weights=request.keep_weights,
@@ -349,13 +350,26 @@ def other_recipe(profile: Profile, recipe: str | None) -> str | None:
     return recipe if profile.sgd else None
 
 
-def _check_modelled(space: Space) -> None:
+def _sampler(asked: str | None, space: Space) -> str:
+    """Return the name of the sampler: one that models, unless another is asked for or the space too large for it."""
+    if asked is not None:
+        check_one_of("--sampler", asked, SAMPLERS)
+    name = asked or DEFAULT_SAMPLER
+    if not SAMPLERS[name].models or _can_be_modelled(space):
+        return name
+    if asked is None:
+        return LARGE_SPACES
+    raise UserError(
+        f"--sampler {asked}: space {space.name} is too large to be taken apart; take another, such as {LARGE_SPACES}"
+    )
+
+
+def _can_be_modelled(space: Space) -> bool:
     try:
         Candidates(space)
     except TooManyError:
-        raise UserError(
-            f"--sampler model: space {space.name} is too large to be taken apart; take another, such as tpe"
-        ) from None
+        return False
+    return True
 
 
 def _with_anchor_seeds(profile: Profile, seeds: int | None) -> Profile:
@@ -419,7 +433,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
     parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]
     parts += filter(None, [_other_reference(space.reference)])
     parts += [request.mode] if request.mode != "constrained" else []
-    parts += [request.sampler] if request.sampler != "tpe" else []
+    parts += [request.sampler] if request.sampler not in (None, DEFAULT_SAMPLER) else []
     parts += [in_names(request.backbone)] if request.backbone else []
     parts += filter(None, [other_recipe(profile, request.recipe)])
     parts += [_PRUNED[bool(rungs)]] if bool(rungs) != bool(profile.rungs) else []

@@ -13,7 +13,6 @@ from skexplore.report.figures.comparison import curves_figure
 from skexplore.report.page_data import rows_of
 from skexplore.report.plots import PICTURE_SIZE
 from skexplore.report.write import write_files
-from skexplore.study import SAMPLERS
 
 CLAIM = 0.05  # p above which two groups are not distinguishable
 SHOWN = 6  # names in a sentence
@@ -159,8 +158,8 @@ def _alike(pair: Pair) -> Iterator[str]:
         counts = _named([f"{count} of seed {seed}" for seed, count in pair.alike.items()])
         yield (
             f"Where {pair.first} and {pair.second} have a search of the same seed, both begin with the same trials: "
-            f"random draws depend on the seed alone, and TPE makes them until it has {SAMPLERS['tpe'].startup} "
-            f"results. Trainings that both have: {counts}. Such searches are not independent."
+            "random draws depend on the seed alone, and samplers that learn begin with some. Trainings that both have: "
+            f"{counts}. Such searches are not independent."
         )
 
 

@@ -103,6 +103,8 @@ from .rungs import (
     rung_tells as rung_tells,
 )
 from .samplers import (
+    DEFAULT_SAMPLER as DEFAULT_SAMPLER,
+    LARGE_SPACES as LARGE_SPACES,
     SAMPLERS as SAMPLERS,
 )
 from .spec import (

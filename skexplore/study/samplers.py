@@ -36,6 +36,9 @@ STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and
 # seed; played as `bench search` does, 6 were worse
 MODEL_STARTUP = 3
 
+DEFAULT_SAMPLER = "model"
+LARGE_SPACES = "tpe"  # by default where a space is too large to be taken apart, and so to be modelled
+
 SAMPLERS: dict[str, Sampler] = {
     "tpe": Sampler(
         make="optuna.samplers:TPESampler",

@@ -88,7 +88,7 @@ def test_blocks_are_given_as_to_cost(block):
 def test_notebooks_are_shown_every_option_with_its_default():
     shown = inspect.signature(skexplore.search).parameters
     assert list(shown) == [each.name for each in (*fields(Request), *fields(Run))] + ["run"]
-    assert (shown["sampler"].default, shown["seed"].default) == ("tpe", 0)
+    assert (shown["mode"].default, shown["seed"].default) == ("constrained", 0)
 
 
 def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_default():
@@ -104,7 +104,8 @@ def test_the_command_line_has_an_option_for_each_of_a_search_with_the_same_defau
         ({"budget_gflops": "4.5"}, "search: budget_gflops is '4.5': must be a number or None"),
         ({"budget_gflops": True}, "must be a number or None"),
         ({"trials": 3.0}, "search: trials is 3.0: must be a whole number or None"),
-        ({"sampler": None}, "must be a text"),
+        ({"mode": None}, "must be a text"),
+        ({"sampler": 3}, "must be a text or None"),
         ({"enqueue": "k3"}, "must be a list, such as ['k3']"),
         ({"workers": "2"}, "search: workers is '2'"),
     ],

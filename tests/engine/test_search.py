@@ -239,14 +239,20 @@ def test_random_and_tpe_differ_and_each_repeats_itself(run):
 
     random = blocks(sampler="random", study="r1")
     assert random == blocks(sampler="random", study="r2")
-    tpe = blocks(study="t1")
-    assert tpe == blocks(study="t2")
+    tpe = blocks(sampler="tpe", study="t1")
+    assert tpe == blocks(sampler="tpe", study="t2")
     assert tpe != random
-    assert blocks(study="t3", seed=1) != tpe
+    assert blocks(sampler="tpe", study="t3", seed=1) != tpe
+
+
+def test_the_default_models_and_begins_with_random_architectures(run):
+    searched = run(trials=6, anchors="none").searched
+    begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["model"].startup - 1] + 1
+    assert [r.sampler for r in searched] == ["random"] * begun + ["model"] * (len(searched) - begun)
 
 
 def test_tpe_begins_with_uniform_draws_and_goes_on_by_itself(run):
-    searched = run(trials=12, anchors="none").searched
+    searched = run(trials=12, sampler="tpe", anchors="none").searched
     begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["tpe"].startup - 1] + 1
     assert {r.sampler for r in searched[:begun]} == {"random"}
     assert {r.sampler for r in searched[begun:]} == {"tpe"}
@@ -258,7 +264,7 @@ def test_a_space_too_large_to_be_taken_apart_is_drawn_level_by_level(run, monkey
         raise TooManyError
 
     monkeypatch.setattr(sampling, "Candidates", too_many)
-    searched = run(trials=9, anchors="none").searched
+    searched = run(trials=9, sampler="tpe", anchors="none").searched
     begun = [r.number for r in searched if r.status == "complete"][SAMPLERS["tpe"].startup - 1] + 1
     assert [r.sampler for r in searched] == ["random"] * begun + ["tpe"] * (len(searched) - begun)
     assert {r.sampler for r in run(trials=3, sampler="random", study="r").searched} == {"random"}
