@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from skexplore.bench import Comparison, Landscape, Recorded, Verdicts
 
-
+COMPARED = 100  # searches of each competitor on a table that go on until they have found the best
 RULES = (
     "A search ends with its first block of the last share; one that misses a share counts as the cap. skexplore's\n"
     "searches run by its own rules: what is over the budget or known is not trained. Optuna as it comes: create_study\n"
@@ -48,7 +48,7 @@ def bench_search(
         typer.Option(
             metavar="STUDY",
             autocompletion=studies,
-            help="Play on recorded trainings: a study such as sk-table. Again for more studies, a search first.",
+            help="Play on recorded trainings, such as sk-table. Again for more studies: sk-table-best.",
         ),
     ] = None,
     trials: Annotated[
@@ -59,7 +59,14 @@ def bench_search(
         int | None,
         typer.Option(min=0, help="With --table: how many of them are fresh seeds of its leaders."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Searches of each competitor.")] = 20,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help=f"Searches of each competitor; with --table at most {COMPARED} of those that go on to the best block.",
+        ),
+    ] = 20,
     seed: Annotated[int, typer.Option(min=0, max=10**9, help="Seed of the first search.")] = 0,
     workers: Annotated[
         int,
@@ -85,7 +92,9 @@ def bench_search(
         return
     for option, value in (("--trials", trials), ("--replicates", replicates)):
         if value is not None:
-            raise UserError(f"{option} {value}: needs --table, such as --table sk-table")
+            raise UserError(
+                f"{option} {value}: needs --table, such as --table sk-table --table sk-table-best"
+            )
     _on_objectives(
         space or "sk-paper",
         budget_gflops or 4.5,
@@ -202,7 +211,7 @@ def _on_table(
     comparison = compare(
         recorded.world,
         f"the table {', '.join(table)}",
-        repeats=repeats,
+        repeats=min(repeats, COMPARED),
         seed=seed,
         cap=30 if quick else CAP,
         processes=workers,

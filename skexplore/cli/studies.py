@@ -212,7 +212,7 @@ def table(
         typer.Argument(
             metavar="[STUDY]...",
             autocompletion=studies,
-            help="A search and more studies measured like it; without any, sk-table.",
+            help="A search and more studies measured like it; without any, sk-table and sk-table-best.",
         ),
     ] = None,
 ) -> None:

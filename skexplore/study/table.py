@@ -1,6 +1,6 @@
 """A table of trainings: what studies measured of blocks in one and the same way, to be read or searched without a GPU.
 
-``studies/sk-table`` is made for it; every study of a search can be read so.
+``studies/sk-table`` and ``studies/sk-table-best`` are made for it; every study of a search can be read so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from skexplore.study.store import load_study
 if TYPE_CHECKING:
     import pandas
 
-TABLE = "sk-table"
+TABLE = ("sk-table", "sk-table-best")  # its blocks, and the best of them again with more seeds
 TABLE_COLUMNS = (
     "block", "arch_id", "seed", "val_error", "epochs", "images", "ref_params", "ref_macs", "proxy_params", "proxy_macs",
     "seconds", "device",
@@ -66,7 +66,7 @@ def read_table(studies: Sequence[str]) -> Table:
 
 
 def load_table(*studies: str) -> pandas.DataFrame:
-    """Return a row for each complete training of ``studies`` (by default of ``sk-table``), sorted by block and seed.
+    """Return a row for each complete training of ``studies`` (by default ``TABLE``), sorted by block and seed.
 
     val_error: a fraction 0..1 after the last epoch. ref_*: cost at the reference (SKNet-50, 224x224), proxy_*: of the
     network that was trained; macs are multiply-adds. Raises ``UserError`` for studies that were not measured alike.
@@ -75,6 +75,6 @@ def load_table(*studies: str) -> pandas.DataFrame:
 
     rows = [
         {name: getattr(record, name) for name in TABLE_COLUMNS}
-        for record in read_table(studies or (TABLE,)).records
+        for record in read_table(studies or TABLE).records
     ]
     return pandas.DataFrame(rows, columns=pandas.Index(TABLE_COLUMNS))
