@@ -192,8 +192,12 @@ def test_a_stopped_network_is_neither_trained_again_nor_told_as_a_value(run, tmp
 
 def test_rivals_of_a_rung_are_within_the_budget_of_now(run, trusting):
     high, low = 4.8, 4.3
-    before = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=high, trials=8)
-    study = run(rugged, profile="rungs", study="r", anchors="none", budget_gflops=low, trials=20)
+    before = run(
+        rugged, profile="rungs", study="r", sampler="tpe", anchors="none", budget_gflops=high, trials=8
+    )
+    study = run(
+        rugged, profile="rungs", study="r", sampler="tpe", anchors="none", budget_gflops=low, trials=20
+    )
     order = [r for r in study.searched if r.curve]
     assert not all(study.spec.within(r) for r in order)
     others_decide = 0

@@ -89,7 +89,7 @@ def test_the_model_learns_which_blocks_are_too_slow(run, meter):
 
 
 def test_what_is_over_another_budget_is_not_measured(run, meter):
-    study = run(trials=8, budget_latency_ms=1000.0)
+    study = run(trials=8, budget_latency_ms=1000.0, sampler="tpe")
     over = {r.block for r in study.searched if r.status == "over_budget"}
     assert over
     assert not over & {*meter.asked}

@@ -53,16 +53,16 @@ def test_a_space_used_up_stays_so_when_the_command_is_repeated(run, tmp_path):
 def test_resumed_equals_uninterrupted_inside_a_streak_of_replays(run, tmp_path):
     space = tmp_path / "middle.yaml"
     space.write_text(MIDDLE)
-    whole, inside = run(space=str(space), trials=99, study="whole"), 0
+    whole, inside = run(space=str(space), trials=99, sampler="tpe", study="whole"), 0
     for calls in range(60, 120, 6):
         name = f"cut{calls}"
         with pytest.raises(KeyboardInterrupt):
-            run(space=str(space), trials=99, study=name, interrupts=pressed_after(calls))
+            run(space=str(space), trials=99, sampler="tpe", study=name, interrupts=pressed_after(calls))
         cut = load_study(name).searched
         inside += [record.status for record in cut[-2:]] == ["replay", "replay"] and len(cut) < len(
             whole.searched
         )
-        again = run(space=str(space), trials=99, study=name)
+        again = run(space=str(space), trials=99, sampler="tpe", study=name)
         assert [r.row() for r in again.records] == [r.row() for r in whole.records]
     assert inside
 

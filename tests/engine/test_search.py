@@ -53,13 +53,13 @@ def test_nothing_over_budget_is_trained_and_the_sampler_is_told_before(run):
 
 
 def test_a_budget_in_params_is_kept_too(run):
-    study = run(trials=5, budget_params_m=26.0)
+    study = run(trials=5, budget_params_m=26.0, sampler="tpe")
     assert all(r.ref_params <= 26e6 for r in study.records if r.origin == "search" and r.images)
     assert any(r.status == "over_budget" and r.ref_macs <= 4.5e9 for r in study.searched)
 
 
 def test_a_budget_in_activations_is_kept_too(run):
-    study = run(trials=5, budget_activations_m=17.5)
+    study = run(trials=5, budget_activations_m=17.5, sampler="tpe")
     activations = {r.block: cost(r.block).activations for r in study.records}
     assert all(activations[r.block] <= 17.5e6 for r in study.records if r.origin == "search" and r.images)
     over = [r for r in study.searched if r.status == "over_budget" and r.ref_macs <= 4.5e9]

@@ -111,7 +111,7 @@ def test_blocks_are_drawn_by_number_by_notation_and_the_best(search):
     assert f"Block {search.best.block}" in search.draw().svg
     assert "Block k3+k5/r8" in search.draw("k3+k5/r8").svg
     assert search.draw()._repr_svg_().startswith('<svg xmlns="http://www.w3.org/2000/svg"')
-    with pytest.raises(UserError, match="has no trial 99; its trials are 0 to 18"):
+    with pytest.raises(UserError, match="has no trial 99; its trials are 0 to 7"):
         search.draw(99)
     with pytest.raises(UserError, match="nothing is complete yet"):
         synthetic(records=()).draw()
