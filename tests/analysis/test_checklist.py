@@ -239,10 +239,13 @@ def test_a_confirmation_beside_the_search_has_trained_its_best_block_again(monke
     assert begun.done is False
     assert "To go on: skexplore confirm first-search" in begun.evidence
     # a better block that was found since is not among the finalists
-    better = [replace(each, val_error=0.3) if each.number == 13 else each for each in search.records]
+    better = [
+        replace(each, val_error=0.28) if each.number == 6 and each.origin == "search" else each
+        for each in search.records
+    ]
     later = answer("trained again", search.with_records(better), confirmation)
     assert later.done is False
-    assert "skexplore confirm first-search --study first-search-confirm-13 " in later.evidence
+    assert "skexplore confirm first-search --study first-search-confirm-6 " in later.evidence
     # its recipe is another, which is no fault of the comparison of searches
     for question in ("trained and judged", "hardware"):
         assert answer(question, search, confirmation) == answer(question, search)
