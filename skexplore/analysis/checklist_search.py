@@ -19,9 +19,6 @@ from skexplore.arch import (
     Backbone,
     Blocks,
     canonical_at_reference,
-    format_blocks,
-    net_id,
-    parse_blocks,
 )
 from skexplore.study import (
     REPEATS,
@@ -185,10 +182,12 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
     best = study.best
     if best is None:
         return False, f"There is no best block yet. To go on: {search_command(study)}"
-    variants = _variants(parse_blocks(best.block), study.spec.reference_body)
+    own = study.spec.at_reference(best.block)
+    variants = [replace(own, blocks=form) for form in _variants(own.blocks, own.backbone)]
     if not variants:
         return True, f"The best block, {best.block}, is one convolution: no part of it can be left out."
-    found = {format_blocks(form): _errors(study, net_id(form, study.spec.body)) for form in variants}
+    spec, backbone = study.spec, study.spec.backbone_for(own)
+    found = {spec.text_of(each): _errors(study, spec.proxy(each, backbone).id) for each in variants}
     said = "; ".join(
         f"{block} {percent(statistics.fmean(errors))} (n = {len(errors)})"
         for block, errors in found.items()

@@ -100,9 +100,12 @@ def notes(study: Study) -> list[str]:
             said.append(
                 "The lowest of many errors is too low by selection: retrain it with other seeds to quote it."
             )
+    proxy = f"the proxy {spec.backbone}"
+    if spec.decides_body:
+        proxy += ", or one that is as much deeper and wider as a trial's body is"
     said.append(
         f"Errors are {spec.split.dataset} validation errors after {counted(spec.recipe.epochs, 'epoch')} on "
-        f"{spec.split.train_images:,} images in the proxy {spec.backbone}; they say nothing yet about "
+        f"{spec.split.train_images:,} images in {proxy}; they say nothing yet about "
         "ImageNet. The test set plays no part in them."
     )
     if count["failed"] or count["diverged"]:

@@ -18,7 +18,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
 
-from skexplore.arch import Blocks, parse_blocks
+from skexplore.arch import Architecture, read_network
 from skexplore.errors import UserError
 from skexplore.space import Encoder, Level, Space, TooManyError, target_of
 from skexplore.study import Record, Study, stored_space
@@ -111,18 +111,18 @@ def _of_points(space: Space, points: Sequence[_Point], total: int, study: Study)
     return Importances(n=n, total=total, shares=tuple(shares), clear=clear, note=" ".join(filter(None, said)))
 
 
-def acting(space: Space, levels: Mapping[str, Level], blocks: Blocks) -> dict[str, Level]:
-    """Return those of ``levels`` (which mean ``blocks``) of which another level would mean another block."""
+def acting(space: Space, levels: Mapping[str, Level], own: Architecture) -> dict[str, Level]:
+    """Return those of ``levels`` (which mean ``own``) of which another level would mean another network."""
     return {
         path: levels[path]
         for path, choices in space.decisions.items()
-        if any(_meant(space, {**levels, path: other}) != blocks for other in choices if other != levels[path])
+        if any(_meant(space, {**levels, path: other}) != own for other in choices if other != levels[path])
     }
 
 
-def _meant(space: Space, levels: Mapping[str, Level]) -> Blocks | None:
+def _meant(space: Space, levels: Mapping[str, Level]) -> Architecture | None:
     try:
-        return space.decode(levels)
+        return space.network(levels)
     except UserError:  # no branch is left
         return None
 
@@ -152,10 +152,11 @@ def _points(space: Space, records: Sequence[Record]) -> list[_Point]:
 
 def _levels(space: Space, encoder: Encoder, block: str) -> dict[str, Level] | None:
     try:
-        levels = encoder.levels(parse_blocks(block))
+        own = read_network(block, space.reference)
+        levels = encoder.levels(own)
     except UserError:
         return None
-    return acting(space, levels, space.decode(levels))
+    return acting(space, levels, own)
 
 
 def _weigh(space: Space, points: Sequence[_Point]) -> list[dict[str, float]]:

@@ -42,4 +42,5 @@ def _looked_at(population: Population) -> tuple[list[int], list[dict[str, Trait]
     pool, _ = population.pool(0)
     chosen = sorted(random.Random(0).sample(range(len(pool)), min(MOST, len(pool))))
     candidates = population.candidates
-    return chosen, [traits_of(candidates.blocks(pool[at]), candidates.reference) for at in chosen]
+    found = (candidates.network(pool[at]) for at in chosen)
+    return chosen, [traits_of(own.blocks, own.backbone) for own in found]

@@ -25,6 +25,15 @@ from .backbones import (
     cifar_backbone as cifar_backbone,
     get_backbone as get_backbone,
 )
+from .bodies import (
+    blocks_of as blocks_of,
+    body_of as body_of,
+    deepened as deepened,
+    format_network as format_network,
+    read_network as read_network,
+    says_body as says_body,
+    varied_as as varied_as,
+)
 from .costs import (
     arch_id as arch_id,
     as_blocks as as_blocks,

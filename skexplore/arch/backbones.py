@@ -198,6 +198,26 @@ def is_proxy(name: str) -> bool:
     return _PROXY.fullmatch(name) is not None
 
 
+def proxy_parts(name: str) -> dict[str, int] | None:
+    """Return the numbers that the name of a CIFAR proxy gives, cardinality and group width at least; else None."""
+    match = _PROXY.fullmatch(name)
+    given = ("cardinality", "group_width", "depths", "stem", "out")
+    return {key: int(match[key]) for key in given if match[key]} if match else None
+
+
+def proxy_text(name: str, *, depths: str, **numbers: int) -> str:
+    """Return the name of the proxy called ``name`` with these depths and numbers; what is usual is not in it."""
+    match = _PROXY.fullmatch(name)
+    assert match is not None
+    parts = match.groupdict() | {key: str(value) for key, value in numbers.items()}
+    end = f"{parts['stride'] or ''}{'-' + parts['kind'] if parts['kind'] else ''}{parts['split'] or ''}"
+    head = f"{parts['cardinality']}x{parts['group_width']}d-{depths}"
+    usual = get_backbone(f"{head}{end}")
+    stem = "" if parts["stem"] is None or int(parts["stem"]) == usual.stem.width else f"-c{parts['stem']}"
+    out = "" if parts["out"] is None or int(parts["out"]) == usual.stages[0].out else f"-o{parts['out']}"
+    return f"{head}{stem}{out}{end}"
+
+
 def _proxy(name: str) -> Backbone | None:
     """Return the CIFAR network ``CxGd[-DEPTHS][-cSTEM][-oOUT][-s2][-UNIT][-split]``, or None for another form.
 

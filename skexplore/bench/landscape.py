@@ -65,7 +65,11 @@ def within(blocks: Collection[Blocks], spec: StudySpec) -> frozenset[str]:
 
 
 def check_reference(space: Space) -> None:
-    """Raise ``UserError`` for a space of another reference: objectives and anchors here are those of SKNet-50."""
+    """Raise ``UserError`` for a space of another reference or of several bodies: what is played here is SKNet-50's."""
+    if space.decides_body:
+        raise UserError(
+            f"space {space.name}: decides the network around its blocks; searches are played in one body alone"
+        )
     if space.reference != REFERENCE:
         raise UserError(
             f"space {space.name}: written for {space.reference.name}; searches are played in spaces for "

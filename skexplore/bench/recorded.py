@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skexplore.arch import format_blocks, parse_blocks
+from skexplore.arch import format_blocks
 from skexplore.bench.landscape import Landscape, check_reference, distinct, within
 from skexplore.errors import UserError
 from skexplore.space import Space
@@ -79,7 +79,7 @@ class Recorded:
         place = {name: at for at, name in enumerate(self.names)}
         errors = [[*self.errors[name].values()] for name in self.errors]
         self._worlds = Worlds(
-            model.population.rows([*inside, *map(parse_blocks, outside)]),
+            model.population.rows(self.names),
             np.array([place[name] for name in self.errors]),
             np.array([np.mean(each) for each in errors]),
             np.array([len(each) for each in errors]),

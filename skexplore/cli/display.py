@@ -147,7 +147,7 @@ def _line(event: Progress) -> str:
         return event.text
     kind = "run" if record.sampler == "user" else record.origin if record.beside else "trial"
     name = f"{kind:<9} {record.number:>3}"
-    block = f"{record.block} {record.setting.words}".rstrip()
+    block = record.block if record.plain else f"{record.block} {record.setting.words}"
     unit = flops_unit(record.ref_macs)
     what = f"{name}  {block}  {record.ref_macs / unit.scale:.2f} {unit.name}" + (
         f"  seed {record.seed}" if record.beside else ""

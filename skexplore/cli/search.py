@@ -179,6 +179,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search a space of SK blocks under a budget, trained on real CIFAR; repeat the command to continue."""
+    from skexplore.arch import says_body
     from skexplore.engine import default_profile, run_plans
     from skexplore.export import read_block
     from skexplore.plan import Request, plan_search, space_of
@@ -212,7 +213,9 @@ def search(
     )
     if enqueue:
         chosen = space_of(request)
-        blocks = tuple(read_block(block, chosen.reference) for block in enqueue)
+        blocks = tuple(
+            block if says_body(block) else read_block(block, chosen.reference) for block in enqueue
+        )
         request = replace(request, space=chosen, enqueue=blocks)
     plans = [plan_search(each) for each in _repeated(request, repeats)]
     settings = run_settings(workers, time_limit, storage, data_dir)
@@ -273,10 +276,11 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a block of your own by the recipe of a profile, or of a study."""
+    from skexplore.arch import says_body
     from skexplore.engine import train as run_training
     from skexplore.export import read_block
 
-    blocks = read_block(block, _written_for(study, reference))
+    blocks = block if says_body(block) else read_block(block, _written_for(study, reference))
     settings = run_settings(workers, time_limit, None, data_dir)
     result = watched(
         lambda run: run_training(

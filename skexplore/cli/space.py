@@ -73,7 +73,7 @@ decisions:                            # each is a path and the levels that a sea
   reduction: [8, 16, 32]              # r of d = max(C / r, L), Eq. 4 of the paper
   min_dim: [16, 32]                   # the floor L; 1 means none
   fuse: [select, sum]                 # softmax attention, or the plain sum
-{stage}# conditions:                         # in order: where all of when holds, then counts as chosen
+{stage}{body}# conditions:                         # in order: where all of when holds, then counts as chosen
 #   - when: {{branches.1: k5, reduction: [8, 16]}}
 #     then: {{fuse: sum}}
 # constraints:                        # bands at the reference; blocks outside are never trained
@@ -83,6 +83,10 @@ decisions:                            # each is a path and the levels that a sea
 """
 STAGE = """\
   # stages.{last}.branches.2: [none, k3d2] # one stage may decide for itself
+"""
+BODY = """\
+  # depths: [{depths}] # units of each stage: then the network around the blocks is chosen too
+  # width: [x1, x0.5]                 # times its channels; backbone: [...] chooses among networks with a name
 """
 GROUPS = """\
   branches.1.groups: [32, 64]         # groups at cardinality 32
@@ -123,12 +127,15 @@ def _suiting(reference: Backbone) -> dict[str, object]:
     }
     line = f"reference: {reference.name}"
     usual, last = reference == REFERENCE, len(reference.stages)
+    units = [stage.depth for stage in reference.stages]
+    fewer = [max(1, depth // 2) for depth in units]
     return {
         "reference": ""
         if usual
         else f"{line:<37} # blocks are written for it, and costs are counted in it\n",
         "groups": GROUPS if counts_groups(reference) else "",
         "stage": STAGE.format(last=last) if 3 <= last <= 5 else "",  # of more stages no proxy has as many
+        "body": BODY.format(depths=", ".join("-".join(map(str, each)) for each in (units, fewer))),
         "gflops": "[4.0, 4.6]" if usual else f"[null, {half['macs'] / 1e9:.3g}]",
         "params_m": "[null, 29]" if usual else f"[null, {half['params'] / 1e6:.3g}]",
         "activations_m": f"[null, {half['activations'] / 1e6:.3g}]",

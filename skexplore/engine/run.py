@@ -105,7 +105,6 @@ def train(request: TrainRequest, run: Run) -> Study:
             raise UserError(
                 f"--{option} {given}: study {spec.name} has {own}, and its results must stay comparable"
             )
-    spec.body.place(request.form)
     return run_plan(own_trainings(spec, request, old.target), run, search=False)
 
 
@@ -188,7 +187,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
                         "same training gives other digits here, as far apart as seeds"
                     )
                 )
-            wished = [levels for levels in plan.wished if not state.knows(plan.space.decode(levels))]
+            wished = [levels for levels in plan.wished if not state.knows(plan.space.network(levels))]
             work = Work(
                 target=plan.target if search else state.trained,
                 replicates=plan.replicates,

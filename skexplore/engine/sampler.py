@@ -21,7 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from skexplore.arch import Cost, Sizes, parse_blocks
+from skexplore.arch import Cost, Sizes
 from skexplore.engine.model_sampler import ModelSampler
 from skexplore.space import Candidates, Forms, Level, Space
 from skexplore.study import SAMPLERS, Record, StudySpec, candidates_of, directions, new_model, tell
@@ -158,7 +158,7 @@ class Proposer:
         # what was refused by a lower budget was not tried under this one; what is too slow was, by being measured
         decided = record.status != "over_budget" or self._spec.too_slow(record)
         if self.candidates is not None and decided and self._spec.counted_within(record):
-            self.tried.add(self.candidates.forms_of(parse_blocks(record.block)))
+            self.tried.add(self.candidates.forms_of(self._spec.at_reference(record.block)))
 
     def learn(self, record: Record) -> None:
         """Tell the model, if there is one, of a measurement, of a trial or beside the search."""
@@ -168,7 +168,7 @@ class Proposer:
 
     def _note_latency(self, record: Record) -> None:
         if self._latency_model is not None and record.ref_latency_ms is not None:
-            self._latency_model.learn(record.block, parse_blocks(record.block), record.ref_latency_ms)
+            self._latency_model.learn(record.block, record.ref_latency_ms)
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
         if self.model is None or name == "random":

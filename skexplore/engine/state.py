@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from optuna.trial import TrialState
 
-from skexplore.arch import Architecture, Blocks, Setting, format_blocks
+from skexplore.arch import Architecture, Setting
 from skexplore.engine.halving import ALIVE, RungValue, goes_on
 from skexplore.engine.replicates import next_replicate
 from skexplore.engine.sampler import Proposer, constraints
@@ -98,9 +98,9 @@ class State:
         errors = (r.val_error for r in self.searched if r.status == "complete" and self.spec.within(r))
         return min((error for error in errors if error is not None), default=None)
 
-    def knows(self, blocks: Blocks) -> bool:
-        """Return whether the search has a trial of ``blocks`` that is decided under the budget of now."""
-        own = self.spec.at_reference(blocks).id
+    def knows(self, network: Architecture) -> bool:
+        """Return whether the search has a trial of ``network`` that is decided under the budget of now."""
+        own = network.id
         return any(
             record.arch_id == own and not (record.status == "over_budget" and self.spec.within(record))
             for record in self.searched
@@ -185,9 +185,7 @@ class State:
         proposal = self.proposer.ask(wished, untried_one=self.idle_streak() >= IDLE)
         record = self._record(
             proposal.number,
-            Architecture(
-                blocks=self.proposer.space.decode(proposal.levels), backbone=self.spec.reference_body
-            ),
+            self.proposer.space.network(proposal.levels),
             seed=self.spec.seed,
             origin="search",
             sampler=proposal.sampler,
@@ -254,13 +252,14 @@ class State:
         sampler: str,
         backbone: str = "",
     ) -> Record:
+        backbone = backbone or self.spec.backbone_for(architecture)
         network = self.spec.proxy(architecture, backbone)
         there, proxy = architecture.cost(), network.cost()
         record = Record(
             number=number,
             arch_id=architecture.id,
             net_id=network.id,
-            block=format_blocks(architecture.blocks),
+            block=self.spec.text_of(architecture),
             status="running",
             origin=origin,
             sampler=sampler,

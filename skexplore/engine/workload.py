@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skexplore.arch import format_blocks, net_id
+from skexplore.arch import net_id
 from skexplore.engine.run import count_devices, is_study
 from skexplore.engine.state import AGAIN
 from skexplore.plan import Plan
@@ -91,7 +91,7 @@ def _left(plan: Plan, storage: str | None) -> tuple[int, int, int]:
     done |= {(record.net_id, record.seed) for record in plan.known.values()}
     beside = sum(network not in done for network in plan.networks)
     tried = {record.block for record in old}
-    first = (format_blocks(plan.space.decode(levels)) for levels in plan.wished[: plan.reused])
+    first = (plan.spec.text_of(plan.space.network(levels)) for levels in plan.wished[: plan.reused])
     room = plan.target - plan.replicates - trained_blocks(old)
     reused = min(sum(block not in tried for block in first), max(0, room))
     left = max(0, plan.target - trained(old) - reused) if plan.target else 0

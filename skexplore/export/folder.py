@@ -17,7 +17,7 @@ from skexplore.arch import (
     Backbone,
     Blocks,
     arch_id,
-    canonical_at_reference,
+    blocks_of,
     cost,
     format_blocks,
     net_id,
@@ -167,7 +167,7 @@ def _contents(study: Study, record: Record, folder: Path, scale: str, *, onnx: b
     kept = weights_file(folder, record.key)
     # a stopped training leaves none; what is kept under its key is of another one, that went on to the end
     if record.status == "complete" and kept.is_file():
-        files[WEIGHTS_NAME], state = _checked_weights(kept, record, study.spec.body)
+        files[WEIGHTS_NAME], state = _checked_weights(kept, record, _proxy(study, record))
     block = _block_file(study, record, scale, files.get(WEIGHTS_NAME))
     if onnx:
         files[ONNX_NAME], written = _onnx(block, state)
@@ -201,7 +201,7 @@ def _checked_weights(kept: Path, record: Record, body: Backbone) -> tuple[bytes,
     """Return the file that the training of ``record`` left, and what it holds; refuse any other."""
     content, state = load_weights(kept, record.weights_sha256)
     try:
-        build(record.block, body).load_state_dict(state)
+        build(blocks_of(record.block), body).load_state_dict(state)
     except RuntimeError:
         raise UserError(
             f"{kept}: these weights do not fit {record.block} in {body.name}; move the file away to "
@@ -212,16 +212,17 @@ def _checked_weights(kept: Path, record: Record, body: Backbone) -> tuple[bytes,
 
 def _block_file(study: Study, record: Record, scale: str, weights: bytes | None) -> BlockFile:
     """Return what is known before the texts are written: their hashes are not."""
-    blocks, spec = parse_blocks(record.block), study.spec
+    spec, own = study.spec, study.spec.at_reference(record.block)
+    blocks, proxy = own.blocks, _proxy(study, record)
     assert record.val_error is not None
     block = BlockFile(
         schema=SCHEMA,
-        block=record.block,
-        canonical=format_blocks(canonical_at_reference(blocks, spec.reference_body)),
-        arch_id=arch_id(blocks, spec.reference_body),
-        net_id=net_id(blocks, spec.body),
-        reference=_place(blocks, spec.reference_body),
-        proxy=_place(blocks, spec.body),
+        block=blocks_of(record.block),
+        canonical=format_blocks(blocks),
+        arch_id=arch_id(blocks, own.backbone),
+        net_id=net_id(blocks, proxy),
+        reference=_place(blocks, own.backbone),
+        proxy=_place(blocks, proxy),
         val_error=record.val_error,
         seed=record.seed,
         epochs=record.epochs,
@@ -246,6 +247,11 @@ def _block_file(study: Study, record: Record, scale: str, weights: bytes | None)
         believed=_believed(study, record),
     )
     return replace(block, weights_note=weights_note(block))
+
+
+def _proxy(study: Study, record: Record) -> Backbone:
+    """Return the network around the blocks that was trained."""
+    return study.spec.proxy(study.spec.at_reference(record.block), record.setting.backbone).backbone
 
 
 def _believed(study: Study, record: Record) -> BelievedError | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from skexplore.arch import Architecture, format_blocks
+from skexplore.arch import Architecture, says_body, varied_as
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
-from skexplore.plan.search import Plan, profile_of
+from skexplore.plan.search import Plan, in_which_depths_show, profile_of
 from skexplore.space import Candidates, TooManyError
 from skexplore.study import (
     LEVEL,
@@ -70,7 +70,7 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
         description=f"Finalists of {search.spec.name}, trained anew with fresh seeds",
         kinds=("confirm",),
         baseline=search.spec.paper_block,
-        variants=tuple(_variants(search, request.top)),
+        variants=tuple(_in_proxies(_variants(search, request.top), profile.backbone, search.spec)),
         seeds=seeds_of(request.seeds, SEEDS, check_name(name)),
         of=search.spec.name,
         test=True,
@@ -86,7 +86,8 @@ def _scale(search: Study, profile: str | None) -> Profile:
     """Return the search's own scale with ``LONGER`` times its epochs, or that of ``profile`` on its data set."""
     spec = search.spec
     if profile is not None:
-        return profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
+        found = profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
+        return in_which_depths_show(found, spec.reference_body) if spec.decides_body else found
     recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs, cycles=())  # nothing is stopped here
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
 
@@ -130,6 +131,16 @@ def _variants(search: Study, top: int | None) -> Iterator[Variant]:
             yield replace(variant, believed=found.estimate, believed_sd=sd)
 
 
+def _in_proxies(variants: Iterable[Variant], backbone: str, spec: StudySpec) -> Iterator[Variant]:
+    """Yield ``variants``, those in a body of their own where that has a proxy of its own."""
+    for variant in variants:
+        body = variant.architecture.backbone
+        name = varied_as(backbone, body, spec.reference_body) if says_body(variant.block) else backbone
+        yield (
+            variant if name == backbone else replace(variant, setting=replace(variant.setting, backbone=name))
+        )
+
+
 def _chosen(search: Study, top: int | None) -> Iterator[Variant]:
     def variant(block: str, role: str, error: float | None) -> Variant:
         return Variant(
@@ -148,7 +159,7 @@ def _chosen(search: Study, top: int | None) -> Iterator[Variant]:
         role = "finalist" if own in found else "anchor"  # a search may find the paper's block itself
         yield variant(block, role, _searched(search, own))
     for drawn in _random_blocks(search, taken | found):
-        yield variant(format_blocks(drawn.blocks), "random", _searched(search, drawn.id))
+        yield variant(search.spec.text_of(drawn), "random", _searched(search, drawn.id))
 
 
 def _searched(search: Study, own: str) -> float | None:
@@ -175,7 +186,7 @@ def _random_blocks(search: Study, taken: set[str]) -> Iterator[Architecture]:
     left = RANDOM
     for _ in range(ATTEMPTS):
         levels = candidates.draw(generator) if candidates else space.sample(generator)
-        drawn = search.spec.at_reference(space.decode(levels))
+        drawn = space.network(levels)
         own, size = drawn.id, drawn.cost()
         if own in taken | slow or not all(bound.keeps(size) for bound in search.spec.bounds):
             continue

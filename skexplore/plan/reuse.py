@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from skexplore.arch import parse_blocks
+from skexplore.arch import read_network
 from skexplore.errors import UserError
 from skexplore.space import Level, NotInSpaceError, Space, encode
 from skexplore.study import Record, Study, StudySpec, differences
@@ -70,6 +70,6 @@ def first_tries(spec: StudySpec, space: Space, studies: Sequence[Study]) -> list
 def _levels(space: Space, record: Record) -> dict[str, Level] | None:
     """Return levels that mean a record's block, None where the space does not hold it."""
     try:
-        return encode(space, parse_blocks(record.block))
+        return encode(space, read_network(record.block, space.reference))
     except NotInSpaceError:
         return None

@@ -13,11 +13,15 @@ from skexplore.arch import (
     Blocks,
     SKBlock,
     as_blocks,
+    blocks_of,
     canonical_at_reference,
     cifar_backbone,
+    deepened,
     get_backbone,
     get_reference,
+    read_network,
     stand_in,
+    varied_as,
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
@@ -134,8 +138,19 @@ class TrainRequest:
 
     @property
     def form(self) -> Blocks:
-        """The blocks, read; raises ``UserError``."""
-        return as_blocks(self.blocks)
+        """The blocks, read, without a body that their text may name; raises ``UserError``."""
+        return as_blocks(blocks_of(self.blocks) if isinstance(self.blocks, str) else self.blocks)
+
+    def network(self, spec: StudySpec) -> Architecture:
+        """Return the network at the reference of ``spec``, or in the body that the text names; raises ``UserError``."""
+        own = spec.at_reference(self.blocks if isinstance(self.blocks, str) else self.form)
+        if own.backbone != spec.reference_body and not spec.decides_body:
+            raise UserError(
+                f"{self.blocks}: a body of its own: it can be trained so only in a study whose space decides the body, "
+                f"with --study; else give --reference {own.backbone.name}"
+            )
+        _ = spec.proxy(own, spec.backbone_for(own)).placed  # whether the proxy can hold it
+        return own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +216,8 @@ def plan_search(request: Request) -> Plan:
         raise UserError(f"--trials {target}: must be at least 1")
     replicates = _replicates(request.replicates, target)
     check_seed(request.seed)
+    if space.decides_body and request.backbone is None:
+        profile = in_which_depths_show(profile, space.reference)
     body = stand_in(get_backbone(profile.backbone), space.reference)
     seeds = range(request.seed, request.seed + profile.anchor_seeds)
     anchors = [
@@ -208,7 +225,9 @@ def plan_search(request: Request) -> Plan:
         for own in _anchors(request.anchors, space.reference, body)
         for seed in seeds
     ]
-    space.check_buildable(body)
+    for _, own in space.plain():
+        proxy = get_backbone(varied_as(profile.backbone, own.reference, space.reference))
+        own.check_buildable(stand_in(proxy, own.reference))
     check_budget(space, *budget)
     rungs = _rungs(request.pruner, profile)
     # so that an error at a rung is one of annealed weights
@@ -236,12 +255,12 @@ def plan_search(request: Request) -> Plan:
         anchor_seeds=profile.anchor_seeds,
         seed=request.seed,
     )
-    forms = [canonical_at_reference(as_blocks(each), space.reference) for each in request.enqueue]
+    asked = [_network(each, space.reference) for each in request.enqueue]
     reused = [load_study(each) for each in request.reuse]
     known = measured(spec, reused)
     first = first_tries(spec, space, reused)
-    asked = (encode(space, form) for form in dict.fromkeys(forms))
-    wished = [*first, *(levels for levels in asked if levels not in first)]
+    encoded = (encode(space, own) for own in dict.fromkeys(asked))
+    wished = [*first, *(levels for levels in encoded if levels not in first)]
     return Plan(
         spec=spec,
         space=space,
@@ -252,6 +271,13 @@ def plan_search(request: Request) -> Plan:
         reused=len(first),
         known=known,
     )
+
+
+def _network(given: str | SKBlock | Blocks, reference: Backbone) -> Architecture:
+    """Return a block that is asked for as the network that it is at the reference, or in the body that it names."""
+    if isinstance(given, str):
+        return read_network(given, reference)
+    return Architecture(blocks=canonical_at_reference(as_blocks(given), reference), backbone=reference)
 
 
 def space_of(request: Request) -> Space:
@@ -285,7 +311,6 @@ def plan_training(request: TrainRequest) -> Plan:
     profile = profile_of(
         request.profile or DEFAULT_PROFILE, request.dataset, request.backbone, request.recipe, reference
     )
-    stand_in(get_backbone(profile.backbone), reference).place(request.form)
     said = (_other_reference(reference), request.backbone, other_recipe(profile, request.recipe))
     suffix = "".join(f"-{in_names(each)}" for each in said if each)
     name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
@@ -301,7 +326,7 @@ def own_trainings(spec: StudySpec, request: TrainRequest, target: int = 0) -> Pl
     check_seed(request.seed)
     if not 1 <= request.seeds <= MAX_SEEDS:
         raise UserError(f"--seeds {request.seeds}: must be between 1 and {MAX_SEEDS}")
-    own = spec.at_reference(request.form)
+    own = request.network(spec)
     seeds = range(request.seed, request.seed + request.seeds)
     beside = tuple(Training(architecture=own, seed=seed, chosen_by="user") for seed in seeds)
     return Plan(spec=spec, space=stored_space(spec), target=target, beside=beside)
@@ -343,6 +368,11 @@ def profile_of(
     if backbone is None:
         return profile.at(reference)
     return replace(profile, backbone=cifar_backbone(backbone).name)
+
+
+def in_which_depths_show(profile: Profile, reference: Backbone) -> Profile:
+    """Return ``profile`` for bodies of other depths than the reference's: in a proxy deep enough to tell them apart."""
+    return replace(profile, backbone=deepened(profile.backbone, reference))
 
 
 def other_recipe(profile: Profile, recipe: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from skexplore.analysis import believed_levels, may_be_best, places
-from skexplore.arch import Architecture, Backbone, block_svg, parse_blocks, placed_rows, traits_of
+from skexplore.arch import Architecture, block_svg, placed_rows, traits_of
 from skexplore.report.plots import front_of, positions
 from skexplore.study import Record, Study, drawn_together
 
@@ -57,11 +57,11 @@ def page_data(study: Study) -> dict[str, Any]:
         | ({"ref_latency_ms": study.spec.budget_latency_ms} if study.spec.budget_latency_ms else {}),
         "latency": study.spec.latency and study.spec.latency.words,
         "made_of": {
-            block: _made_of(block, study.spec.reference_body) | latencies.get(block, {}) for block in blocks
+            block: _made_of(study.spec.at_reference(block)) | latencies.get(block, {}) for block in blocks
         },
         "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(study, record) for record in study.records},
-        "drawings": {block: block_svg(parse_blocks(block), study.spec.reference_body) for block in blocks},
+        "drawings": {block: _drawn(study.spec.at_reference(block)) for block in blocks},
         "reference": study.spec.reference_words,
         "flops": [study.spec.flops_unit.name, study.spec.flops_unit.scale],
     }
@@ -73,9 +73,12 @@ def _draws(study: Study) -> dict[str, list[float]]:
     return drawn_together(study.model, DRAWS)
 
 
-def _made_of(block: str, reference: Backbone) -> dict[str, Any]:
+def _drawn(own: Architecture) -> str:
+    return block_svg(own.blocks, own.backbone)
+
+
+def _made_of(own: Architecture) -> dict[str, Any]:
     """Return the traits of a block, its activations, and d in each stage: a text where the stage's units differ."""
-    own = Architecture(blocks=parse_blocks(block), backbone=reference)
     dims = [row["d"] for row in placed_rows(own)]
     said = [
         None if not isinstance(each, list) else each[0] if len(each) == 1 else "/".join(map(str, each))

@@ -4,10 +4,12 @@ from .boxes import (
 from .candidates import (
     Candidates as Candidates,
     Forms as Forms,
-    Stages as Stages,
+    Shape as Shape,
     in_shares as in_shares,
+    shape_of as shape_of,
 )
 from .decisions import (
+    BODY as BODY,
     NONE as NONE,
     Condition as Condition,
     Level as Level,

@@ -5,23 +5,50 @@ A space that can be written out is, so that a search of it ends with its last ar
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
-from skexplore.arch import Backbone, Blocks, Bound, Branch, Sizes, counts_groups, groups_at_reference
+from skexplore.arch import Architecture, Backbone, Bound, Branch, Sizes, counts_groups, groups_at_reference
 from skexplore.space.boxes import Form, Layout, box_size, enumerate_forms
 from skexplore.space.decisions import Level
-from skexplore.space.encoder import Encoder, form_of
+from skexplore.space.encoder import PlainEncoder, form_of
 from skexplore.space.space import Space
 from skexplore.space.union import Union
 
-Forms = tuple[Form, ...]  # an architecture: the form of each group of tied stages
-# of each stage of the reference its branches, groups as shares of a cardinality of 32, and d / C where attention acts
-Stages = tuple[tuple[tuple[Branch, ...], float | None], ...]
+Forms = tuple[
+    int, tuple[Form, ...]
+]  # an architecture: the place of its body, and the form of each group of stages
 WRITTEN_OUT = 100_000  # architectures of a space that is
 DRAWS = 2_000  # from a larger one, of which all may be over the limits or tried
+
+
+class Shape(NamedTuple):
+    """An architecture as what may explain its error.
+
+    stages: of each stage its branches, groups as shares of a cardinality of 32, and d / C where attention acts. units,
+    width: of the body, how many units it has and the mean channels of its SK convolutions, as log2.
+    """
+
+    stages: tuple[tuple[tuple[Branch, ...], float | None], ...]
+    units: float
+    width: float
+
+
+def shape_of(stages: tuple[tuple[tuple[Branch, ...], float | None], ...], body: Backbone) -> Shape:
+    """Return the shape of an architecture of these stages in ``body``."""
+    return Shape(stages, *_size(body))
+
+
+@lru_cache(maxsize=1024)
+def _size(body: Backbone) -> tuple[float, float]:
+    units = sum(stage.depth for stage in body.stages)
+    return math.log2(units), math.log2(sum(own[-1] for own in body.sk_widths) / len(body.sk_widths))
 
 
 @lru_cache(maxsize=65536)
@@ -35,6 +62,35 @@ def in_shares(branches: tuple[Branch, ...], reference: Backbone) -> tuple[Branch
     )
 
 
+class _InBody:
+    """The distinct architectures of a plain space, whose body ``levels`` choose."""
+
+    def __init__(self, levels: Mapping[str, Level], space: Space) -> None:
+        self.space, self._levels = space, levels
+        self.layout, self._encoder = Layout(space), PlainEncoder(space)
+        self.boxes = self.layout.boxes()
+        self.union = Union(self.boxes)
+
+    def forms_of(self, own: Architecture) -> tuple[Form, ...]:
+        found = [form_of(own.blocks, group, own.backbone) for group in self.layout.groups]
+        assert None not in found, "a block of the space is the same in stages that its decisions tie"
+        return tuple(form for form in found if form is not None)
+
+    def levels(self, forms: tuple[Form, ...]) -> dict[str, Level]:
+        levels = self._encoder.settled(list(forms))
+        assert levels is not None, "the forms are of this space"
+        return {**self._levels, **levels}
+
+    def shape(self, forms: tuple[Form, ...]) -> Shape:
+        body, found = self.space.reference, dict[int, tuple[tuple[Branch, ...], float | None]]()
+        for group, (branches, dims) in zip(self.layout.groups, forms, strict=True):
+            alike, left = in_shares(branches, body), iter(dims)
+            for stage in group:
+                shares = [dim / width for width, dim in zip(body.sk_widths[stage - 1], left, strict=False)]
+                found[stage] = alike, shares[-1] if shares else None
+        return shape_of(tuple(found[stage] for stage in sorted(found)), body)
+
+
 class Candidates:
     """The distinct architectures of ``space``, of which a search may train those that keep ``bounds``.
 
@@ -44,47 +100,42 @@ class Candidates:
 
     def __init__(self, space: Space, bounds: Sequence[Bound] = ()) -> None:
         self._space, self._bounds = space, bounds
-        self._layout, self._encoder = Layout(space), Encoder(space)
-        boxes = self._layout.boxes()
-        self._union = Union(boxes)
+        self._bodies = [_InBody(levels, own) for levels, own in space.plain()]
+        self._places = {own.space.reference: at for at, own in enumerate(self._bodies)}
+        self._ends = list(itertools.accumulate(own.union.total for own in self._bodies))
         self.within: list[Forms] | None = None
-        if sum(map(box_size, boxes)) <= WRITTEN_OUT:
-            self.within = [forms for forms, sizes in enumerate_forms(boxes) if self._keeps(sizes)]
+        if sum(box_size(box) for own in self._bodies for box in own.boxes) <= WRITTEN_OUT:
+            self.within = [
+                (at, forms)
+                for at, own in enumerate(self._bodies)
+                for forms, sizes in enumerate_forms(own.boxes)
+                if self._keeps(sizes)
+            ]
 
     def _keeps(self, sizes: Sizes) -> bool:
         return all(bound.keeps(sizes) for bound in self._bounds)
 
-    def forms_of(self, blocks: Blocks) -> Forms:
-        """Return the forms of canonical ``blocks`` that the space holds."""
-        found = [form_of(blocks, group, self._space.reference) for group in self._layout.groups]
-        assert None not in found, "a block of the space is the same in stages that its decisions tie"
-        return tuple(form for form in found if form is not None)
+    def forms_of(self, own: Architecture) -> Forms:
+        """Return the forms of an architecture that the space holds, in its one spelling."""
+        at = self._places[own.backbone]
+        return at, self._bodies[at].forms_of(own)
 
     def sizes(self, forms: Forms) -> Sizes:
-        """Return what ``forms`` cost at the reference."""
-        return self._union.sizes(forms)
+        """Return what ``forms`` cost at the reference, or in their own body."""
+        return self._bodies[forms[0]].union.sizes(forms[1])
 
     def levels(self, forms: Forms) -> dict[str, Level]:
         """Return levels, one per decision, that mean ``forms``."""
-        levels = self._encoder.settled(list(forms))
-        assert levels is not None, "the forms are of this space"
-        return levels
+        found = self._bodies[forms[0]].levels(forms[1])
+        return {path: found[path] for path in self._space.decisions}
 
-    def blocks(self, forms: Forms) -> Blocks:
-        """Return the canonical blocks that ``forms`` are."""
-        return self._space.decode(self.levels(forms))
+    def network(self, forms: Forms) -> Architecture:
+        """Return the architecture that ``forms`` are."""
+        return self._space.network(self.levels(forms))
 
-    def stages(self, forms: Forms) -> Stages:
-        """Return what ``forms`` are in each stage of the reference; where its units differ, in the last of them."""
-        reference, found = self.reference, dict[int, tuple[tuple[Branch, ...], float | None]]()
-        for group, (branches, dims) in zip(self._layout.groups, forms, strict=True):
-            alike, left = in_shares(branches, reference), iter(dims)
-            for stage in group:
-                shares = [
-                    dim / width for width, dim in zip(reference.sk_widths[stage - 1], left, strict=False)
-                ]
-                found[stage] = alike, shares[-1] if shares else None
-        return tuple(found[stage] for stage in sorted(found))
+    def shape(self, forms: Forms) -> Shape:
+        """Return the shape of an architecture; where the units of a stage differ, as in the last of them."""
+        return self._bodies[forms[0]].shape(forms[1])
 
     @property
     def reference(self) -> Backbone:
@@ -110,11 +161,14 @@ class Candidates:
             return generator.choice(left) if left else None
         for _ in range(DRAWS):
             forms = self._drawn(generator)
-            if forms is not None and forms not in tried and self._keeps(self._union.sizes(forms)):
+            if forms is not None and forms not in tried and self._keeps(self.sizes(forms)):
                 return forms
         return None
 
     def _drawn(self, generator: random.Random) -> Forms | None:
         """Return a draw, None where it is to be drawn again: what lies in many boxes is met in each of them."""
-        forms, boxes = self._union.draw(generator)
-        return forms if generator.random() * boxes < 1 else None
+        at = 0
+        if len(self._bodies) > 1:
+            at = bisect.bisect_right(self._ends, generator.randrange(self._ends[-1]))
+        forms, boxes = self._bodies[at].union.draw(generator)
+        return (at, forms) if generator.random() * boxes < 1 else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from skexplore.arch import parse_branch
+from skexplore.arch import get_reference, parse_branch
 from skexplore.errors import UserError
 from skexplore.files import Problem, quoted, shown
 
@@ -25,12 +25,18 @@ MAX_CONDITIONED = 20_000  # combinations of the decisions that conditions name; 
 _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
 )
-_PATHS = "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…"
+BODY = ("backbone", "depths", "width")  # decisions of what is around the blocks
+_PATHS = (
+    "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…; or backbone, "
+    "depths or width"
+)
 
 
 @lru_cache(maxsize=1024)  # asked for every decision of every point of a space
 def target_of(path: str) -> tuple[int | None, Target]:
-    """Return the stage of a decision (None: all of them) and what it sets there."""
+    """Return the stage of a decision (None: all of them) and what it sets there; one of the body sets itself."""
+    if path in BODY:
+        return None, (path, 0)
     match = _PATH.fullmatch(path)
     assert match is not None  # paths are checked when a space is loaded
     stage = None if match["stage"] in (None, "*") else int(match["stage"])
@@ -40,8 +46,15 @@ def target_of(path: str) -> tuple[int | None, Target]:
 
 
 def is_path(path: object) -> bool:
-    """Whether ``path`` is the dotted path of a decision."""
+    """Whether ``path`` is the dotted path of a decision of the blocks."""
     return isinstance(path, str) and _PATH.fullmatch(path) is not None
+
+
+def body_name(reference: str, levels: Mapping[str, Level]) -> str:
+    """Return the name of the body that ``levels`` choose in the place of ``reference``: ``NAME:DEPTHS:xWIDTH@HxW``."""
+    own, at, size = reference.partition("@")
+    parts = [str(levels.get("backbone", own)), *(str(levels[path]) for path in BODY[1:] if path in levels)]
+    return f"{':'.join(parts)}{at}{size}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +97,9 @@ def decision_problems(
     first: dict[tuple[int | None, Target], str] = {}
     for path, levels in decisions.items():
         place = f"{where}.{shown(path)}"
+        if path in BODY:
+            yield from ((place, problem) for problem in _list_problems(levels))
+            continue
         if path not in known:
             yield place, f"unknown decision; expected {_PATHS}"
             continue
@@ -106,17 +122,49 @@ def _levels_problems(path: str, levels: object, stages: int) -> Iterator[str]:
     assert match is not None
     if match["stage"] not in (None, "*") and int(match["stage"]) > stages:
         yield f"stage {match['stage']}: the reference has {stages} stages"
-    if not isinstance(levels, list):
-        yield f"{shown(levels)}: must be a list of levels in [ ]"
-        return
-    if not levels:
-        yield "no levels"
-    if len(set(map(shown, levels))) != len(levels):
-        yield "a level is given twice"
-    for level in levels:
+    yield from _list_problems(levels)
+    for level in levels if isinstance(levels, list) else ():
         problem = _level_problem(match, level)
         if problem:
             yield f"level {quoted(level)}: {problem}"
+
+
+def _list_problems(levels: object) -> Iterator[str]:
+    if not isinstance(levels, list):
+        yield f"{shown(levels)}: must be a list of levels in [ ]"
+    elif not levels:
+        yield "no levels"
+    elif len(set(map(shown, levels))) != len(levels):
+        yield "a level is given twice"
+
+
+def body_problems(
+    reference: str, decisions: Mapping[Any, Any], *, where: str = "decisions"
+) -> Iterator[Problem]:
+    """Yield what is wrong with the bodies that decisions make of ``reference``: all must be networks of one kind."""
+    given = {path: decisions[path] for path in BODY if path in decisions}
+    if not given or any(problem for levels in given.values() for problem in _list_problems(levels)):
+        return
+    own = get_reference(reference)
+    kind = own.unit.kind, own.unit.split_input, own.cardinality == 1
+    for levels in itertools.product(*given.values()):
+        name = body_name(reference, dict(zip(given, levels, strict=True)))
+        try:
+            body = get_reference(name)
+        except UserError as error:
+            yield f"{where}.{'+'.join(given)}", f"{name}: {str(error).splitlines()[0]}"
+            continue
+        if (body.unit.kind, body.unit.split_input, body.cardinality == 1) != kind:
+            yield (
+                f"{where}.{'+'.join(given)}",
+                f"{name}: its units are of another kind than those of {reference}: one proxy cannot stand for both",
+            )
+        stages = [path for path in decisions if isinstance(path, str) and path.startswith("stages.")]
+        if stages and len(body.stages) != len(own.stages):
+            yield (
+                f"{where}.{stages[0]}",
+                f"{name} has {len(body.stages)} stages, and {reference} {len(own.stages)}",
+            )
 
 
 def _level_problem(match: re.Match[str], level: object) -> str | None:
@@ -148,6 +196,8 @@ def condition_problems(
             yield from _clause_problems(
                 f"conditions.{number}.{key}", clause, decisions, several=key == "when"
             )
+        for path in (each for each in BODY if each in clauses["then"]):
+            yield f"conditions.{number}.then.{path}", "a condition cannot change the body; name it in when"
         for path in sorted(set(map(shown, clauses["when"])) & set(clauses["then"])):
             yield (
                 f"conditions.{number}.then.{path}",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from skexplore.arch import Backbone, Blocks, canonical_at_reference, format_blocks, per_stage
+from dataclasses import replace
+
+from skexplore.arch import (
+    Architecture,
+    Backbone,
+    Blocks,
+    canonical_at_reference,
+    format_blocks,
+    format_network,
+    per_stage,
+)
 from skexplore.errors import UserError
 from skexplore.space.boxes import Form, Layout, Levels, TooManyError, widths_of
 from skexplore.space.decisions import Level
@@ -13,8 +23,8 @@ class NotInSpaceError(UserError):
     """A block that a space does not hold."""
 
 
-class Encoder:
-    """Finds levels for the blocks of one space; what it learns of the space it keeps."""
+class PlainEncoder:
+    """Finds levels for the blocks of one plain space; what it learns of the space it keeps."""
 
     def __init__(self, space: Space) -> None:
         self._space, self._layout = space, Layout(space)
@@ -55,10 +65,33 @@ class Encoder:
         return any(self._layout.holds(setting, forms) for setting in self._layout.settings(levels))
 
 
-def encode(space: Space, blocks: Blocks) -> dict[str, Level]:
-    """Return levels of ``space`` that mean ``blocks`` (see ``Encoder.levels``)."""
+class Encoder:
+    """Finds levels for the architectures of one space, whether it decides their body or not."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._bodies = {own.reference: (levels, PlainEncoder(own)) for levels, own in space.plain()}
+        self._alike = {replace(body, name=""): body for body in self._bodies}
+
+    def levels(self, own: Architecture) -> dict[str, Level]:
+        """Return levels, one per decision, that the space makes ``own`` of. Raises ``NotInSpaceError``."""
+        body = self._alike.get(replace(own.backbone, name=""))
+        if body is None:
+            text = format_network(own.blocks, own.backbone, self._space.reference)
+            raise NotInSpaceError(
+                f"block {text} is not in the space {self._space.name}: its bodies are "
+                f"{', '.join(each.name for each in self._bodies)}"
+            )
+        levels, encoder = self._bodies[body]
+        found = {**levels, **encoder.levels(own.blocks)}
+        return {path: found[path] for path in self._space.decisions}
+
+
+def encode(space: Space, given: Architecture | Blocks) -> dict[str, Level]:
+    """Return levels of ``space`` that mean a network, or blocks at the reference (see ``Encoder.levels``)."""
+    own = given if isinstance(given, Architecture) else Architecture(blocks=given, backbone=space.reference)
     try:
-        return Encoder(space).levels(blocks)
+        return Encoder(space).levels(own)
     except TooManyError:
         raise UserError(f"space {space.name}: too large to look a block up in it") from None
 

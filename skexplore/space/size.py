@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from operator import attrgetter
 
-from skexplore.arch import Blocks, Bound, Sizes, budget_bounds, cost, flops_unit, format_blocks
+from skexplore.arch import Architecture, Bound, Sizes, budget_bounds, cost, flops_unit, format_network
 from skexplore.errors import UserError
 from skexplore.space.boxes import MACS, Layout, Levels, TooManyError, box_size, enumerate_costs
 from skexplore.space.decisions import Level
@@ -23,22 +23,38 @@ MAX_DRAWS = 200_000  # for SAMPLES uniform architectures where boxes overlap muc
 Z95 = statistics.NormalDist().inv_cdf(0.975)
 
 
-def cheapest(space: Space) -> Blocks:
-    """Return the block of fewest macs (then params) of ``space``, whatever its bands say."""
+def cheapest(space: Space) -> Architecture:
+    """Return the architecture of fewest macs (then params) of ``space``, whatever its bands say."""
     return _extreme(space, costliest=False)[1]
 
 
-def _extreme(space: Space, *, costliest: bool, by: Callable[[Sizes], int] = MACS) -> tuple[Sizes, Blocks]:
-    """Return the block of ``space`` of least (or most) of one cost, whatever its bands say, after what it costs."""
-    layout, pick = Layout(space), max if costliest else min
-    found = [layout.extreme(levels, costliest=costliest, by=by) for levels in layout.settings()]
-    sized = [(_sizes(space, blocks), blocks) for blocks in found]
-    return pick(sized, key=lambda each: (by(each[0]), each[0]))
+def _extreme(
+    space: Space, *, costliest: bool, by: Callable[[Sizes], int] = MACS
+) -> tuple[Sizes, Architecture]:
+    """Return the network of ``space`` of least (or most) of one cost, whatever its bands say, after what it costs."""
+    pick = max if costliest else min
+    found = [
+        Architecture(
+            blocks=layout.extreme(levels, costliest=costliest, by=by), backbone=layout.space.reference
+        )
+        for layout in _layouts(space)
+        for levels in layout.settings()
+    ]
+    return pick(((_sizes(own), own) for own in found), key=lambda each: (by(each[0]), each[0]))
 
 
-def _sizes(space: Space, blocks: Blocks) -> Sizes:
-    own = cost(blocks, space.reference)
-    return Sizes(own.macs, own.params, own.activations)
+def _layouts(space: Space) -> list[Layout]:
+    """Return the layout of each of the plain spaces that ``space`` is."""
+    return [Layout(own) for _, own in space.plain()]
+
+
+def _sizes(own: Architecture) -> Sizes:
+    found = own.cost()
+    return Sizes(found.macs, found.params, found.activations)
+
+
+def _text(space: Space, own: Architecture) -> str:
+    return format_network(own.blocks, own.backbone, space.reference)
 
 
 def _kept(bounds: Iterable[Bound], sizes: Sizes) -> bool:
@@ -65,8 +81,8 @@ def check_budget(
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UserError(f"{option} {value}: must be a positive number")
     bounds = budget_bounds(gflops, params_m, activations_m) + space.bounds
-    layout = Layout(space)
-    if bounds and all(_feasible(layout, levels, bounds) is False for levels in layout.settings()):
+    settings = ((layout, levels) for layout in _layouts(space) for levels in layout.settings())
+    if bounds and all(_feasible(layout, levels, bounds) is False for layout, levels in settings):
         raise UserError(_why_nothing_fits(space, bounds))
     return bounds
 
@@ -81,10 +97,10 @@ def idle_budgets(
         if bands and bands[0].limit <= bound.limit:
             said.append(f"{_said(space, bound)} excludes nothing beyond {bands[0]}")
             continue
-        sizes, block = _extreme(space, costliest=True, by=bound.of)
+        sizes, own = _extreme(space, costliest=True, by=bound.of)
         if bound.keeps(sizes):
             said.append(
-                f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {format_blocks(block)}, "
+                f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {_text(space, own)}, "
                 f"has {_amount(bound, sizes)} at the reference{_other_unit(space, bound)}"
             )
     return said
@@ -113,13 +129,13 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
             if low.cost == high.cost and high.upper and not low.upper and low.limit > high.limit:
                 return f"{_said(space, high)}: excludes {low}; change one of the two"
     for bound in bounds:
-        sizes, blocks = _extreme(space, costliest=not bound.upper, by=bound.of)
+        sizes, own = _extreme(space, costliest=not bound.upper, by=bound.of)
         if bound.keeps(sizes):
             continue
         which, needs = ("cheapest", "needs") if bound.upper else ("costliest", "has only")
         meant = "" if bound.of_space else _other_unit(space, bound)
         return (
-            f"{_said(space, bound)}: the {which} block of {space.name}, {format_blocks(blocks)}, {needs} "
+            f"{_said(space, bound)}: the {which} block of {space.name}, {_text(space, own)}, {needs} "
             f"{_amount(bound, sizes)} at the reference{meant}"
         )
     return (
@@ -143,8 +159,8 @@ def _feasible(layout: Layout, levels: Levels, bounds: Sequence[Bound]) -> bool |
     """Return whether some block of one setting keeps ``bounds``; None if that is too long to find out."""
     extremes: list[Sizes] = []
     for bound in bounds:
-        block = layout.extreme(levels, costliest=not bound.upper, by=bound.of)
-        extremes.append(_sizes(layout.space, block))
+        blocks = layout.extreme(levels, costliest=not bound.upper, by=bound.of)
+        extremes.append(_sizes(Architecture(blocks=blocks, backbone=layout.space.reference)))
         if not bound.keeps(extremes[-1]):
             return False
     if not bounds or any(_kept(bounds, sizes) for sizes in extremes):
@@ -179,16 +195,17 @@ def ruled_out(space: Space, bounds: Sequence[Bound]) -> dict[str, list[Level]]:
     Levels count as the conditions leave them. What is named is certain; with a lower limit in a space too
     large to enumerate a level may be left out.
     """
-    layout = Layout(space)
     possible: set[tuple[str, Level]] = set()
     refused: set[tuple[str, Level]] = set()
-    for setting in layout.settings() if bounds else ():
-        for path, levels in setting.items():
-            for level in levels:
-                if (path, level) in possible:
-                    continue
-                fits = _feasible(layout, {**setting, path: (level,)}, bounds)
-                (refused if fits is False else possible).add((path, level))
+    for body, own in space.plain() if bounds else ():
+        layout = Layout(own)
+        for setting in layout.settings():
+            for path, levels in setting.items():
+                for level in levels:
+                    if (path, level) in possible and not body.items() - possible:
+                        continue
+                    fits = _feasible(layout, {**setting, path: (level,)}, bounds)
+                    (refused if fits is False else possible).update({(path, level), *body.items()})
     gone = {
         path: [level for level in levels if (path, level) in refused - possible]
         for path, levels in space.decisions.items()
@@ -277,7 +294,7 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
         activations_min=least.activations,
         activations_median=round(statistics.median(each.activations for each in count.costs)),
         activations_max=most.activations,
-        cheapest=format_blocks(cheapest(space)),
+        cheapest=_text(space, cheapest(space)),
         size_estimate=count.estimate,
         size_low=count.low,
         size_high=count.high,
@@ -291,6 +308,27 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
 
 def _count(space: Space) -> _Count:
     """Count ``space`` exactly if that is possible, else as well as can be."""
+    counts = [_plain_count(own) for _, own in space.plain()]
+    if len(counts) == 1:
+        return counts[0]
+    sampled, whole = any(each.sampled for each in counts), sum(each.estimate for each in counts)
+    costs, generator = list[Sizes](), random.Random(0)
+    for each in counts:  # of each as many as its share of all, where not all are looked at
+        share = round(SAMPLES * each.estimate / whole)
+        costs += generator.choices(each.costs, k=share) if sampled else each.costs
+    return _Count(
+        size=sum(each.size for each in counts),
+        exact=all(each.exact for each in counts),
+        estimate=whole,
+        low=sum(each.low for each in counts),
+        high=sum(each.high for each in counts),
+        costs=costs,
+        sampled=sampled,
+        combinations=any(each.combinations for each in counts),
+    )
+
+
+def _plain_count(space: Space) -> _Count:
     try:
         boxes = Layout(space).boxes()
         if sum(map(box_size, boxes)) <= ENUMERABLE:
@@ -353,7 +391,7 @@ def _drawn_combinations(space: Space) -> _Count:
         estimate=space.raw_size,
         low=len(set(drawn)),  # certain, as the upper bound is
         high=space.raw_size,
-        costs=[_sizes(space, blocks) for blocks in drawn],
+        costs=[_sizes(Architecture(blocks=blocks, backbone=space.reference)) for blocks in drawn],
         sampled=True,
         combinations=True,
     )

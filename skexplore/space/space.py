@@ -5,6 +5,9 @@ A decision is a dotted path and its levels. Paths: ``branches.N`` (a branch in b
 ``stages.K.`` before it a decision acts on stage K alone (``stages.*.`` or nothing: on all). Every decision is
 always asked; what does not act is removed by the canonical form, so that a sampler sees one constant space.
 Conditions act when a point is decoded; bands of cost say which blocks belong to the space.
+
+``backbone``, ``depths`` and ``width`` decide the network around the blocks, its body: such a space is a plain one of
+blocks for each body, all together.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Annotated, Any
 from skexplore.arch import (
     FREE,
     REFERENCE,
+    Architecture,
     Backbone,
     Band,
     Blocks,
@@ -42,10 +46,13 @@ from skexplore.errors import UserError
 from skexplore.files import Must, Problem, define, read_by, read_yaml
 from skexplore.shipped import find_shipped, shipped
 from skexplore.space.decisions import (
+    BODY,
     NONE,
     Condition,
     Level,
     Target,
+    body_name,
+    body_problems,
     condition_problems,
     decision_problems,
     representative_points,
@@ -89,9 +96,55 @@ class Space:
             given = {**given, "reference": get_reference(reference).name}
         space = define(_File, given, str(path), _problems).space()
         _check_never_empty(space, str(path))
-        if space.reference != REFERENCE:
-            space.check_buildable(space.reference)
+        for _, own in space.plain():
+            if own.reference != REFERENCE:
+                own.check_buildable(own.reference)
         return space
+
+    @property
+    def decides_body(self) -> bool:
+        """Whether decisions choose the network around the blocks."""
+        return any(path in BODY for path in self.decisions)
+
+    def plain(self) -> list[tuple[dict[str, Level], Space]]:
+        """Return the space taken apart by body: the levels that choose each, and the plain space of its blocks there.
+
+        A body that can be chosen in two ways is there once, by the name of the first.
+        """
+        if not self.decides_body:
+            return [({}, self)]
+        found: dict[Backbone, tuple[dict[str, Level], Space]] = {}
+        for levels, body in self._bodies.items():
+            found.setdefault(body, (dict(levels), self._in(levels, body)))
+        return [*found.values()]
+
+    def network(self, levels: Mapping[str, Level]) -> Architecture:
+        """Return the network at the reference, or in its own body, that the chosen ``levels`` mean."""
+        if not self.decides_body:
+            return Architecture(blocks=self.decode(levels), backbone=self.reference)
+        chosen = tuple((path, levels[path]) for path in self.decisions if path in BODY)
+        own = self._in(chosen, self._bodies[chosen])
+        rest = {path: level for path, level in levels.items() if path not in BODY}
+        return Architecture(blocks=own.decode(rest), backbone=own.reference)
+
+    @property
+    def _bodies(self) -> Mapping[_Chosen, Backbone]:
+        paths = [path for path in self.decisions if path in BODY]
+        return _bodies(self.reference, tuple((path, self.decisions[path]) for path in paths))
+
+    def _in(self, levels: _Chosen, body: Backbone) -> Space:
+        """Return the plain space of the blocks in the body that ``levels`` choose."""
+        own = dict(levels)
+        return replace(
+            self,
+            decisions={path: own for path, own in self.decisions.items() if path not in BODY},
+            conditions=tuple(
+                replace(each, when={path: wanted for path, wanted in each.when.items() if path not in BODY})
+                for each in self.conditions
+                if all(own[path] in wanted for path, wanted in each.when.items() if path in BODY)
+            ),
+            reference=body,
+        )
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -155,7 +208,7 @@ class Space:
         )
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
-        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean.
+        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean, in a plain space.
 
         A decision of one stage goes before the same decision of all stages.
         """
@@ -281,6 +334,26 @@ def _grouped(branch: Branch, groups: int) -> Branch:
     return replace(branch, groups=groups)
 
 
+_Chosen = tuple[tuple[str, Level], ...]  # levels of the decisions of the body
+
+
+@lru_cache(maxsize=64)
+def _bodies(
+    reference: Backbone, decisions: tuple[tuple[str, tuple[Level, ...]], ...]
+) -> Mapping[_Chosen, Backbone]:
+    """Return the body of each choice of levels; one that is chosen in two ways has the name of the first."""
+    paths, first, found = (
+        [path for path, _ in decisions],
+        dict[Backbone, Backbone](),
+        dict[_Chosen, Backbone](),
+    )
+    for levels in itertools.product(*(own for _, own in decisions)):
+        chosen = tuple(zip(paths, levels, strict=True))
+        body = get_reference(body_name(reference.name, dict(chosen)))
+        found[chosen] = first.setdefault(replace(body, name=""), body)
+    return found
+
+
 def usual_space(reference: Backbone) -> str:
     """Return the name of the shipped space that is meant for networks like ``reference``."""
     if reference.unit.depthwise:
@@ -365,8 +438,10 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     if decisions == {}:
         yield "decisions", "none given; a space needs at least one"
     decisions = decisions or {}
-    stages = len(get_reference(file.get("reference") or None).stages)
+    reference = get_reference(file.get("reference") or None)
+    stages = len(reference.stages)
     yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8, stages)
+    yield from body_problems(reference.name, decisions)
     yield from condition_problems(file.get("conditions") or (), decisions)
 
 
@@ -381,7 +456,7 @@ def _check_never_empty(space: Space, source: str) -> None:
     """Refuse a space in which every branch can be ``none`` at once."""
     for point in representative_points(space.decisions, space.conditions):
         try:
-            space.decode(point)
+            space.network(point)
         except UserError as error:
             raise UserError(
                 f"{source}: decisions: with none wherever it is allowed no block is left ({error}); "

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from skexplore.arch import PLAIN, Bound, parse_blocks
+from skexplore.arch import Bound
 from skexplore.space import Candidates, TooManyError
 from skexplore.study.design import PLAIN_BLOCK, paper_block
 from skexplore.study.priors import prior_of
@@ -117,8 +117,8 @@ def tell(model: Model, records: Iterable[Record]) -> Model:
     What surrounds their blocks must be the proxy's own.
     """
     for record in records:
-        if record.status == "complete" and record.setting == PLAIN and record.val_error is not None:
-            model.learn(record.block, parse_blocks(record.block), record.val_error, record.key)
+        if record.status == "complete" and record.plain and record.val_error is not None:
+            model.learn(record.block, record.val_error, record.key)
     return model
 
 

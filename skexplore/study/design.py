@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skexplore.arch import PLAIN, REFERENCE, Architecture, Backbone, Setting
+from skexplore.arch import (
+    PLAIN,
+    REFERENCE,
+    Architecture,
+    Backbone,
+    Setting,
+    blocks_of,
+    body_of,
+    get_backbone,
+    says_body,
+)
 
 PAPER, PLAIN_BLOCK = "k3+k3d2", "k3"  # the paper's block, and the ResNeXt block that it is made from
 _LIGHT = "k3+k3d2/r4/L1"  # the paper's in light networks (supplement A)
@@ -56,12 +66,14 @@ class Variant:
     @property
     def architecture(self) -> Architecture:
         """The network at the scale of the paper's costs."""
-        return self.setting.around(self.block, self.reference)
+        whole = body_of(self.block, get_backbone(self.reference))
+        return self.setting.around(blocks_of(self.block), whole)
 
     @property
     def network(self) -> str:
         """The network in one line: its block, and what surrounds it."""
-        return f"{self.block} {self.setting.words}".rstrip()
+        around = "" if says_body(self.block) else self.setting.words
+        return f"{self.block} {around}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

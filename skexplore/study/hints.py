@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from skexplore.arch import REFERENCE
+from skexplore.arch import REFERENCE, deepened
 from skexplore.errors import UserError
 from skexplore.study.latency import LatencyTerms
 from skexplore.study.recipe import PROFILES
@@ -62,7 +62,8 @@ def _usual_backbone(spec: StudySpec) -> str | None:
     """Return the proxy in which the study's profile trains for its reference, None where it has none."""
     profile = PROFILES.get(spec.profile)
     try:
-        return profile.at(spec.reference_body).backbone if profile else None
+        usual = profile.at(spec.reference_body).backbone if profile else None
+        return deepened(usual, spec.reference_body) if usual and spec.decides_body else usual
     except UserError:
         return None
 

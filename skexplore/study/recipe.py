@@ -14,6 +14,8 @@ from skexplore.arch import (
     Architecture,
     Backbone,
     Setting,
+    blocks_of,
+    body_of,
     get_backbone,
     proxy_name,
     stand_in,
@@ -136,12 +138,13 @@ class TrainSpec:
     def body(self) -> Backbone:
         """The backbone as it stands for the reference, with the classes of the data set."""
         proxy = get_backbone(self.setting.backbone or self.backbone)
-        return replace(stand_in(proxy, get_backbone(self.reference)), classes=self.split.classes)
+        whole = body_of(self.block, get_backbone(self.reference))
+        return replace(stand_in(proxy, whole), classes=self.split.classes)
 
     @property
     def architecture(self) -> Architecture:
         """The network that is trained."""
-        return self.setting.around(self.block, self.body)
+        return self.setting.around(blocks_of(self.block), self.body)
 
     @property
     def key(self) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from skexplore.arch import PLAIN, Setting
+from skexplore.arch import PLAIN, Setting, says_body
 from skexplore.errors import UserError
 from skexplore.files import PlainName, among, read_by
 from skexplore.study.samplers import SAMPLERS
@@ -102,6 +102,13 @@ class Record:
     ref_latency_ms: float | None = None
     device: str = ""
     ended: Annotated[str, read_by(_moment)] = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is changed around the block but the body that its text names."""
+        return self.setting == (
+            PLAIN if not says_body(self.block) else replace(PLAIN, backbone=self.setting.backbone)
+        )
 
     @property
     def trained_in(self) -> tuple[datetime, datetime] | None:

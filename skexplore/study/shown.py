@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from skexplore.arch import Drawing, block_svg, parse_blocks
+from skexplore.arch import Drawing, block_svg
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Shown:
         return self._drawing(found.block)
 
     def _drawing(self, block: str) -> Drawing:
-        return Drawing(block_svg(parse_blocks(block), self.spec.reference_body))
+        own = self.spec.at_reference(block)
+        return Drawing(block_svg(own.blocks, own.backbone))
 
     def _repr_html_(self) -> str:
         text: str = _drawn("notebook:study_html", self)

@@ -18,21 +18,25 @@ from skexplore.arch import (
     FlopsUnit,
     Sizes,
     band_bounds,
+    body_of,
     budget_bounds,
     canonical_at_reference,
     cost,
     flops_unit,
+    format_network,
     get_backbone,
     get_reference,
     parse_block,
-    parse_blocks,
+    read_network,
     reference_words,
+    says_body,
     stand_in,
+    varied_as,
     written_for,
 )
 from skexplore.files import among
 from skexplore.paper import ANCHOR_SETS
-from skexplore.space import Condition, Space
+from skexplore.space import BODY, Condition, Space
 from skexplore.study.design import PLAIN_BLOCK, Design, Variant, paper_block
 from skexplore.study.latency import LatencyTerms, latency_said
 from skexplore.study.recipe import Profile, Recipe, Split
@@ -132,10 +136,10 @@ class StudySpec:
     @property
     def body(self) -> Backbone:
         """The backbone with the classes of the data set: the network that is trained, without its block."""
-        return self._trained(self.backbone)
+        return self._trained(self.backbone, self.reference_body)
 
-    def _trained(self, backbone: str) -> Backbone:
-        return replace(stand_in(get_backbone(backbone), self.reference_body), classes=self.split.classes)
+    def _trained(self, backbone: str, whole: Backbone) -> Backbone:
+        return replace(stand_in(get_backbone(backbone), whole), classes=self.split.classes)
 
     @property
     def paper_block(self) -> str:
@@ -143,18 +147,41 @@ class StudySpec:
         return paper_block(self.reference_body)
 
     def at_reference(self, blocks: Blocks | str) -> Architecture:
-        """Return the network of ``blocks`` at the reference, in their one spelling there; raises ``UserError``."""
-        given = parse_blocks(blocks) if isinstance(blocks, str) else blocks
+        """Return the network of ``blocks`` at the reference, in their one spelling there; raises ``UserError``.
+
+        Text may name a body of its own (``BLOCKS in BODY``): then it is the network there.
+        """
+        if isinstance(blocks, str):
+            return read_network(blocks, self.reference_body)
         return Architecture(
-            blocks=canonical_at_reference(given, self.reference_body), backbone=self.reference_body
+            blocks=canonical_at_reference(blocks, self.reference_body), backbone=self.reference_body
         )
+
+    def text_of(self, own: Architecture) -> str:
+        """Return the notation of blocks at the reference, with their body where that is another."""
+        return format_network(own.blocks, own.backbone, self.reference_body)
+
+    @property
+    def decides_body(self) -> bool:
+        """Whether the space decides the network around the blocks."""
+        return any(path in BODY for path in self.space_decisions)
+
+    def backbone_for(self, own: Architecture) -> str:
+        """Return the name of the proxy that stands for the body of ``own``, empty where it is the study's."""
+        if not self.decides_body:
+            return ""
+        name = varied_as(self.backbone, own.backbone, self.reference_body)
+        return "" if name == self.backbone else name
 
     def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
         """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
-        return replace(architecture, backbone=self._trained(backbone or self.backbone))
+        whole = architecture.backbone if self.decides_body else self.reference_body
+        return replace(architecture, backbone=self._trained(backbone or self.backbone, whole))
 
     def written_for(self, record: Record) -> Backbone:
-        """Return the reference that the numbers in the block of ``record`` are of: a variant may have its own."""
+        """Return the network that the numbers in the block of ``record`` are of: a variant may have its own."""
+        if says_body(record.block):
+            return body_of(record.block, self.reference_body)
         for variant in self.ablation.variants if self.ablation else ():
             own = (variant.block, variant.setting) == (record.block, record.setting)
             if own and variant.reference != self.reference:
@@ -164,7 +191,8 @@ class StudySpec:
     @property
     def reference_words(self) -> str:
         """What the reference is and the size of its images, in words."""
-        return reference_words(self.reference_body)
+        own = reference_words(self.reference_body)
+        return f"{own}, or the trial's own body" if self.decides_body else own
 
     @property
     def flops_unit(self) -> FlopsUnit:
@@ -173,7 +201,9 @@ class StudySpec:
 
     def trained_for(self, variant: Variant) -> Architecture:
         """Return the network that is trained for ``variant``."""
-        return self.proxy(variant.architecture, variant.setting.backbone)
+        own = variant.architecture
+        whole = own.backbone if says_body(variant.block) else self.reference_body
+        return replace(own, backbone=self._trained(variant.setting.backbone or self.backbone, whole))
 
     @property
     def pruner(self) -> str:
@@ -241,7 +271,7 @@ class StudySpec:
 
 @lru_cache(maxsize=65536)
 def _activations(block: str, reference: Backbone) -> int:
-    return cost(block, reference).activations
+    return read_network(block, reference).cost().activations
 
 
 def space_fields(space: Space) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from skexplore.arch import PLAIN, TRAITS, parse_blocks, traits_of
+from skexplore.arch import TRAITS, blocks_of, parse_blocks, traits_of
 from skexplore.files import among
 from skexplore.study.belief import Answer, answered, claims, compares, new_model, tell
 from skexplore.study.design import Design
@@ -146,8 +146,8 @@ class Study(Shown):
 
         records, rows = list(records), []
         for record in records:
-            found = self.estimates.get(record.block) if record.setting == PLAIN else None
-            made_of = traits_of(parse_blocks(record.block), self.spec.written_for(record))
+            found = self.estimates.get(record.block) if record.plain else None
+            made_of = traits_of(parse_blocks(blocks_of(record.block)), self.spec.written_for(record))
             rows.append(record.row() | ({} if found is None else asdict(found)) | made_of)
         table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *TRAITS)))
         if self.spec.latency:
@@ -178,7 +178,7 @@ def estimates_of(model: Model | None, records: Iterable[Record]) -> dict[str, Es
         }
     errors: dict[str, dict[str, float]] = {}
     for r in records:
-        if r.status == "complete" and r.setting == PLAIN and r.val_error is not None:
+        if r.status == "complete" and r.plain and r.val_error is not None:
             errors.setdefault(r.block, {})[r.key] = r.val_error
     return {
         block: Estimate(estimate=math.fsum(found.values()) / len(found), trainings=len(found))

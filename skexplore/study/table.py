@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from skexplore.arch import PLAIN
 from skexplore.errors import UserError
 from skexplore.study.comparable import compare_specs
 from skexplore.study.record import Record
@@ -60,7 +59,7 @@ def read_table(studies: Sequence[str]) -> Table:
             raise UserError(f"{first.spec.name} and {other.spec.name} make no table. {' '.join(refusals)}")
     found: dict[tuple[str, int], Record] = {}
     for record in (record for study in (first, *others) for record in study.records):
-        if record.status == "complete" and record.setting == PLAIN:
+        if record.status == "complete" and record.plain:
             found.setdefault((record.block, record.seed), record)
     return Table(spec=first.spec, records=tuple(found[at] for at in sorted(found)))
 

@@ -10,30 +10,33 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from skexplore.arch import REFERENCE, Backbone, Blocks, Branch, per_stage
-from skexplore.space import Stages, in_shares
+from skexplore.arch import Architecture, Branch, per_stage
+from skexplore.space import Shape, in_shares, shape_of
 
 Matrix = NDArray[np.float64]  # blocks x features
 
 
-def stages_of(blocks: Blocks, reference: Backbone = REFERENCE) -> Stages:
-    """Return what ``blocks`` are in each stage of the reference."""
-    widths = [own[-1] for own in reference.sk_widths]
-    stages = zip(per_stage(blocks, len(widths)), widths, strict=True)
-    return tuple(
-        (in_shares(block.branches, reference), block.dim(width) / width if block.selects else None)
+def shape(own: Architecture) -> Shape:
+    """Return the shape of an architecture, blocks at the reference or in a body of their own."""
+    body = own.backbone
+    widths = [each[-1] for each in body.sk_widths]
+    stages = zip(per_stage(own.blocks, len(widths)), widths, strict=True)
+    found = (
+        (in_shares(block.branches, body), block.dim(width) / width if block.selects else None)
         for block, width in stages
     )
+    return shape_of(tuple(found), body)
 
 
-def describe(stages: Stages) -> dict[str, float]:
+def describe(shape: Shape) -> dict[str, float]:
     """Return the features of a block by their names, the mean over its stages.
 
     Branches by kernel and dilation, how many there are and how much they are grouped; the weights of all together, and
     of those that see more than one pixel; how many places an output pixel sees, and how wide that is: the first step
-    beyond a single pixel tells more than any other; whether attention acts, and d. What is 0 is left out.
+    beyond a single pixel tells more than any other; whether attention acts, and d. What is 0 is left out. Beside them
+    how deep and how wide the body is, which says nothing where all have one.
     """
-    found: dict[str, float] = {}
+    found, stages = {"log2 units": shape.units, "log2 width": shape.width}, shape.stages
     for branches, share in stages:
         for name, value in _of_branches(branches).items():
             found[name] = found.get(name, 0.0) + value / len(stages)
@@ -73,8 +76,8 @@ class Scale:
     names: those that vary; of the others nothing can be said.
     """
 
-    def __init__(self, population: Iterable[Stages]) -> None:
-        described = [describe(stages) for stages in population]
+    def __init__(self, population: Iterable[Shape]) -> None:
+        described = [describe(each) for each in population]
         names = sorted({name for each in described for name in each})
         raw = _matrix(described, names)
         spread = raw.std(0) if described else np.empty(0)
@@ -82,9 +85,9 @@ class Scale:
         self.names = [name for name, kept in zip(names, varies, strict=True) if kept]
         self._mean, self._spread = raw[:, varies].sum(0) / max(1, len(raw)), spread[varies]
 
-    def rows(self, blocks: Iterable[Stages]) -> Matrix:
-        """Return the features of ``blocks``, one row each."""
-        found: Matrix = (_matrix([describe(each) for each in blocks], self.names) - self._mean) / self._spread
+    def rows(self, shapes: Iterable[Shape]) -> Matrix:
+        """Return the features of architectures of these shapes, one row each."""
+        found: Matrix = (_matrix([describe(each) for each in shapes], self.names) - self._mean) / self._spread
         return found
 
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from skexplore.arch import Blocks
 from skexplore.surrogate.features import Matrix
 from skexplore.surrogate.model import Population
 from skexplore.surrogate.posterior import Posterior
@@ -27,10 +26,10 @@ class LatencyModel:
         self._rows: dict[str, Matrix] = {}  # by notation
         self._logs: dict[str, float] = {}
 
-    def learn(self, name: str, blocks: Blocks, milliseconds: float) -> None:
-        """Take note of a latency; ``name``: the notation of ``blocks``."""
+    def learn(self, name: str, milliseconds: float) -> None:
+        """Take note of the latency of a block by its notation."""
         if name not in self._rows:
-            self._rows[name] = self._population.rows([blocks])
+            self._rows[name] = self._population.rows([name])
             self._logs[name] = math.log(milliseconds) / SCALE
 
     def may_keep(self, rows: Matrix) -> NDArray[np.bool_]:

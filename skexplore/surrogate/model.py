@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from skexplore.arch import Blocks
+from skexplore.arch import read_network
 from skexplore.space import Candidates, Forms
-from skexplore.surrogate.features import Matrix, Scale, stages_of
+from skexplore.surrogate.features import Matrix, Scale, shape
 from skexplore.surrogate.posterior import Posterior
 from skexplore.surrogate.prior import Prior, pooled
 
@@ -23,7 +23,7 @@ class Population:
     def __init__(self, candidates: Candidates) -> None:
         self.candidates = candidates
         forms = self._drawn(0) if candidates.within is None else candidates.within
-        self.scale = Scale(map(candidates.stages, forms))
+        self.scale = Scale(map(candidates.shape, forms))
         self._whole = None if candidates.within is None else (forms, self._features(forms))
 
     def pool(self, seed: int) -> tuple[list[Forms], Matrix]:
@@ -33,12 +33,13 @@ class Population:
         drawn = self._drawn(seed)
         return drawn, self._features(drawn)
 
-    def rows(self, blocks: Iterable[Blocks]) -> Matrix:
-        """Return the features of ``blocks``, one row each."""
-        return self.scale.rows(stages_of(each, self.candidates.reference) for each in blocks)
+    def rows(self, names: Iterable[str]) -> Matrix:
+        """Return the features of blocks by their notation, one row each."""
+        reference = self.candidates.reference
+        return self.scale.rows(shape(read_network(name, reference)) for name in names)
 
     def _features(self, pool: Iterable[Forms]) -> Matrix:
-        return self.scale.rows(map(self.candidates.stages, pool))
+        return self.scale.rows(map(self.candidates.shape, pool))
 
     def _drawn(self, seed: int) -> list[Forms]:
         generator = random.Random(seed)
@@ -58,8 +59,8 @@ class Model:
         self._rows: dict[str, Matrix] = {}
         self._told: set[tuple[str, str]] = set()  # names and replay keys
 
-    def learn(self, name: str, blocks: Blocks, error: float, key: str) -> None:
-        """Take note of the error, a fraction, of the training ``key`` of ``blocks``, once; ``name``: their notation."""
+    def learn(self, name: str, error: float, key: str) -> None:
+        """Take note of the error, a fraction, of the training ``key`` of a block, once; ``name``: its notation."""
         if (
             name,
             key,
@@ -67,7 +68,7 @@ class Model:
             return
         self._told.add((name, key))
         if name not in self._rows:
-            self._rows[name] = self.population.rows([blocks])
+            self._rows[name] = self.population.rows([name])
         self._errors.setdefault(name, []).append(error)
 
     @property

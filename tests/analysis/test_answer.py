@@ -11,12 +11,13 @@ import pytest
 from support.searches import searched
 
 from skexplore.analysis.answer import trust
+from skexplore.arch.architecture import Architecture
 from skexplore.arch.limits import budget_bounds
-from skexplore.arch.notation import format_blocks, parse_blocks
+from skexplore.arch.notation import format_blocks
 from skexplore.space.candidates import Candidates
 from skexplore.space.space import Space
 from skexplore.study.belief import answered
-from skexplore.surrogate.features import Scale, stages_of
+from skexplore.surrogate.features import Scale, shape
 from skexplore.surrogate.model import Model, Population
 from skexplore.surrogate.prior import Prior
 
@@ -64,8 +65,8 @@ def truths(generator, rows, kind):
 def searches(request):
     """Synthetic searches: what each says, and the true errors by block."""
     generator, found = np.random.default_rng(0), []
-    rows = Scale(map(candidates().stages, candidates().within)).rows(
-        [stages_of(parse_blocks(name)) for name in names()]
+    rows = Scale(map(candidates().shape, candidates().within)).rows(
+        [shape(Architecture.of(name)) for name in names()]
     )
     for _ in range(SEARCHES):
         true, model = truths(generator, rows, request.param), fresh()
@@ -73,7 +74,7 @@ def searches(request):
         for at in tried:
             for seed in range(3 if at < 2 else 1):
                 error = true[at] + NOISE * generator.standard_normal()
-                model.learn(names()[at], parse_blocks(names()[at]), error, f"{at}-{seed}")
+                model.learn(names()[at], error, f"{at}-{seed}")
         said = answered(model, {names()[at] for at in tried[2:]})
         found.append((said, trust(model), dict(zip(names(), true, strict=True))))
     return found
@@ -129,7 +130,7 @@ def test_noise_alone_is_not_foretold():
     for _ in range(30):
         model = fresh()
         for name in names()[:12]:
-            model.learn(name, parse_blocks(name), 0.36 + NOISE * generator.standard_normal(), name)
+            model.learn(name, 0.36 + NOISE * generator.standard_normal(), name)
         found.append(trust(model).correlation)
     assert np.mean(found) < 0.15
 

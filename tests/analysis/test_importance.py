@@ -113,7 +113,7 @@ def test_errors_of_pure_chance_are_said_to_be_that():
 @given(conditioned_spaces())
 def test_what_acts_is_what_brute_force_finds(chosen):
     points = list(chosen.points())[:40]
-    meant = {tuple(point.values()): chosen.decode(point) for point in chosen.points()}
+    meant = {tuple(point.values()): chosen.network(point) for point in chosen.points()}
     for point in points:
         blocks = meant[tuple(point.values())]
         found = acting(chosen, point, blocks)

@@ -9,7 +9,7 @@ import pytest
 from support.studies import synthetic
 
 from skexplore.analysis import believed_levels
-from skexplore.arch import cost, traits_of
+from skexplore.arch import cost, format_blocks, traits_of
 from skexplore.space import Space
 from skexplore.study import load_study
 
@@ -21,7 +21,7 @@ def test_levels_are_means_over_all_blocks_within_the_budget():
     space = Space.load("sk-paper")
     blocks = [each for each in dict.fromkeys(map(space.decode, space.points())) if cost(each).macs <= 4.5e9]
     assert len(blocks) == 6_439
-    mean, _ = study.model.posterior().predict(study.model.population.rows(blocks))
+    mean, _ = study.model.posterior().predict(study.model.population.rows(map(format_blocks, blocks)))
     found = believed_levels(study)
     for trait, level in (("r", "8"), ("r", "–"), ("M", "3"), ("kernels", "3+3d2"), ("groups", "32")):
         own = [

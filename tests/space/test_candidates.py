@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 from scipy.stats import chisquare
 from support.small_spaces import PAIR, conditioned_spaces, space
 
+from skexplore.arch.architecture import Architecture
 from skexplore.arch.costs import cost
 from skexplore.arch.limits import budget_bounds
 from skexplore.space import candidates as module
@@ -58,8 +59,8 @@ def test_what_is_within_a_budget_is_what_brute_force_finds(chosen, gflops):
     bounds = budget_bounds(gflops, None)
     candidates = Candidates(chosen, bounds)
     within = {each for each in held(chosen) if cost(each).macs <= gflops * 1e9}
-    assert {candidates.blocks(forms) for forms in candidates.within} == within
-    assert {candidates.forms_of(each) for each in within} == set(candidates.within)
+    assert {candidates.network(forms).blocks for forms in candidates.within} == within
+    assert {candidates.forms_of(Architecture.of(each)) for each in within} == set(candidates.within)
     assert len(candidates.within) == len(within)
 
 

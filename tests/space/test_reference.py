@@ -77,10 +77,11 @@ def check(space):
     candidates = Candidates(space, budget_bounds(budget, None))
     assert len(candidates.within) == within.feasible
     for forms in generator.sample(candidates.within, 5):
-        own = candidates.blocks(forms)
+        own = candidates.network(forms)
+        assert own.backbone == space.reference
         assert candidates.forms_of(own) == forms
-        assert candidates.sizes(forms) == sizes_of(own, space)
-        assert len(candidates.stages(forms)) == len(space.stages)
+        assert candidates.sizes(forms) == sizes_of(own.blocks, space)
+        assert len(candidates.shape(forms).stages) == len(space.stages)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from support.small_spaces import conditioned_spaces
 
-from skexplore.arch.notation import parse_blocks
+from skexplore.arch.architecture import Architecture
 from skexplore.space.candidates import Candidates
 from skexplore.space.space import Space
-from skexplore.surrogate.features import Scale, describe, stages_of
+from skexplore.surrogate.features import Scale, describe, shape
 
 
 def test_a_block_is_described_by_its_branches_and_its_attention():
-    found = describe(stages_of(parse_blocks("k3+k5g64/r8")))
+    found = describe(shape(Architecture.of("k3+k5g64/r8")))
     assert found["branches"] == 2
     assert (found["k3"], found["k5"]) == (1, 1)
     assert found["log2 groups"] == 1
@@ -29,9 +29,9 @@ def test_a_block_is_described_by_its_branches_and_its_attention():
 
 
 def test_the_floor_of_the_papers_block_acts_in_its_first_two_stages():
-    found = describe(stages_of(parse_blocks("k3+k3d2")))
+    found = describe(shape(Architecture.of("k3+k3d2")))
     assert found["log2 d"] == pytest.approx((2 + 1 + 0 + 0) / 4)
-    assert "attention" not in describe(stages_of(parse_blocks("k3+k3d2/sum")))
+    assert "attention" not in describe(shape(Architecture.of("k3+k3d2/sum")))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_sees_one_pixel_has_no_weights_beyond_it():
 
 
 def test_a_block_of_its_own_in_each_stage_is_the_mean_of_its_stages():
-    mixed = describe(stages_of(parse_blocks("k3;k3;k3+k3d2/sum;k3+k3d2/sum")))
+    mixed = describe(shape(Architecture.of("k3;k3;k3+k3d2/sum;k3+k3d2/sum")))
     assert (mixed["branches"], mixed["k3"], mixed["k3d2"]) == (1.5, 1, 0.5)
 
 
@@ -61,16 +61,15 @@ def test_a_block_of_its_own_in_each_stage_is_the_mean_of_its_stages():
 def test_forms_and_blocks_are_told_alike(chosen: Space):
     candidates = Candidates(chosen)
     for forms in candidates.within[:20]:
-        blocks = chosen.decode(candidates.levels(forms))
-        assert candidates.stages(forms) == stages_of(blocks)
+        assert candidates.shape(forms) == shape(chosen.network(candidates.levels(forms)))
 
 
 def test_features_have_mean_0_and_sd_1_over_their_population():
     texts = ["k3", "k3+k3d2", "k3+k5g64", "k1+k3/sum", "k7g128"]
-    population = [stages_of(parse_blocks(text)) for text in texts]
+    population = [shape(Architecture.of(text)) for text in texts]
     scale = Scale(population)
     rows = scale.rows(population)
     assert rows.shape == (5, len(scale.names))
     assert rows.mean(0) == pytest.approx(0, abs=1e-12)
     assert rows.std(0) == pytest.approx(1)
-    assert np.isfinite(scale.rows([stages_of(parse_blocks("k3d3"))])).all()  # of a kind it has not seen
+    assert np.isfinite(scale.rows([shape(Architecture.of("k3d3"))])).all()  # of a kind it has not seen

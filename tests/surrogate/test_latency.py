@@ -30,12 +30,12 @@ def milliseconds(block: str) -> float:
 def test_most_of_what_is_too_slow_is_known_after_some_latencies(population, noise):
     candidates, generator = population.candidates, random.Random(1)
     forms = generator.sample(candidates.within, 200)
-    blocks = [candidates.blocks(each) for each in forms]
-    truth = np.array([milliseconds(format_blocks(each)) for each in blocks])
+    blocks = [format_blocks(candidates.network(each).blocks) for each in forms]
+    truth = np.array([milliseconds(each) for each in blocks])
     limit = float(np.median(truth))
     believed = LatencyModel(population, limit)
     for own, true in list(zip(blocks, truth, strict=True))[:20]:
-        believed.learn(format_blocks(own), own, true * np.exp(generator.gauss(0, noise)))
+        believed.learn(own, true * np.exp(generator.gauss(0, noise)))
     said, keeps = believed.may_keep(population.rows(blocks[20:])), truth[20:] <= limit
     assert said[keeps].mean() > 0.9  # hardly anything that is fast enough is put off
     assert said[~keeps].mean() < 0.35  # and most of the rest is
@@ -43,10 +43,11 @@ def test_most_of_what_is_too_slow_is_known_after_some_latencies(population, nois
 
 def test_little_known_is_no_judgement(population):
     believed = LatencyModel(population, limit_ms=1.0)
-    blocks = [population.candidates.blocks(each) for each in population.candidates.within[: LEAST + 5]]
+    found = map(population.candidates.network, population.candidates.within[: LEAST + 5])
+    blocks = [format_blocks(own.blocks) for own in found]
     for own in blocks[: LEAST - 1]:
-        believed.learn(format_blocks(own), own, 100.0)
-        believed.learn(format_blocks(own), own, 100.0)  # again: it is one latency
+        believed.learn(own, 100.0)
+        believed.learn(own, 100.0)  # again: it is one latency
     assert believed.may_keep(population.rows(blocks)).all()
-    believed.learn(format_blocks(blocks[-1]), blocks[-1], 100.0)
+    believed.learn(blocks[-1], 100.0)
     assert not believed.may_keep(population.rows(blocks)).any()

@@ -1,0 +1,96 @@
+"""Networks of which the body is chosen too: blocks in another network than the reference, as text and as proxies."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+
+from skexplore.arch.architecture import Architecture
+from skexplore.arch.backbone import Backbone
+from skexplore.arch.backbones import get_backbone, proxy_parts, proxy_text
+from skexplore.arch.notation import Blocks, format_blocks, parse_blocks
+from skexplore.arch.reference import canonical_at_reference, get_reference
+from skexplore.errors import UserError
+
+_IN = " in "
+
+
+def format_network(blocks: Blocks, body: Backbone, reference: Backbone) -> str:
+    """Return the notation of ``blocks``; ``BLOCKS in BODY`` where their body is not the reference."""
+    text = format_blocks(blocks)
+    return text if body == reference else f"{text}{_IN}{body.name}"
+
+
+def says_body(text: str) -> bool:
+    """Whether ``text`` is ``BLOCKS in BODY``."""
+    return _IN in text
+
+
+def blocks_of(text: str) -> str:
+    """Return the notation of the blocks of ``BLOCKS`` or ``BLOCKS in BODY``."""
+    return text.partition(_IN)[0]
+
+
+def body_of(text: str, reference: Backbone) -> Backbone:
+    """Return the body in which the blocks of ``text`` stand, the reference if it names none; raises ``UserError``."""
+    _, said, name = text.partition(_IN)
+    return get_reference(name.strip()) if said else reference
+
+
+def read_network(text: str, reference: Backbone) -> Architecture:
+    """Return the network of ``BLOCKS`` or ``BLOCKS in BODY``, in its one spelling there; raises ``UserError``."""
+    body = body_of(text, reference)
+    blocks = parse_blocks(blocks_of(text))
+    return Architecture(blocks=canonical_at_reference(blocks, body), backbone=body)
+
+
+@lru_cache(maxsize=1024)
+def varied_as(proxy: str, body: Backbone, reference: Backbone) -> str:
+    """Return the name of the proxy for ``body``, if that called ``proxy`` stands for ``reference``.
+
+    It is as much deeper and wider: the units of a stage are multiplied by the body's there and divided by the
+    reference's, rounded, one at least; channels by the ratio of those of the first stages. Where numbers of stages
+    differ, depths are compared by the means. Raises ``UserError`` for what is no proxy, for channels that are not
+    whole, and for more units than its name can say.
+    """
+    if body == reference:
+        return proxy
+    parts = proxy_parts(proxy)
+    if parts is None:
+        raise UserError(
+            f"backbone {proxy}: has one depth and width, and the space decides them; take a proxy such as 4x4d-1221-c32"
+        )
+    own = get_backbone(proxy)
+    deeper = _ratios([s.depth for s in body.stages], [s.depth for s in reference.stages], len(own.stages))
+    depths = [max(1, round(stage.depth * ratio)) for stage, ratio in zip(own.stages, deeper, strict=True)]
+    wider = Fraction(body.widths[0], reference.widths[0])
+    first = "cardinality" if own.unit.depthwise else "group_width"
+    channels = {first: parts[first], "stem": own.stem.width, "out": own.stages[0].out}
+    widened = {name: wider * value for name, value in channels.items()}
+    if max(depths) > 9 or any(value.denominator > 1 for value in widened.values()):
+        raise UserError(
+            f"backbone {body.name}: its proxy would have {'-'.join(map(str, depths))} units and "
+            f"{', '.join(f'{float(value):g}' for value in widened.values())} channels where {proxy} has "
+            f"{', '.join(map(str, channels.values()))}; they must be whole, and at most 9 units; take other depths or "
+            "widths, or another --backbone"
+        )
+    whole = {name: int(value) for name, value in widened.items()}
+    return proxy_text(proxy, depths="".join(map(str, depths)), **whole)
+
+
+def _ratios(own: list[int], usual: list[int], stages: int) -> list[Fraction]:
+    if len(own) == len(usual) == stages:
+        return [Fraction(a, b) for a, b in zip(own, usual, strict=True)]
+    return [Fraction(sum(own) * len(usual), len(own) * sum(usual))] * stages
+
+
+def deepened(proxy: str, reference: Backbone) -> str:
+    """Return the name of a proxy like ``proxy`` in which other depths of ``reference`` show.
+
+    A stage has the reference's units over those of its shortest stage, rounded up. What is no proxy, or has another
+    number of stages, stays.
+    """
+    if proxy_parts(proxy) is None or len(get_backbone(proxy).stages) != len(reference.stages):
+        return proxy
+    least = min(stage.depth for stage in reference.stages)
+    return proxy_text(proxy, depths="".join(str(-(-stage.depth // least)) for stage in reference.stages))
