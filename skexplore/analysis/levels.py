@@ -24,7 +24,7 @@ def believed_levels(study: Study) -> dict[str, dict[str, float]]:
         return {}
     population = study.model.population
     _, rows = population.pool(0)
-    chosen, traits = _looked_at(population)
+    chosen, traits = _looked_at(population, study.spec.decides_body)
     mean, _ = study.model.posterior().predict(rows[chosen])
     errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for own, error in zip(traits, mean.tolist(), strict=True):
@@ -37,10 +37,10 @@ def believed_levels(study: Study) -> dict[str, dict[str, float]]:
 
 
 @lru_cache(maxsize=4)  # a page that is written again and again has the same space
-def _looked_at(population: Population) -> tuple[list[int], list[dict[str, Trait]]]:
+def _looked_at(population: Population, bodies: bool) -> tuple[list[int], list[dict[str, Trait]]]:
     """Return the places in the pool of the blocks that are looked at, at most ``MOST``, and their traits."""
     pool, _ = population.pool(0)
     chosen = sorted(random.Random(0).sample(range(len(pool)), min(MOST, len(pool))))
     candidates = population.candidates
     found = (candidates.network(pool[at]) for at in chosen)
-    return chosen, [traits_of(own.blocks, own.backbone) for own in found]
+    return chosen, [traits_of(own.blocks, own.backbone, bodies=bodies) for own in found]

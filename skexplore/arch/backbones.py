@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -205,13 +205,16 @@ def proxy_parts(name: str) -> dict[str, int] | None:
     return {key: int(match[key]) for key in given if match[key]} if match else None
 
 
-def proxy_text(name: str, *, depths: str, **numbers: int) -> str:
-    """Return the name of the proxy called ``name`` with these depths and numbers; what is usual is not in it."""
+def proxy_text(name: str, *, depths: Sequence[int], **numbers: int) -> str:
+    """Return the name of the proxy called ``name`` with these depths, each at most 9, and numbers.
+
+    What is usual is not in it.
+    """
     match = _PROXY.fullmatch(name)
     assert match is not None
     parts = match.groupdict() | {key: str(value) for key, value in numbers.items()}
     end = f"{parts['stride'] or ''}{'-' + parts['kind'] if parts['kind'] else ''}{parts['split'] or ''}"
-    head = f"{parts['cardinality']}x{parts['group_width']}d-{depths}"
+    head = f"{parts['cardinality']}x{parts['group_width']}d-{''.join(map(str, depths))}"
     usual = get_backbone(f"{head}{end}")
     stem = "" if parts["stem"] is None or int(parts["stem"]) == usual.stem.width else f"-c{parts['stem']}"
     out = "" if parts["out"] is None or int(parts["out"]) == usual.stages[0].out else f"-o{parts['out']}"

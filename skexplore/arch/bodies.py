@@ -13,6 +13,7 @@ from skexplore.arch.reference import canonical_at_reference, get_reference
 from skexplore.errors import UserError
 
 _IN = " in "
+MOST_UNITS = 9  # of a stage of a proxy: its name has one digit for each
 
 
 def format_network(blocks: Blocks, body: Backbone, reference: Backbone) -> str:
@@ -67,15 +68,15 @@ def varied_as(proxy: str, body: Backbone, reference: Backbone) -> str:
     first = "cardinality" if own.unit.depthwise else "group_width"
     channels = {first: parts[first], "stem": own.stem.width, "out": own.stages[0].out}
     widened = {name: wider * value for name, value in channels.items()}
-    if max(depths) > 9 or any(value.denominator > 1 for value in widened.values()):
+    if max(depths) > MOST_UNITS or any(value.denominator > 1 for value in widened.values()):
         raise UserError(
             f"backbone {body.name}: its proxy would have {'-'.join(map(str, depths))} units and "
             f"{', '.join(f'{float(value):g}' for value in widened.values())} channels where {proxy} has "
-            f"{', '.join(map(str, channels.values()))}; they must be whole, and at most 9 units; take other depths or "
-            "widths, or another --backbone"
+            f"{', '.join(map(str, channels.values()))}; they must be whole, and at most {MOST_UNITS} units; take other "
+            "depths or widths, or another proxy"
         )
     whole = {name: int(value) for name, value in widened.items()}
-    return proxy_text(proxy, depths="".join(map(str, depths)), **whole)
+    return proxy_text(proxy, depths=depths, **whole)
 
 
 def _ratios(own: list[int], usual: list[int], stages: int) -> list[Fraction]:
@@ -87,10 +88,10 @@ def _ratios(own: list[int], usual: list[int], stages: int) -> list[Fraction]:
 def deepened(proxy: str, reference: Backbone) -> str:
     """Return the name of a proxy like ``proxy`` in which other depths of ``reference`` show.
 
-    A stage has the reference's units over those of its shortest stage, rounded up. What is no proxy, or has another
-    number of stages, stays.
+    A stage has the reference's units over those of its shortest stage, rounded up, 9 at most. What is no proxy, or has
+    another number of stages, stays.
     """
     if proxy_parts(proxy) is None or len(get_backbone(proxy).stages) != len(reference.stages):
         return proxy
     least = min(stage.depth for stage in reference.stages)
-    return proxy_text(proxy, depths="".join(str(-(-stage.depth // least)) for stage in reference.stages))
+    return proxy_text(proxy, depths=[min(MOST_UNITS, -(-stage.depth // least)) for stage in reference.stages])

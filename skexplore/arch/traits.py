@@ -11,16 +11,17 @@ from skexplore.arch.notation import Blocks, SKBlock
 Trait = int | str | None
 
 
-def traits_of(blocks: Blocks, reference: Backbone = REFERENCE) -> dict[str, Trait]:
+def traits_of(blocks: Blocks, reference: Backbone = REFERENCE, *, bodies: bool = False) -> dict[str, Trait]:
     """Return the traits of ``blocks`` at the reference by name; where stages differ, theirs are joined by ``;``.
 
     M: number of branches. kernels, groups: of each branch in turn, joined by ``+`` (``3+3d2``; one number of groups if
     all branches have it, None in depthwise units). r, L: reduction and floor of Eq. 4, None without attention. fuse:
-    ``select``, ``sum``, or ``none`` of one branch.
+    ``select``, ``sum``, or ``none`` of one branch. body, where ``bodies`` are chosen: the name of ``reference``.
     """
     built = reference.place(blocks)
     found = {name: _of_stages([trait(block) for block in built]) for name, trait in TRAITS.items()}
-    return found | {"groups": None} if reference.unit.depthwise else found
+    found |= {"groups": None} if reference.unit.depthwise else {}
+    return found | ({"body": reference.name} if bodies else {})
 
 
 def _of_stages(values: list[Trait]) -> Trait:

@@ -179,9 +179,8 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search a space of SK blocks under a budget, trained on real CIFAR; repeat the command to continue."""
-    from skexplore.arch import says_body
     from skexplore.engine import default_profile, run_plans
-    from skexplore.export import read_block
+    from skexplore.export import read_choice
     from skexplore.plan import Request, plan_search, space_of
 
     request = Request(
@@ -213,9 +212,7 @@ def search(
     )
     if enqueue:
         chosen = space_of(request)
-        blocks = tuple(
-            block if says_body(block) else read_block(block, chosen.reference) for block in enqueue
-        )
+        blocks = tuple(read_choice(block, chosen.reference) for block in enqueue)
         request = replace(request, space=chosen, enqueue=blocks)
     plans = [plan_search(each) for each in _repeated(request, repeats)]
     settings = run_settings(workers, time_limit, storage, data_dir)
@@ -276,11 +273,10 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a block of your own by the recipe of a profile, or of a study."""
-    from skexplore.arch import says_body
     from skexplore.engine import train as run_training
-    from skexplore.export import read_block
+    from skexplore.export import read_choice
 
-    blocks = block if says_body(block) else read_block(block, _written_for(study, reference))
+    blocks = read_choice(block, _written_for(study, reference))
     settings = run_settings(workers, time_limit, None, data_dir)
     result = watched(
         lambda run: run_training(

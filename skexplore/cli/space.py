@@ -160,8 +160,8 @@ def space_show(
 
     chosen, budget_gflops = Space.load(space, reference), budget_of(budget_gflops, budget_mflops)
     proxies, used_by = _proxies(chosen)
-    for _, proxy in sorted(proxies.items()):
-        chosen.check_buildable(proxy)
+    for name in sorted(proxies):
+        chosen.check_trained_in(name)
     notes = [taps_note(chosen, proxy, used_by[name]) for name, proxy in proxies.items()]
     notes += [groups_note(chosen, chosen.reference)]
     if not proxies:
@@ -205,7 +205,7 @@ def _proxies(space: Space) -> tuple[dict[str, Backbone], dict[str, list[str]]]:
     used_by: dict[str, list[str]] = {}
     for profile in PROFILES.values():
         try:
-            name = profile.at(space.reference).backbone
+            name = space.in_which_depths_show(profile.at(space.reference).backbone)
         except UserError:  # the paper's network for small images stands for SKNet-50 alone
             continue
         proxy = stand_in(get_backbone(name), space.reference)

@@ -16,11 +16,13 @@ from skexplore.arch import (
     Cost,
     Resolution,
     arch_id,
+    blocks_of,
     get_backbone,
     get_reference,
     parse_blocks,
     resolution_of,
     resolution_text,
+    says_body,
     stand_in,
     whole_size,
 )
@@ -254,7 +256,19 @@ def read_block(text: str, reference: Backbone = REFERENCE) -> Blocks:
     except UserError:
         if _exists(text):
             return load_block(text, reference)
+        if says_body(text):
+            raise UserError(
+                f"{text}: names the network around its blocks; here give {blocks_of(text)!r} with --reference "
+                f"{text.rpartition(' ')[2]}"
+            ) from None
         raise
+
+
+def read_choice(text: str, reference: Backbone = REFERENCE) -> Blocks | str:
+    """Return what a user gave where a space may decide the body too: ``BLOCKS in BODY`` as it is, all else read."""
+    if says_body(text) and not (_is_path(text) or _exists(text)):
+        return text
+    return read_block(text, reference)
 
 
 def load_block(path: str | Path, reference: Backbone | None = None) -> Blocks:

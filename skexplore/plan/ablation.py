@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skexplore.arch import REFERENCE, Backbone, Setting, get_reference
+from skexplore.arch import REFERENCE, Backbone, Setting, format_blocks, get_reference
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
@@ -260,12 +260,13 @@ def _baseline(definition: Definition, reference: Backbone) -> Variant | None:
     best = search.best
     if best is None:
         raise UserError(f"baseline {text}: the study has no complete trial within its budget yet")
-    if search.spec.reference != reference.name:
+    own = search.spec.at_reference(best.block)
+    if own.backbone != reference:
         raise UserError(
-            f"baseline {text}: the blocks of {search.spec.name} are written for {search.spec.reference}, here for "
-            f"{reference.name}; give --reference {search.spec.reference}"
+            f"baseline {text}: it is written for {own.backbone.name}, blocks here for {reference.name}; give "
+            f"--reference {own.backbone.name}"
         )
-    return Variant(name=text, block=best.block, reference=reference.name)
+    return Variant(name=text, block=format_blocks(own.blocks), reference=reference.name)
 
 
 def _check_buildable(spec: StudySpec) -> None:

@@ -10,7 +10,7 @@ from statistics import NormalDist
 from skexplore.arch import Architecture, says_body, varied_as
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
-from skexplore.plan.search import Plan, in_which_depths_show, profile_of
+from skexplore.plan.search import Plan, profile_of
 from skexplore.space import Candidates, TooManyError
 from skexplore.study import (
     LEVEL,
@@ -87,7 +87,7 @@ def _scale(search: Study, profile: str | None) -> Profile:
     spec = search.spec
     if profile is not None:
         found = profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
-        return in_which_depths_show(found, spec.reference_body) if spec.decides_body else found
+        return replace(found, backbone=stored_space(spec).in_which_depths_show(found.backbone))
     recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs, cycles=())  # nothing is stopped here
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
 

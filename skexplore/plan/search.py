@@ -16,12 +16,10 @@ from skexplore.arch import (
     blocks_of,
     canonical_at_reference,
     cifar_backbone,
-    deepened,
     get_backbone,
     get_reference,
     read_network,
     stand_in,
-    varied_as,
 )
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
@@ -216,8 +214,8 @@ def plan_search(request: Request) -> Plan:
         raise UserError(f"--trials {target}: must be at least 1")
     replicates = _replicates(request.replicates, target)
     check_seed(request.seed)
-    if space.decides_body and request.backbone is None:
-        profile = in_which_depths_show(profile, space.reference)
+    if request.backbone is None:
+        profile = replace(profile, backbone=space.in_which_depths_show(profile.backbone))
     body = stand_in(get_backbone(profile.backbone), space.reference)
     seeds = range(request.seed, request.seed + profile.anchor_seeds)
     anchors = [
@@ -225,9 +223,7 @@ def plan_search(request: Request) -> Plan:
         for own in _anchors(request.anchors, space.reference, body)
         for seed in seeds
     ]
-    for _, own in space.plain():
-        proxy = get_backbone(varied_as(profile.backbone, own.reference, space.reference))
-        own.check_buildable(stand_in(proxy, own.reference))
+    space.check_trained_in(profile.backbone)
     check_budget(space, *budget)
     rungs = _rungs(request.pruner, profile)
     # so that an error at a rung is one of annealed weights
@@ -368,11 +364,6 @@ def profile_of(
     if backbone is None:
         return profile.at(reference)
     return replace(profile, backbone=cifar_backbone(backbone).name)
-
-
-def in_which_depths_show(profile: Profile, reference: Backbone) -> Profile:
-    """Return ``profile`` for bodies of other depths than the reference's: in a proxy deep enough to tell them apart."""
-    return replace(profile, backbone=deepened(profile.backbone, reference))
 
 
 def other_recipe(profile: Profile, recipe: str | None) -> str | None:

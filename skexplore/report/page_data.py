@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from skexplore.analysis import believed_levels, may_be_best, places
-from skexplore.arch import Architecture, block_svg, placed_rows, traits_of
+from skexplore.arch import TRAITS, Architecture, block_svg, placed_rows, traits_of
 from skexplore.report.plots import front_of, positions
 from skexplore.study import Record, Study, drawn_together
 
@@ -55,9 +55,12 @@ def page_data(study: Study) -> dict[str, Any]:
             if not bound.of_space
         }
         | ({"ref_latency_ms": study.spec.budget_latency_ms} if study.spec.budget_latency_ms else {}),
+        "traits": [*TRAITS, *(["body"] if study.spec.decides_body else [])],
         "latency": study.spec.latency and study.spec.latency.words,
         "made_of": {
-            block: _made_of(study.spec.at_reference(block)) | latencies.get(block, {}) for block in blocks
+            block: _made_of(study.spec.at_reference(block), study.spec.decides_body)
+            | latencies.get(block, {})
+            for block in blocks
         },
         "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(study, record) for record in study.records},
@@ -77,7 +80,7 @@ def _drawn(own: Architecture) -> str:
     return block_svg(own.blocks, own.backbone)
 
 
-def _made_of(own: Architecture) -> dict[str, Any]:
+def _made_of(own: Architecture, bodies: bool) -> dict[str, Any]:
     """Return the traits of a block, its activations, and d in each stage: a text where the stage's units differ."""
     dims = [row["d"] for row in placed_rows(own)]
     said = [
@@ -85,7 +88,7 @@ def _made_of(own: Architecture) -> dict[str, Any]:
         for each in dims
     ]
     more = {"d": said if any(said) else None, "ref_activations": own.cost().activations}
-    return traits_of(own.blocks, own.backbone) | more
+    return traits_of(own.blocks, own.backbone, bodies=bodies) | more
 
 
 def _places(study: Study, record: Record) -> list[list[Any]]:

@@ -9,12 +9,12 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from skexplore.arch import get_reference, parse_branch
+from skexplore.arch import BACKBONES, Backbone, get_reference, parse_branch
 from skexplore.errors import UserError
 from skexplore.files import Problem, quoted, shown
 
@@ -139,32 +139,72 @@ def _list_problems(levels: object) -> Iterator[str]:
 
 
 def body_problems(
-    reference: str, decisions: Mapping[Any, Any], *, where: str = "decisions"
+    reference: Backbone, decisions: Mapping[Any, Any], file: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the bodies that decisions make of ``reference``: all must be networks of one kind."""
+    """Yield what is wrong with the bodies that the decisions of ``file`` make of ``reference``.
+
+    All must be networks of one kind, and blocks be written so that they mean something in each of them.
+    """
     given = {path: decisions[path] for path in BODY if path in decisions}
     if not given or any(problem for levels in given.values() for problem in _list_problems(levels)):
         return
-    own = get_reference(reference)
-    kind = own.unit.kind, own.unit.split_input, own.cardinality == 1
+    wrong = [
+        (f"decisions.{path}", f"level {quoted(level)}: {problem}")
+        for path, levels in given.items()
+        for level in levels
+        if (problem := _body_problem(path, level))
+    ]
+    yield from wrong
+    if not wrong:
+        yield from _bodies_problems(reference, decisions, given)
+    texts = {"base": [file.get("base")]} | {f"decisions.{path}": levels for path, levels in decisions.items()}
+    for place, levels in texts.items():
+        absolute = [level for level in levels if "=" in str(level)] if isinstance(levels, list) else []
+        if absolute:
+            yield (
+                place,
+                f"{quoted(absolute[0])}: g= and L= mean one network; where bodies are chosen write g and L",
+            )
+
+
+def _body_problem(path: str, level: object) -> str | None:
+    """Return what is wrong with the form of one level of a decision of the body."""
+    if path == "backbone":
+        return (
+            None if level in BACKBONES else f"must be one of {', '.join(BACKBONES)}; depths and width vary it"
+        )
+    if path == "depths":
+        said = isinstance(level, str) and re.fullmatch(r"[0-9]+(-[0-9]+)+", level)
+        return None if said else "must be the units of each stage, such as 2-2-2-2"
+    return None if isinstance(level, str) and re.fullmatch(r"x[0-9.]+", level) else "must be such as x0.5"
+
+
+def _bodies_problems(
+    reference: Backbone, decisions: Mapping[Any, Any], given: Mapping[str, Sequence[Level]]
+) -> Iterator[Problem]:
+    place = f"decisions.{'+'.join(given)}"
+    stages = [path for path in decisions if isinstance(path, str) and path.startswith("stages.")]
     for levels in itertools.product(*given.values()):
-        name = body_name(reference, dict(zip(given, levels, strict=True)))
+        name = body_name(reference.name, dict(zip(given, levels, strict=True)))
         try:
             body = get_reference(name)
         except UserError as error:
-            yield f"{where}.{'+'.join(given)}", f"{name}: {str(error).splitlines()[0]}"
+            yield place, f"{name}: {str(error).splitlines()[0]}"
             continue
-        if (body.unit.kind, body.unit.split_input, body.cardinality == 1) != kind:
+        if _kind(body) != _kind(reference):
             yield (
-                f"{where}.{'+'.join(given)}",
-                f"{name}: its units are of another kind than those of {reference}: one proxy cannot stand for both",
+                place,
+                f"{name}: units of another kind than those of {reference.name}: one proxy cannot stand for both",
             )
-        stages = [path for path in decisions if isinstance(path, str) and path.startswith("stages.")]
-        if stages and len(body.stages) != len(own.stages):
+        if stages and len(body.stages) != len(reference.stages):
             yield (
-                f"{where}.{stages[0]}",
-                f"{name} has {len(body.stages)} stages, and {reference} {len(own.stages)}",
+                f"decisions.{stages[0]}",
+                f"{name} has {len(body.stages)} stages, and {reference.name} {len(reference.stages)}",
             )
+
+
+def _kind(body: Backbone) -> tuple[object, ...]:
+    return body.unit.kind, body.unit.split_input, body.cardinality == 1
 
 
 def _level_problem(match: re.Match[str], level: object) -> str | None:

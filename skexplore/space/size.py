@@ -200,12 +200,12 @@ def ruled_out(space: Space, bounds: Sequence[Bound]) -> dict[str, list[Level]]:
     for body, own in space.plain() if bounds else ():
         layout = Layout(own)
         for setting in layout.settings():
-            for path, levels in setting.items():
-                for level in levels:
-                    if (path, level) in possible and not body.items() - possible:
-                        continue
-                    fits = _feasible(layout, {**setting, path: (level,)}, bounds)
-                    (refused if fits is False else possible).update({(path, level), *body.items()})
+            each_level = [{path: (level,)} for path, levels in setting.items() for level in levels]
+            for one in each_level or [{}]:  # a space may decide its body alone
+                decided = {*body.items(), *((path, level) for path, (level,) in one.items())}
+                if not decided <= possible:
+                    fits = _feasible(layout, {**setting, **one}, bounds)
+                    (refused if fits is False else possible).update(decided)
     gone = {
         path: [level for level in levels if (path, level) in refused - possible]
         for path, levels in space.decisions.items()

@@ -37,10 +37,14 @@ from skexplore.arch import (
     band_bounds,
     canonical_at_reference,
     counts_groups,
+    deepened,
+    get_backbone,
     get_reference,
     kernels_of,
     parse_block,
     parse_branch,
+    stand_in,
+    varied_as,
 )
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, define, read_by, read_yaml
@@ -164,8 +168,25 @@ class Space:
     @property
     def decides_groups(self) -> bool:
         """Whether blocks of the space differ in groups."""
-        levels = [str(level) for own in self.decisions.values() for level in own]
+        levels = [str(level) for path, own in self.decisions.items() for level in own if path not in BODY]
         return any(path.endswith(".groups") for path in self.decisions) or any("g" in text for text in levels)
+
+    def in_which_depths_show(self, proxy: str) -> str:
+        """Return the name of ``proxy``, or of one with more units where decisions choose among depths."""
+        return deepened(proxy, self.reference) if {"backbone", "depths"} & {*self.decisions} else proxy
+
+    def check_trained_in(self, proxy: str) -> None:
+        """Raise ``UserError`` unless what ``proxy`` is varied to can build the blocks, another for each body."""
+        first: dict[Backbone, Backbone] = {}
+        for _, own in self.plain():
+            varied = stand_in(get_backbone(varied_as(proxy, own.reference, self.reference)), own.reference)
+            other = first.setdefault(replace(varied, name=""), own.reference)
+            if other != own.reference:
+                raise UserError(
+                    f"space {self.name}: {other.name} and {own.reference.name} are one network in the proxy {proxy}: "
+                    "no training can tell them apart; take a --backbone of more units, or leave one of the two out"
+                )
+            own.check_buildable(varied)
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -342,11 +363,8 @@ def _bodies(
     reference: Backbone, decisions: tuple[tuple[str, tuple[Level, ...]], ...]
 ) -> Mapping[_Chosen, Backbone]:
     """Return the body of each choice of levels; one that is chosen in two ways has the name of the first."""
-    paths, first, found = (
-        [path for path, _ in decisions],
-        dict[Backbone, Backbone](),
-        dict[_Chosen, Backbone](),
-    )
+    paths = [path for path, _ in decisions]
+    first, found = {replace(reference, name=""): reference}, dict[_Chosen, Backbone]()
     for levels in itertools.product(*(own for _, own in decisions)):
         chosen = tuple(zip(paths, levels, strict=True))
         body = get_reference(body_name(reference.name, dict(chosen)))
@@ -441,7 +459,7 @@ def _problems(file: Mapping[str, Any]) -> Iterator[Problem]:
     reference = get_reference(file.get("reference") or None)
     stages = len(reference.stages)
     yield from decision_problems(decisions, len(parse_block(base).branches) if base else 8, stages)
-    yield from body_problems(reference.name, decisions)
+    yield from body_problems(reference, decisions, file)
     yield from condition_problems(file.get("conditions") or (), decisions)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from skexplore.arch import REFERENCE, deepened
+from skexplore.arch import REFERENCE
 from skexplore.errors import UserError
 from skexplore.study.latency import LatencyTerms
 from skexplore.study.recipe import PROFILES
-from skexplore.study.spec import StudySpec
+from skexplore.study.spec import StudySpec, stored_space
 from skexplore.study.study import Study, usual_replicates
 
 REPEATS = 3  # seeds of a training that is asked for
@@ -63,7 +63,7 @@ def _usual_backbone(spec: StudySpec) -> str | None:
     profile = PROFILES.get(spec.profile)
     try:
         usual = profile.at(spec.reference_body).backbone if profile else None
-        return deepened(usual, spec.reference_body) if usual and spec.decides_body else usual
+        return stored_space(spec).in_which_depths_show(usual) if usual else None
     except UserError:
         return None
 

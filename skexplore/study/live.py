@@ -18,7 +18,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from skexplore.arch import blocks_of, parse_blocks, traits_of
 from skexplore.errors import UserError
 from skexplore.files import parse
 from skexplore.study.database import engine_options, hide_password, keep_url, readable, url_of
@@ -191,8 +190,7 @@ def _seen(record: Record, spec: StudySpec) -> dict[str, Any]:
     """Return what Optuna's own tools can plot and filter by, beside the whole ``record``, which alone is read here."""
     costs = {"reference GFLOPs": record.ref_macs / 1e9, "reference params (M)": record.ref_params / 1e6}
     names = {"block": record.block, "status": record.status, "seed": record.seed}
-    traits = traits_of(parse_blocks(blocks_of(record.block)), spec.written_for(record))
-    made_of = {name: value for name, value in traits.items() if value is not None}
+    made_of = {name: value for name, value in spec.traits(record).items() if value is not None}
     return names | made_of | costs | {"proxy multiply-adds": record.proxy_macs}
 
 

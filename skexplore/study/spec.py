@@ -17,7 +17,9 @@ from skexplore.arch import (
     Bound,
     FlopsUnit,
     Sizes,
+    Trait,
     band_bounds,
+    blocks_of,
     body_of,
     budget_bounds,
     canonical_at_reference,
@@ -27,10 +29,12 @@ from skexplore.arch import (
     get_backbone,
     get_reference,
     parse_block,
+    parse_blocks,
     read_network,
     reference_words,
     says_body,
     stand_in,
+    traits_of,
     varied_as,
     written_for,
 )
@@ -158,13 +162,26 @@ class StudySpec:
         )
 
     def text_of(self, own: Architecture) -> str:
-        """Return the notation of blocks at the reference, with their body where that is another."""
-        return format_network(own.blocks, own.backbone, self.reference_body)
+        """Return the notation of blocks, with their body where bodies are chosen and it is not the reference.
+
+        A variant of another reference (a row of Table 3) is no choice of a body: its text is that of its blocks.
+        """
+        return format_network(
+            own.blocks, own.backbone, self.reference_body if self.decides_body else own.backbone
+        )
+
+    def traits(self, record: Record) -> dict[str, Trait]:
+        """Return what the block of ``record`` is made of, and its body where bodies are chosen."""
+        blocks = parse_blocks(blocks_of(record.block))
+        return traits_of(blocks, self.written_for(record), bodies=self.decides_body)
 
     @property
     def decides_body(self) -> bool:
-        """Whether the space decides the network around the blocks."""
-        return any(path in BODY for path in self.space_decisions)
+        """Whether networks around the blocks are chosen: by the space, or by that of the search it confirms."""
+        variants = self.ablation.variants if self.ablation else ()
+        return any(path in BODY for path in self.space_decisions) or any(
+            says_body(variant.block) for variant in variants
+        )
 
     def backbone_for(self, own: Architecture) -> str:
         """Return the name of the proxy that stands for the body of ``own``, empty where it is the study's."""
@@ -201,9 +218,7 @@ class StudySpec:
 
     def trained_for(self, variant: Variant) -> Architecture:
         """Return the network that is trained for ``variant``."""
-        own = variant.architecture
-        whole = own.backbone if says_body(variant.block) else self.reference_body
-        return replace(own, backbone=self._trained(variant.setting.backbone or self.backbone, whole))
+        return self.proxy(variant.architecture, variant.setting.backbone)
 
     @property
     def pruner(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from skexplore.arch import TRAITS, blocks_of, parse_blocks, traits_of
+from skexplore.arch import TRAITS
 from skexplore.files import among
 from skexplore.study.belief import Answer, answered, claims, compares, new_model, tell
 from skexplore.study.design import Design
@@ -140,16 +140,17 @@ class Study(Shown):
     def table(self, records: Iterable[Record]) -> pandas.DataFrame:
         """Return a table of ``records``, with what the errors of their blocks are thought to be.
 
-        None stays empty, whole numbers stay whole. Where latencies are measured, they are its last column.
+        None stays empty, whole numbers stay whole. Bodies that are chosen and latencies that are measured
+        are its last columns.
         """
         import pandas
 
         records, rows = list(records), []
         for record in records:
             found = self.estimates.get(record.block) if record.plain else None
-            made_of = traits_of(parse_blocks(blocks_of(record.block)), self.spec.written_for(record))
-            rows.append(record.row() | ({} if found is None else asdict(found)) | made_of)
-        table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *TRAITS)))
+            rows.append(record.row() | ({} if found is None else asdict(found)) | self.spec.traits(record))
+        traits = (*TRAITS, "body") if self.spec.decides_body else (*TRAITS,)
+        table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *traits)))
         if self.spec.latency:
             table["ref_latency_ms"] = [record.ref_latency_ms for record in records]
         whole = [name for name in TRAITS if all(isinstance(row[name], int | None) for row in rows)]

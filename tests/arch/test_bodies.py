@@ -69,6 +69,9 @@ def test_depths_show_in_a_deeper_proxy():
     assert deepened("4x4d-1111-c32", REFERENCE) == "4x4d-1221-c32"
     assert deepened("1x12d-1111-c32-basic-split", get_backbone("skresnet18")) == "1x12d-1111-c32-basic-split"
     assert deepened("sknet29", REFERENCE) == "sknet29"
+    assert (
+        deepened("4x4d-1111-c32", get_backbone("resnet152")) == "4x4d-1391-c32"
+    )  # 3-8-36-3: a digit holds 9
     ids = {
         net_id("k3", varied_as("4x4d-1221-c32", get_backbone(f"sknet50:{d}"), REFERENCE))
         for d in ("3-4-6-3", "2-2-2-2", "3-4-12-3")

@@ -11,7 +11,9 @@ from skexplore.engine.run import confirm, train
 from skexplore.errors import UserError
 from skexplore.export.folder import export_block
 from skexplore.export.verification import verify
+from skexplore.plan.ablation import AblationRequest, plan_ablation
 from skexplore.report.search import write_report
+from skexplore.shipped import shipped
 from skexplore.study.hints import search_command
 from skexplore.study.samplers import SAMPLERS
 from skexplore.study.store import archive, load_study
@@ -30,6 +32,7 @@ PROXIES = {
 
 def answer(job) -> float:
     """A known objective: the more multiply-adds of what is trained, the less error."""
+    assert job.spec.architecture.id == job.spec.net_id  # what is trained is what the record says
     return 0.9 - job.spec.architecture.cost().macs / 1e9
 
 
@@ -114,6 +117,38 @@ def test_a_block_of_ones_own_in_a_body(bodies, monkeypatch, synthetic_data):
         UserError, match=r"a body of its own: .* only in a study whose space decides the body"
     ):
         train(blocks="k3 in sknet26", profile="tiny", **given)
+
+
+def test_a_confirmation_in_light_networks_takes_the_floor_from_each_body(
+    run, tmp_path, monkeypatch, synthetic_data
+):
+    path = tmp_path / "light.yaml"
+    path.write_text(
+        "name: light\nreference: skresnet18\nbase: k3\ndecisions:\n  width: [x1, x0.5]\n  branches.2: [none, k3d2]\n"
+        "  min_dim: [8, 32]\n"
+    )
+    run(answer, space=str(path), trials=12, budget_gflops=5.0, backbone=None)
+    monkeypatch.setattr(coordinator, "Pool", lambda devices, log: InstantPool(devices, log, answer))
+    confirmation = confirm(study="s", seeds=1, top=12, workers=1, data_folder=synthetic_data)
+    assert any("x0.5" in record.block for record in confirmation.records)
+
+
+@pytest.mark.parametrize("name", sorted(shipped("studies")))
+def test_variants_of_another_reference_keep_their_text(name):
+    plan = plan_ablation(AblationRequest(source=name))
+    assert not plan.spec.decides_body
+    for variant in plan.spec.ablation.variants:
+        assert plan.spec.text_of(variant.architecture) == variant.block
+
+
+def test_an_ablation_around_the_best_is_of_its_body(bodies, tmp_path):
+    bodies(budget_gflops=1.3)
+    path = tmp_path / "around.yaml"
+    path.write_text("name: around\nbaseline: best:s\none_at_a_time:\n  reduction: [8, 16]\n")
+    with pytest.raises(UserError, match=r"it is written for sknet50:x0\.5, .*--reference sknet50:x0\.5"):
+        plan_ablation(AblationRequest(source=str(path)))
+    plan = plan_ablation(AblationRequest(source=str(path), reference="sknet50:x0.5"))
+    assert plan.spec.ablation.variants[0].architecture.backbone.name == "sknet50:x0.5"
 
 
 def test_a_space_of_bodies_needs_a_proxy_that_can_vary(bodies):

@@ -82,6 +82,10 @@ def test_a_level_of_the_body_with_which_nothing_fits_is_ruled_out():
     }
 
 
+def test_bodies_alone_may_be_decided():
+    assert summarise(space(BODIES), budget_bounds(1.2, None)).ruled_out == {"width": ["x1"]}
+
+
 @pytest.mark.parametrize("written_out", [True, False])
 def test_every_network_is_drawn_equally_often(monkeypatch, written_out):
     monkeypatch.setattr(module, "WRITTEN_OUT", module.WRITTEN_OUT if written_out else 0)
@@ -144,12 +148,21 @@ FILE = "name: x\nbase: k3\ndecisions:\n  branches.1: [k3, k5]\n"
     ("more", "said"),
     [
         ("  width: [x0.3]\n", "decisions.width: sknet50:x0.3: .*no whole number"),
-        ("  width: [0.5]\n", "decisions.width: sknet50:0.5: .*give it as"),
+        ("  width: [0.5]\n", "decisions.width: level 0.5: must be such as x0.5"),
         ("  width: x0.5\n", "decisions.width: .*must be a list"),
         ("  width: []\n", "decisions.width: no levels"),
         ("  depths: [2-2]\n", "decisions.depths: sknet50:2-2: .*its own 3-4-6-3"),
-        ("  backbone: [sknet50, resnet50]\n", "decisions.backbone: resnet50: its units are of another kind"),
-        ("  backbone: [sknet5]\n", "decisions.backbone: sknet5: unknown"),
+        ("  backbone: [sknet50, resnet50]\n", "decisions.backbone: resnet50: units of another kind"),
+        ("  backbone: [sknet5]\n", "decisions.backbone: level 'sknet5': must be one of sknet26, sknet50, "),
+        ("  backbone: [sknet50, sknet50:x0.5]\n", "decisions.backbone: level 'sknet50:x0.5': must be one of"),
+        (
+            "  depths: [2222]\n",
+            "decisions.depths: level 2222: must be the units of each stage, such as 2-2-2-2",
+        ),
+        (
+            "  width: [x1]\n  branches.2: [none, k3g=8]\n",
+            "decisions.branches.2: 'k3g=8': g= and L= mean one network",
+        ),
         ("  width: [x1, x1]\n", "decisions.width: a level is given twice"),
         (
             "  width: [x1, x0.5]\nconditions:\n  - {when: {branches.1: k3}, then: {width: x1}}\n",
@@ -163,6 +176,32 @@ def test_bodies_that_cannot_be(tmp_path, more, said):
     path.write_text(FILE + more)
     with pytest.raises(UserError, match=said):
         Space.load(path)
+
+
+def test_an_absolute_floor_of_the_base_is_refused(tmp_path):
+    path = tmp_path / "given.yaml"
+    path.write_text("name: x\nbase: k3+k3d2/L=16\ndecisions:\n  width: [x1, x0.5]\n")
+    with pytest.raises(UserError, match=r"base: 'k3\+k3d2/L=16': g= and L= mean one network"):
+        Space.load(path)
+
+
+def test_the_reference_under_another_name_is_the_reference():
+    chosen = space({"backbone": ("resnext50", "sknet50")} | BLOCKS)
+    assert [own.reference.name for _, own in chosen.plain()] == ["sknet50"]
+
+
+def test_a_proxy_in_which_two_bodies_are_one_network_is_refused():
+    chosen = space({"depths": ("3-4-6-3", "3-4-5-3", "2-2-2-2")} | BLOCKS)
+    assert chosen.in_which_depths_show("4x4d-1111-c32") == "4x4d-1221-c32"
+    with pytest.raises(
+        UserError, match=r"sknet50 and sknet50:3-4-5-3 are one network in the proxy 4x4d-1221-c32"
+    ):
+        chosen.check_trained_in("4x4d-1221-c32")
+    chosen.check_trained_in("4x4d-1263-c32")
+
+
+def test_widths_alone_need_no_deeper_proxy():
+    assert space({"width": ("x1", "x0.5")} | BLOCKS).in_which_depths_show("4x4d-1111-c32") == "4x4d-1111-c32"
 
 
 def test_groups_that_a_narrower_body_cannot_have_are_named(tmp_path):

@@ -39,11 +39,11 @@ def test_the_floor_of_the_papers_block_acts_in_its_first_two_stages():
     [("k1", 1), ("k3d3", 9), ("k3+k3d2", 17), ("k3+k3d2+k3d3", 25), ("k5+k3d2", 25), ("k5+k3d3", 33)],
 )
 def test_places_are_counted_once(block, places):
-    assert describe(stages_of(parse_blocks(block)))["log2 places"] == pytest.approx(math.log2(places))
+    assert describe(shape(Architecture.of(block)))["log2 places"] == pytest.approx(math.log2(places))
 
 
 def test_what_sees_one_pixel_has_no_weights_beyond_it():
-    found = describe(stages_of(parse_blocks("k1+k1g64")))
+    found = describe(shape(Architecture.of("k1+k1g64")))
     assert (found["log2 weights beyond a pixel"], found["1 / widest field"], found["log2 places"]) == (
         0,
         1,

@@ -8,7 +8,7 @@ const trials = data.rows.map((values, position) => {
   const trial = { position, ...Object.fromEntries(data.columns.map((name, i) => [name, values[i]])) };
   return { ...trial, ...data.made_of[trial.block], curve: data.curves[position], front: front.has(position) };
 });
-const TRAITS = ["M", "kernels", "groups", "r", "L", "fuse"];
+const TRAITS = data.traits;
 
 const fixed = (digits, unit = 1) => (value) => (value == null ? "–" : (value / unit).toFixed(digits));
 const [UNIT, ONES] = data.flops; // of multiply-adds at the reference
