@@ -38,6 +38,7 @@ def body_of(text: str, reference: Backbone) -> Backbone:
     return get_reference(name.strip()) if said else reference
 
 
+@lru_cache(maxsize=65536)  # records are read again and again
 def read_network(text: str, reference: Backbone) -> Architecture:
     """Return the network of ``BLOCKS`` or ``BLOCKS in BODY``, in its one spelling there; raises ``UserError``."""
     body = body_of(text, reference)

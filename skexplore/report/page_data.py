@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from skexplore.analysis import believed_levels, may_be_best, places
-from skexplore.arch import TRAITS, Architecture, block_svg, placed_rows, traits_of
+from skexplore.arch import TRAITS, Architecture, block_svg, placed_rows
 from skexplore.report.plots import front_of, positions
 from skexplore.study import Record, Study, drawn_together
 
@@ -34,14 +34,14 @@ def page_data(study: Study) -> dict[str, Any]:
     """
     marks = may_be_best(study)
     front = front_of(study, "ref_macs").rows
-    blocks = dict.fromkeys(record.block for record in study.records)
+    blocks = {record.block: record for record in study.records}
     best = study.best
     measured = ((record.block, record.ref_latency_ms) for record in study.records)
     latencies = {block: {"ref_latency_ms": own} for block, own in measured if own is not None}
     return {
         "study": study.spec.name,
         "columns": SHOWN,
-        "rows": [[getattr(record, name) for name in SHOWN] for record in study.records],
+        "rows": [[_shown(record, name) for name in SHOWN] for record in study.records],
         "curves": [[epoch.val_error for epoch in record.curve] for record in study.records],
         "front": front,
         "best": None if best is None else positions(study, [best])[0],
@@ -58,9 +58,10 @@ def page_data(study: Study) -> dict[str, Any]:
         "traits": [*TRAITS, *(["body"] if study.spec.decides_body else [])],
         "latency": study.spec.latency and study.spec.latency.words,
         "made_of": {
-            block: _made_of(study.spec.at_reference(block), study.spec.decides_body)
+            block: study.spec.traits(record)
+            | _placed(study.spec.at_reference(block))
             | latencies.get(block, {})
-            for block in blocks
+            for block, record in blocks.items()
         },
         "may_be_best": {position: marks[study.records[position].number] for position in front},
         "places": {record.block: _places(study, record) for record in study.records},
@@ -76,19 +77,22 @@ def _draws(study: Study) -> dict[str, list[float]]:
     return drawn_together(study.model, DRAWS)
 
 
+def _shown(record: Record, name: str) -> Any:
+    return round(record.seconds, 1) if name == "seconds" else getattr(record, name)
+
+
 def _drawn(own: Architecture) -> str:
     return block_svg(own.blocks, own.backbone)
 
 
-def _made_of(own: Architecture, bodies: bool) -> dict[str, Any]:
-    """Return the traits of a block, its activations, and d in each stage: a text where the stage's units differ."""
+def _placed(own: Architecture) -> dict[str, Any]:
+    """Return the activations of a block, and d in each stage: a text where the stage's units differ."""
     dims = [row["d"] for row in placed_rows(own)]
     said = [
         None if not isinstance(each, list) else each[0] if len(each) == 1 else "/".join(map(str, each))
         for each in dims
     ]
-    more = {"d": said if any(said) else None, "ref_activations": own.cost().activations}
-    return traits_of(own.blocks, own.backbone, bodies=bodies) | more
+    return {"d": said if any(said) else None, "ref_activations": own.cost().activations}
 
 
 def _places(study: Study, record: Record) -> list[list[Any]]:

@@ -172,8 +172,7 @@ class StudySpec:
 
     def traits(self, record: Record) -> dict[str, Trait]:
         """Return what the block of ``record`` is made of, and its body where bodies are chosen."""
-        blocks = parse_blocks(blocks_of(record.block))
-        return traits_of(blocks, self.written_for(record), bodies=self.decides_body)
+        return dict(_traits(record.block, self.written_for(record), self.decides_body))
 
     @property
     def decides_body(self) -> bool:
@@ -282,6 +281,11 @@ class StudySpec:
         bounds = self.bounds
         sizes = self._sizes(record, bounds)
         return all(bound.keeps(sizes) for bound in bounds)
+
+
+@lru_cache(maxsize=65536)  # tables and pages ask again and again
+def _traits(block: str, body: Backbone, bodies: bool) -> dict[str, Trait]:
+    return traits_of(parse_blocks(blocks_of(block)), body, bodies=bodies)
 
 
 @lru_cache(maxsize=65536)

@@ -88,7 +88,11 @@ class Study(Shown):
 
     def eligible(self) -> list[Record]:
         """Records that may be on the front or be best: complete, of the search itself, within the budget."""
-        return [r for r in self.searched if r.status == "complete" and self.spec.within(r)]
+        return [*self._eligible]
+
+    @cached_property
+    def _eligible(self) -> tuple[Record, ...]:
+        return tuple(r for r in self.searched if r.status == "complete" and self.spec.within(r))
 
     @cached_property
     def model(self) -> Model | None:
