@@ -344,10 +344,22 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     print(
         f"{which}: {found.trials} trainings of the search, {found.replicates} of them of its leaders again, and "
         f"{found.anchors} of anchors to go\n"
+        f"{_how(plan)}\n"
         f"space {summary.space}: {summary.size_estimate:,} architectures, {summary.feasible:,} within the limits"
         f"{_latency_note(plan.spec)}\n"
         f"{found.images:,} training images, {found.images_per_second:,.0f} a second on {found.devices}: "
         f"{about} {said_time(found.seconds)}"
+    )
+
+
+def _how(plan: Plan) -> str:
+    """Return who proposes and how it is trained, in one line."""
+    spec = plan.spec
+    anchors = dict.fromkeys(spec.text_of(each.architecture) for each in plan.beside)
+    return (
+        f"sampler {spec.sampler}; profile {spec.profile}, {spec.recipe.epochs} x {spec.split.train_images:,} images in "
+        f"{spec.backbone}; blocks for {spec.reference_words}"
+        + (f"; anchors {', '.join(anchors)}" if anchors else "")
     )
 
 

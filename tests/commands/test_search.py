@@ -58,6 +58,8 @@ def test_a_plan_trains_nothing_and_writes_nothing(command, instant, monkeypatch)
     code, out, _ = command(*SEARCH, "--plan")
     assert code == 0
     assert "4 trainings of the search, 0 of them of its leaders again, and 4 of anchors to go" in out
+    assert "sampler model; profile tiny, 2 x " in out
+    assert "images in 8x4d-1111-s2; blocks for SKNet-50 at 224x224; anchors k3, k3+k3d2\n" in out
     assert "8x4d-1111-s2 does not measure 5 of the 9 taps of k3d3" in out
     found = json.loads(command(*SEARCH, "--plan", "--json")[1])
     assert (found["trials"], found["images"], found["images_per_second"]) == (4, 2048, 128.0)
