@@ -57,7 +57,7 @@ def main() -> None:
     given = options.parse_args()
     candidates, generator = Candidates(Space.load("sk-paper")), random.Random(0)
     drawn = (candidates.untried((), generator) for _ in range(given.blocks))
-    blocks = [format_blocks(candidates.blocks(forms)) for forms in drawn if forms is not None]
+    blocks = [format_blocks(candidates.network(forms).blocks) for forms in drawn if forms is not None]
     alone = measured(blocks, given.repeats)
     spawn = multiprocessing.get_context("spawn")
     beside_these = [spawn.Process(target=busy, daemon=True) for _ in range(given.busy)]

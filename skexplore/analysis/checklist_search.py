@@ -186,8 +186,8 @@ def _ablation(study: Study, _: Sequence[Study]) -> Answer:
     variants = [replace(own, blocks=form) for form in _variants(own.blocks, own.backbone)]
     if not variants:
         return True, f"The best block, {best.block}, is one convolution: no part of it can be left out."
-    spec, backbone = study.spec, study.spec.backbone_for(own)
-    found = {spec.text_of(each): _errors(study, spec.proxy(each, backbone).id) for each in variants}
+    spec = study.spec
+    found = {spec.text_of(each): _errors(study, spec.proxy(each).id) for each in variants}
     said = "; ".join(
         f"{block} {percent(statistics.fmean(errors))} (n = {len(errors)})"
         for block, errors in found.items()

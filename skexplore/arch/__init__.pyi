@@ -24,8 +24,10 @@ from .backbones import (
     REFERENCE as REFERENCE,
     cifar_backbone as cifar_backbone,
     get_backbone as get_backbone,
+    is_proxy as is_proxy,
 )
 from .bodies import (
+    MOST_UNITS as MOST_UNITS,
     blocks_of as blocks_of,
     body_of as body_of,
     deepened as deepened,

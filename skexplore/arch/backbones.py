@@ -198,13 +198,6 @@ def is_proxy(name: str) -> bool:
     return _PROXY.fullmatch(name) is not None
 
 
-def proxy_parts(name: str) -> dict[str, int] | None:
-    """Return the numbers that the name of a CIFAR proxy gives, cardinality and group width at least; else None."""
-    match = _PROXY.fullmatch(name)
-    given = ("cardinality", "group_width", "depths", "stem", "out")
-    return {key: int(match[key]) for key in given if match[key]} if match else None
-
-
 def proxy_text(name: str, *, depths: Sequence[int], **numbers: int) -> str:
     """Return the name of the proxy called ``name`` with these depths, each at most 9, and numbers.
 

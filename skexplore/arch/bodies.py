@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 from skexplore.arch.architecture import Architecture
 from skexplore.arch.backbone import Backbone
-from skexplore.arch.backbones import get_backbone, proxy_parts, proxy_text
+from skexplore.arch.backbones import get_backbone, is_proxy, proxy_text
 from skexplore.arch.notation import Blocks, format_blocks, parse_blocks
 from skexplore.arch.reference import canonical_at_reference, get_reference
 from skexplore.errors import UserError
@@ -35,7 +36,8 @@ def blocks_of(text: str) -> str:
 def body_of(text: str, reference: Backbone) -> Backbone:
     """Return the body in which the blocks of ``text`` stand, the reference if it names none; raises ``UserError``."""
     _, said, name = text.partition(_IN)
-    return get_reference(name.strip()) if said else reference
+    body = get_reference(name.strip()) if said else reference
+    return reference if replace(body, name="") == replace(reference, name="") else body
 
 
 @lru_cache(maxsize=65536)  # records are read again and again
@@ -53,12 +55,11 @@ def varied_as(proxy: str, body: Backbone, reference: Backbone) -> str:
     It is as much deeper and wider: the units of a stage are multiplied by the body's there and divided by the
     reference's, rounded, one at least; channels by the ratio of those of the first stages. Where numbers of stages
     differ, depths are compared by the means. Raises ``UserError`` for what is no proxy, for channels that are not
-    whole, and for more units than its name can say.
+    whole, and for more units or channels than its name can say.
     """
     if body == reference:
         return proxy
-    parts = proxy_parts(proxy)
-    if parts is None:
+    if not is_proxy(proxy):
         raise UserError(
             f"backbone {proxy}: has one depth and width, and the space decides them; take a proxy such as 4x4d-1221-c32"
         )
@@ -67,14 +68,16 @@ def varied_as(proxy: str, body: Backbone, reference: Backbone) -> str:
     depths = [max(1, round(stage.depth * ratio)) for stage, ratio in zip(own.stages, deeper, strict=True)]
     wider = Fraction(body.widths[0], reference.widths[0])
     first = "cardinality" if own.unit.depthwise else "group_width"
-    channels = {first: parts[first], "stem": own.stem.width, "out": own.stages[0].out}
+    channels = {first: getattr(own.stages[0], first), "stem": own.stem.width, "out": own.stages[0].out}
     widened = {name: wider * value for name, value in channels.items()}
-    if max(depths) > MOST_UNITS or any(value.denominator > 1 for value in widened.values()):
+    most = {first: 99, "stem": 999, "out": 9999}
+    if max(depths) > MOST_UNITS or any(own.denominator > 1 or own > most[at] for at, own in widened.items()):
         raise UserError(
             f"backbone {body.name}: its proxy would have {'-'.join(map(str, depths))} units and "
             f"{', '.join(f'{float(value):g}' for value in widened.values())} channels where {proxy} has "
-            f"{', '.join(map(str, channels.values()))}; they must be whole, and at most {MOST_UNITS} units; take other "
-            "depths or widths, or another proxy"
+            f"{', '.join(map(str, channels.values()))}; they must be whole and at most "
+            f"{', '.join(map(str, most.values()))}, and units at most {MOST_UNITS}; take other depths or widths, or "
+            "another proxy"
         )
     whole = {name: int(value) for name, value in widened.items()}
     return proxy_text(proxy, depths=depths, **whole)
@@ -86,13 +89,11 @@ def _ratios(own: list[int], usual: list[int], stages: int) -> list[Fraction]:
     return [Fraction(sum(own) * len(usual), len(own) * sum(usual))] * stages
 
 
-def deepened(proxy: str, reference: Backbone) -> str:
-    """Return the name of a proxy like ``proxy`` in which other depths of ``reference`` show.
+def deepened(proxy: str, reference: Backbone, units: int) -> str:
+    """Return the name of a proxy like ``proxy`` with so many ``units`` for each of the reference's shortest stage.
 
-    A stage has the reference's units over those of its shortest stage, rounded up, 9 at most. What is no proxy, or has
-    another number of stages, stays.
+    Units of a stage are rounded up, and 9 at most. A proxy of another number of stages has ``units`` in each.
     """
-    if proxy_parts(proxy) is None or len(get_backbone(proxy).stages) != len(reference.stages):
-        return proxy
-    least = min(stage.depth for stage in reference.stages)
-    return proxy_text(proxy, depths=[min(MOST_UNITS, -(-stage.depth // least)) for stage in reference.stages])
+    usual, stages = [stage.depth for stage in reference.stages], len(get_backbone(proxy).stages)
+    depths = usual if len(usual) == stages else [1] * stages
+    return proxy_text(proxy, depths=[min(MOST_UNITS, -(-units * depth // min(depths))) for depth in depths])

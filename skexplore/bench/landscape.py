@@ -45,6 +45,7 @@ class Landscape:
 
 def distinct(space: Space) -> list[Blocks]:
     """Return the distinct blocks of ``space`` in the order of its points; ``UserError`` if they are too many."""
+    check_reference(space)
     if space.raw_size > MOST_POINTS:
         raise UserError(
             f"space {space.name}: {space.raw_size:,} combinations; at most {MOST_POINTS:,} can be enumerated"

@@ -178,7 +178,8 @@ def space_show(
         return
     unit = flops_unit(summary.macs_median)
     _print_space(chosen)
-    _print_summary(summary, bounds, unit, reference_words(chosen.reference))
+    bodies = f", or in the body of each of {len(chosen.plain())}" if chosen.decides_body else ""
+    _print_summary(summary, bounds, unit, f"{reference_words(chosen.reference)}{bodies}")
     for note in filter(None, [*idle_budgets(chosen, *budget), *notes]):
         print_prose(note)
     option, ones = f"--budget-{unit.name.lower()}", unit.scale / 1e9
@@ -197,7 +198,7 @@ def space_show(
 
 def _proxies(space: Space) -> tuple[dict[str, Backbone], dict[str, list[str]]]:
     """Return the networks in which profiles would train blocks of the space, and the profiles of each."""
-    from skexplore.arch import get_backbone, stand_in
+    from skexplore.arch import get_backbone, is_proxy, stand_in
     from skexplore.errors import UserError
     from skexplore.study import PROFILES
 
@@ -207,6 +208,8 @@ def _proxies(space: Space) -> tuple[dict[str, Backbone], dict[str, list[str]]]:
         try:
             name = space.in_which_depths_show(profile.at(space.reference).backbone)
         except UserError:  # the paper's network for small images stands for SKNet-50 alone
+            continue
+        if space.decides_body and not is_proxy(name):  # it has one depth and width
             continue
         proxy = stand_in(get_backbone(name), space.reference)
         if space.stagewise and len(proxy.stages) != len(space.stages):

@@ -240,7 +240,8 @@ class State:
         own, limit = record.ref_latency_ms, self.spec.budget_latency_ms
         if own is not None and limit is not None and self.spec.too_slow(record):
             parts.append(f"{100 * (own / limit - 1):+.1f} % on {latency_said(limit)}")
-        return replace(record, status="over_budget", reason=f"at the reference {', '.join(parts)}")
+        where = self.proposer.space.where
+        return replace(record, status="over_budget", reason=f"{where} {', '.join(parts)}")
 
     def _record(
         self,

@@ -87,7 +87,14 @@ def _scale(search: Study, profile: str | None) -> Profile:
     spec = search.spec
     if profile is not None:
         found = profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
-        return replace(found, backbone=stored_space(spec).in_which_depths_show(found.backbone))
+        space = stored_space(spec)
+        found = replace(found, backbone=space.in_which_depths_show(found.backbone))
+        if space.decides_body:
+            try:
+                space.check_trained_in(found.backbone)
+            except UserError as error:
+                raise UserError(f"--profile {profile}: {error}, or leave --profile out") from None
+        return found
     recipe = replace(spec.recipe, epochs=LONGER * spec.recipe.epochs, cycles=())  # nothing is stopped here
     return replace(get_profile(spec.profile), backbone=spec.backbone, recipe=recipe, split=spec.split)
 

@@ -142,12 +142,14 @@ class TrainRequest:
     def network(self, spec: StudySpec) -> Architecture:
         """Return the network at the reference of ``spec``, or in the body that the text names; raises ``UserError``."""
         own = spec.at_reference(self.blocks if isinstance(self.blocks, str) else self.form)
-        if own.backbone != spec.reference_body and not spec.decides_body:
+        bodies = [each.reference for _, each in stored_space(spec).plain()]
+        if own.backbone not in (spec.reference_body, *bodies):
             raise UserError(
-                f"{self.blocks}: a body of its own: it can be trained so only in a study whose space decides the body, "
-                f"with --study; else give --reference {own.backbone.name}"
+                f"{self.blocks}: {own.backbone.name} is none of the bodies of study {spec.name} "
+                f"({', '.join(each.name for each in bodies)}); leave it out, or give --reference {own.backbone.name} "
+                "and no --study"
             )
-        _ = spec.proxy(own, spec.backbone_for(own)).placed  # whether the proxy can hold it
+        _ = spec.proxy(own).placed  # whether the proxy can hold it
         return own
 
 

@@ -32,7 +32,7 @@ class Shape(NamedTuple):
     """An architecture as what may explain its error.
 
     stages: of each stage its branches, groups as shares of a cardinality of 32, and d / C where attention acts. units,
-    width: of the body, how many units it has and the mean channels of its SK convolutions, as log2.
+    width: of the body, the mean log2 of the units of a stage, and log2 of the mean channels of its SK convolutions.
     """
 
     stages: tuple[tuple[tuple[Branch, ...], float | None], ...]
@@ -47,8 +47,8 @@ def shape_of(stages: tuple[tuple[tuple[Branch, ...], float | None], ...], body: 
 
 @lru_cache(maxsize=1024)
 def _size(body: Backbone) -> tuple[float, float]:
-    units = sum(stage.depth for stage in body.stages)
-    return math.log2(units), math.log2(sum(own[-1] for own in body.sk_widths) / len(body.sk_widths))
+    units = [math.log2(stage.depth) for stage in body.stages]  # not their sum: 3-4-6-3 has as many as 4-4-4-4
+    return sum(units) / len(units), math.log2(sum(own[-1] for own in body.sk_widths) / len(body.sk_widths))
 
 
 @lru_cache(maxsize=65536)

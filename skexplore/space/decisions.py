@@ -25,6 +25,7 @@ MAX_CONDITIONED = 20_000  # combinations of the decisions that conditions name; 
 _PATH = re.compile(
     r"(?:stages\.(?P<stage>\*|[1-9])\.)?(?:branches\.(?P<branch>[1-8])(?P<groups>\.groups)?|(?P<knob>reduction|min_dim|fuse))"
 )
+MOST_BODIES = 64
 BODY = ("backbone", "depths", "width")  # decisions of what is around the blocks
 _PATHS = (
     "branches.N, branches.N.groups, reduction, min_dim or fuse, each also as stages.K.… or stages.*.…; or backbone, "
@@ -148,6 +149,16 @@ def body_problems(
     given = {path: decisions[path] for path in BODY if path in decisions}
     if not given or any(problem for levels in given.values() for problem in _list_problems(levels)):
         return
+    if ":" in reference.name:
+        yield (
+            "reference",
+            f"{reference.name}: varied already; write its base, and its depths and width as levels",
+        )
+        return
+    count = math.prod(len(levels) for levels in given.values())
+    if count > MOST_BODIES:
+        yield f"decisions.{'+'.join(given)}", f"{count} bodies; at most {MOST_BODIES}"
+        return
     wrong = [
         (f"decisions.{path}", f"level {quoted(level)}: {problem}")
         for path, levels in given.items()
@@ -171,7 +182,9 @@ def _body_problem(path: str, level: object) -> str | None:
     """Return what is wrong with the form of one level of a decision of the body."""
     if path == "backbone":
         return (
-            None if level in BACKBONES else f"must be one of {', '.join(BACKBONES)}; depths and width vary it"
+            None
+            if isinstance(level, str) and level in BACKBONES
+            else f"must be one of {', '.join(BACKBONES)}; depths and width vary it"
         )
     if path == "depths":
         said = isinstance(level, str) and re.fullmatch(r"[0-9]+(-[0-9]+)+", level)
@@ -183,7 +196,7 @@ def _bodies_problems(
     reference: Backbone, decisions: Mapping[Any, Any], given: Mapping[str, Sequence[Level]]
 ) -> Iterator[Problem]:
     place = f"decisions.{'+'.join(given)}"
-    stages = [path for path in decisions if isinstance(path, str) and path.startswith("stages.")]
+    stages = [path for path in decisions if is_path(path) and target_of(path)[0] is not None]
     for levels in itertools.product(*given.values()):
         name = body_name(reference.name, dict(zip(given, levels, strict=True)))
         try:

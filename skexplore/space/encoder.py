@@ -9,7 +9,6 @@ from skexplore.arch import (
     Backbone,
     Blocks,
     canonical_at_reference,
-    format_blocks,
     format_network,
     per_stage,
 )
@@ -26,8 +25,8 @@ class NotInSpaceError(UserError):
 class PlainEncoder:
     """Finds levels for the blocks of one plain space; what it learns of the space it keeps."""
 
-    def __init__(self, space: Space) -> None:
-        self._space, self._layout = space, Layout(space)
+    def __init__(self, space: Space, reference: Backbone | None = None) -> None:
+        self._space, self._layout, self._whole = space, Layout(space), reference or space.reference
 
     def levels(self, blocks: Blocks) -> dict[str, Level]:
         """Return levels, one per decision, that the space decodes to the canonical form of ``blocks``.
@@ -41,8 +40,8 @@ class PlainEncoder:
         # a floor that is written as absolute is the same at the reference, and another elsewhere
         if found is None or self._space.decode(found) != target:
             raise NotInSpaceError(
-                f"block {format_blocks(target)} is not in the space {self._space.name}; skexplore space show lists its "
-                "choices"
+                f"block {format_network(target, reference, self._whole)} is not in the space {self._space.name}; "
+                "skexplore space show lists its choices"
             )
         return found
 
@@ -70,7 +69,9 @@ class Encoder:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._bodies = {own.reference: (levels, PlainEncoder(own)) for levels, own in space.plain()}
+        self._bodies = {
+            own.reference: (levels, PlainEncoder(own, space.reference)) for levels, own in space.plain()
+        }
         self._alike = {replace(body, name=""): body for body in self._bodies}
 
     def levels(self, own: Architecture) -> dict[str, Level]:

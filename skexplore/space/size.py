@@ -101,7 +101,7 @@ def idle_budgets(
         if bound.keeps(sizes):
             said.append(
                 f"{_said(space, bound)} excludes nothing: the costliest block of {space.name}, {_text(space, own)}, "
-                f"has {_amount(bound, sizes)} at the reference{_other_unit(space, bound)}"
+                f"has {_amount(bound, sizes)} {space.where}{_other_unit(space, bound)}"
             )
     return said
 
@@ -136,7 +136,7 @@ def _why_nothing_fits(space: Space, bounds: tuple[Bound, ...]) -> str:
         meant = "" if bound.of_space else _other_unit(space, bound)
         return (
             f"{_said(space, bound)}: the {which} block of {space.name}, {_text(space, own)}, {needs} "
-            f"{_amount(bound, sizes)} at the reference{meant}"
+            f"{_amount(bound, sizes)} {space.where}{meant}"
         )
     return (
         f"no block of {space.name} keeps all of {'; '.join(map(str, bounds))}: give another budget, or widen "
@@ -308,7 +308,7 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
 
 def _count(space: Space) -> _Count:
     """Count ``space`` exactly if that is possible, else as well as can be."""
-    counts = [_plain_count(own) for _, own in space.plain()]
+    counts = [_plain_count(own) for _, own in space.plain()]  # each as if it were alone
     if len(counts) == 1:
         return counts[0]
     sampled, whole = any(each.sampled for each in counts), sum(each.estimate for each in counts)

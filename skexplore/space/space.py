@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 from skexplore.arch import (
     FREE,
+    MOST_UNITS,
     REFERENCE,
     Architecture,
     Backbone,
@@ -40,6 +41,7 @@ from skexplore.arch import (
     deepened,
     get_backbone,
     get_reference,
+    is_proxy,
     kernels_of,
     parse_block,
     parse_branch,
@@ -110,6 +112,11 @@ class Space:
         """Whether decisions choose the network around the blocks."""
         return any(path in BODY for path in self.decisions)
 
+    @property
+    def where(self) -> str:
+        """Where costs of its blocks are counted, in words."""
+        return "in its own body" if self.decides_body else "at the reference"
+
     def plain(self) -> list[tuple[dict[str, Level], Space]]:
         """Return the space taken apart by body: the levels that choose each, and the plain space of its blocks there.
 
@@ -172,14 +179,30 @@ class Space:
         return any(path.endswith(".groups") for path in self.decisions) or any("g" in text for text in levels)
 
     def in_which_depths_show(self, proxy: str) -> str:
-        """Return the name of ``proxy``, or of one with more units where decisions choose among depths."""
-        return deepened(proxy, self.reference) if {"backbone", "depths"} & {*self.decisions} else proxy
+        """Return the name of ``proxy``, or where depths are chosen of one with the units that tell the bodies apart."""
+        if not {"backbone", "depths"} & {*self.decisions} or not is_proxy(proxy):
+            return proxy
+        deeper = [deepened(proxy, self.reference, units) for units in range(1, MOST_UNITS + 1)]
+        return next(filter(self._told_apart_in, deeper), deeper[0])
+
+    def _told_apart_in(self, proxy: str) -> bool:
+        try:
+            trained = [replace(varied, name="") for _, varied in self._trained_in(proxy)]
+        except UserError:
+            return False
+        return len(set(trained)) == len(trained)
+
+    def _trained_in(self, proxy: str) -> list[tuple[Space, Backbone]]:
+        """Return the plain spaces of ``plain``, each with what ``proxy`` is varied to for it; raises ``UserError``."""
+        return [
+            (own, stand_in(get_backbone(varied_as(proxy, own.reference, self.reference)), own.reference))
+            for _, own in self.plain()
+        ]
 
     def check_trained_in(self, proxy: str) -> None:
         """Raise ``UserError`` unless what ``proxy`` is varied to can build the blocks, another for each body."""
         first: dict[Backbone, Backbone] = {}
-        for _, own in self.plain():
-            varied = stand_in(get_backbone(varied_as(proxy, own.reference, self.reference)), own.reference)
+        for own, varied in self._trained_in(proxy):
             other = first.setdefault(replace(varied, name=""), own.reference)
             if other != own.reference:
                 raise UserError(
@@ -229,10 +252,15 @@ class Space:
         )
 
     def decode(self, levels: Mapping[str, Level]) -> Blocks:
-        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean, in a plain space.
+        """Return the canonical blocks that the chosen ``levels`` (one per decision) mean.
 
-        A decision of one stage goes before the same decision of all stages.
+        A decision of one stage goes before the same decision of all stages. Raises ``UserError`` where the body is
+        decided too: ``network`` has both.
         """
+        if self.decides_body:
+            raise UserError(
+                f"space {self.name}: decides the network around its blocks too; ask for network(levels)"
+            )
         tied: dict[Target, Level] = {}
         freed: dict[int, dict[Target, Level]] = {}
         for path, level in resolved(self.conditions, levels).items():

@@ -192,7 +192,8 @@ class StudySpec:
     def proxy(self, architecture: Architecture, backbone: str = "") -> Architecture:
         """Return the network that is trained for ``architecture``, in the study's backbone or in another."""
         whole = architecture.backbone if self.decides_body else self.reference_body
-        return replace(architecture, backbone=self._trained(backbone or self.backbone, whole))
+        name = backbone or self.backbone_for(architecture) or self.backbone
+        return replace(architecture, backbone=self._trained(name, whole))
 
     def written_for(self, record: Record) -> Backbone:
         """Return the network that the numbers in the block of ``record`` are of: a variant may have its own."""

@@ -66,11 +66,14 @@ def test_proxies_of_other_kinds_of_units(reference, body, proxy, varied):
 
 
 def test_depths_show_in_a_deeper_proxy():
-    assert deepened("4x4d-1111-c32", REFERENCE) == "4x4d-1221-c32"
-    assert deepened("1x12d-1111-c32-basic-split", get_backbone("skresnet18")) == "1x12d-1111-c32-basic-split"
-    assert deepened("sknet29", REFERENCE) == "sknet29"
+    assert deepened("4x4d-1111-c32", REFERENCE, 1) == "4x4d-1221-c32"
+    assert deepened("4x4d-1111-c32", REFERENCE, 2) == "4x4d-2342-c32"
     assert (
-        deepened("4x4d-1111-c32", get_backbone("resnet152")) == "4x4d-1391-c32"
+        deepened("1x12d-1111-c32-basic-split", get_backbone("skresnet18"), 2) == "1x12d-2222-c32-basic-split"
+    )
+    assert deepened("24x1d-1111-c16-inverted", get_backbone("mobilenetv2"), 2) == "24x1d-2222-c16-inverted"
+    assert (
+        deepened("4x4d-1111-c32", get_backbone("resnet152"), 1) == "4x4d-1391-c32"
     )  # 3-8-36-3: a digit holds 9
     ids = {
         net_id("k3", varied_as("4x4d-1221-c32", get_backbone(f"sknet50:{d}"), REFERENCE))
@@ -85,6 +88,7 @@ def test_depths_show_in_a_deeper_proxy():
         ("sknet29", "sknet26", "backbone sknet29: has one depth and width, and the space decides them"),
         ("4x1d-1111", "sknet50:x0.5", "4x1d-1111 has 1, 8, 8; they must be whole"),
         ("4x4d-1441-c32", "sknet101", r"1-4-15-1 units"),
+        ("8x60d-1111", "sknet50:x2", r"at most 99, 999, 9999"),
     ],
 )
 def test_a_proxy_that_cannot_be_so(proxy, body, said):

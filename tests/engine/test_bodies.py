@@ -11,10 +11,13 @@ from skexplore.engine.run import confirm, train
 from skexplore.errors import UserError
 from skexplore.export.folder import export_block
 from skexplore.export.verification import verify
+from skexplore.plan import confirmation
 from skexplore.plan.ablation import AblationRequest, plan_ablation
+from skexplore.plan.confirmation import ConfirmRequest, plan_confirmation
 from skexplore.report.search import write_report
 from skexplore.shipped import shipped
 from skexplore.study.hints import search_command
+from skexplore.study.recipe import get_profile
 from skexplore.study.samplers import SAMPLERS
 from skexplore.study.store import archive, load_study
 
@@ -99,11 +102,11 @@ def test_report_archive_and_confirmation(bodies, monkeypatch, tmp_path, syntheti
     archive("s", tmp_path / "kept")
     assert [r.block for r in load_study(str(tmp_path / "kept")).records] == [r.block for r in study.records]
     monkeypatch.setattr(coordinator, "Pool", lambda devices, log: InstantPool(devices, log, answer))
-    confirmation = confirm(study="s", seeds=1, top=2, workers=1, data_folder=synthetic_data)
-    finalists = [v for v in confirmation.spec.ablation.variants if v.role == "finalist"]
+    confirmed = confirm(study="s", seeds=1, top=2, workers=1, data_folder=synthetic_data)
+    finalists = [v for v in confirmed.spec.ablation.variants if v.role == "finalist"]
     assert finalists[0].block == study.best.block
     assert finalists[0].setting.backbone == PROXIES["sknet50:x0.5"]
-    assert {r.block for r in confirmation.records} >= {v.block for v in finalists}
+    assert {r.block for r in confirmed.records} >= {v.block for v in finalists}
 
 
 def test_a_block_of_ones_own_in_a_body(bodies, monkeypatch, synthetic_data):
@@ -114,9 +117,37 @@ def test_a_block_of_ones_own_in_a_body(bodies, monkeypatch, synthetic_data):
     own = next(r for r in study.records if r.block == "k3+k5 in sknet50:x0.5")
     assert own.setting.backbone == PROXIES["sknet50:x0.5"]
     with pytest.raises(
-        UserError, match=r"a body of its own: .* only in a study whose space decides the body"
+        UserError, match=r"sknet101 is none of the bodies of study s \(sknet50, sknet50:x0\.5"
     ):
+        train(blocks="k3 in sknet101", study="s", **given)
+    with pytest.raises(UserError, match=r"sknet26 is none of the bodies of study .*--reference sknet26"):
         train(blocks="k3 in sknet26", profile="tiny", **given)
+
+
+def test_a_space_of_bodies_is_shown_in_every_proxy_that_can_vary(bodies, command, tmp_path):
+    file = str(tmp_path / "bodies.yaml")
+    code, out, err = command("space", "show", file, "--budget-gflops", "1.3")
+    assert code == 0, err
+    assert "16 distinct architectures" in out
+    assert "or in the body of each of 4" in out
+    code, _, err = command("bench", "search", "--space", file)
+    assert (code, "decides the network around its blocks" in err) == (2, True)
+
+
+def test_a_confirmation_that_could_not_tell_bodies_apart_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        confirmation, "profile_of", lambda name, *_, reference: get_profile(name).at(reference)
+    )
+    path = tmp_path / "near.yaml"
+    path.write_text(
+        "name: near\nbase: k3\ndecisions:\n  depths: [3-4-6-3, 3-4-5-3]\n  branches.2: [none, k3d2]\n"
+    )
+    run(answer, space=str(path), trials=4, budget_gflops=5.0, backbone="8x4d-1263-s2")
+    plan = plan_confirmation(ConfirmRequest(study="s", profile="quick"))
+    assert plan.spec.backbone == "4x4d-2342-c32"
+    assert len({network for network, _ in plan.networks}) == len(plan.spec.ablation.variants)
+    with pytest.raises(UserError, match=r"--profile paper: .*sknet29: has one depth.*or leave --profile out"):
+        plan_confirmation(ConfirmRequest(study="s", profile="paper"))
 
 
 def test_a_confirmation_in_light_networks_takes_the_floor_from_each_body(
@@ -129,8 +160,8 @@ def test_a_confirmation_in_light_networks_takes_the_floor_from_each_body(
     )
     run(answer, space=str(path), trials=12, budget_gflops=5.0, backbone=None)
     monkeypatch.setattr(coordinator, "Pool", lambda devices, log: InstantPool(devices, log, answer))
-    confirmation = confirm(study="s", seeds=1, top=12, workers=1, data_folder=synthetic_data)
-    assert any("x0.5" in record.block for record in confirmation.records)
+    confirmed = confirm(study="s", seeds=1, top=12, workers=1, data_folder=synthetic_data)
+    assert any("x0.5" in record.block for record in confirmed.records)
 
 
 @pytest.mark.parametrize("name", sorted(shipped("studies")))

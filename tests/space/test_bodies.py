@@ -163,6 +163,16 @@ FILE = "name: x\nbase: k3\ndecisions:\n  branches.1: [k3, k5]\n"
             "  width: [x1]\n  branches.2: [none, k3g=8]\n",
             "decisions.branches.2: 'k3g=8': g= and L= mean one network",
         ),
+        ("  backbone: [[a], sknet50]\n", "decisions.backbone: level .*: must be one of"),
+        ("  width: [x1, x0.5]\nreference: sknet50:x0.5\n", "reference: sknet50:x0.5: varied already"),
+        (
+            "  width: ["
+            + ", ".join(f"x{n}" for n in range(1, 9))
+            + "]\n  depths: ["
+            + ", ".join(f"{n}-2-2-2" for n in range(1, 10))
+            + "]\n",
+            "decisions.depths.width: 72 bodies; at most 64",
+        ),
         ("  width: [x1, x1]\n", "decisions.width: a level is given twice"),
         (
             "  width: [x1, x0.5]\nconditions:\n  - {when: {branches.1: k3}, then: {width: x1}}\n",
@@ -192,12 +202,24 @@ def test_the_reference_under_another_name_is_the_reference():
 
 def test_a_proxy_in_which_two_bodies_are_one_network_is_refused():
     chosen = space({"depths": ("3-4-6-3", "3-4-5-3", "2-2-2-2")} | BLOCKS)
-    assert chosen.in_which_depths_show("4x4d-1111-c32") == "4x4d-1221-c32"
+    assert chosen.in_which_depths_show("4x4d-1111-c32") == "4x4d-2342-c32"
     with pytest.raises(
         UserError, match=r"sknet50 and sknet50:3-4-5-3 are one network in the proxy 4x4d-1221-c32"
     ):
         chosen.check_trained_in("4x4d-1221-c32")
     chosen.check_trained_in("4x4d-1263-c32")
+
+
+def test_shallower_bodies_show_where_all_stages_are_alike(tmp_path):
+    path = tmp_path / "given.yaml"
+    path.write_text("name: x\nreference: skresnet18\nbase: k3\ndecisions:\n  depths: [2-2-2-2, 1-1-1-1]\n")
+    assert Space.load(path).in_which_depths_show("1x12d-1111-c32-basic-split") == "1x12d-2222-c32-basic-split"
+
+
+def test_what_decides_the_body_is_no_block_alone():
+    chosen = space(BODIES | BLOCKS)
+    with pytest.raises(UserError, match=r"ask for network\(levels\)"):
+        chosen.decode(chosen.sample(random.Random(0)))
 
 
 def test_widths_alone_need_no_deeper_proxy():
