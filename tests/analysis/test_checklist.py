@@ -27,7 +27,6 @@ ENVIRONMENT = {
 SPACE = {"space_base": "k3", "space_decisions": {"branches.1": ["k1", "k3"], "fuse": ["select", "sum"]}}
 STUDY = synthetic(environment=ENVIRONMENT)
 STUDY = replace(STUDY, spec=replace(STUDY.spec, **SPACE))
-BEST = "k3g64;k3g64;k3+k3g64;k3+k3"
 
 
 def answer(question: str, study: Study = STUDY, *beside: Study) -> Item:
@@ -201,15 +200,18 @@ def test_the_best_block_trained_again_by_other_seeds():
     assert missing.evidence.endswith(
         "To do it: skexplore confirm synthetic && skexplore report synthetic synthetic-confirm"
     )
-    assert "40.20 % in the search, no other seed; of the front, 0 of 7" in missing.evidence
-    fresh = trained_by(BEST, 1, 2, 3, error=0.4)  # higher ones would name another block best
+    best = STUDY.best
+    said = f"{100 * best.val_error:.2f} % in the search, no other seed; of the front, 0 of {len(STUDY.front)}"
+    assert said in missing.evidence
+    fresh = trained_by(best.block, 1, 2, 3, error=0.4)  # higher ones would name another block best
     again = answer("trained again", STUDY.with_records([*fresh, *STUDY.records]))
     assert again.done is True
-    assert "40.00 % over n = 3 other seeds; of the front, 1 of 7" in again.evidence
+    assert "40.00 % over n = 3 other seeds; of the front, 1 of " in again.evidence
     for seeds in ((0, 1, 2), (1, 2, 2)):  # the search's own seed is no other one, nor is one twice
         assert (
             answer(
-                "trained again", STUDY.with_records([*trained_by(BEST, *seeds, error=0.4), *STUDY.records])
+                "trained again",
+                STUDY.with_records([*trained_by(best.block, *seeds, error=0.4), *STUDY.records]),
             ).done
             is False
         )

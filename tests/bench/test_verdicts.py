@@ -67,7 +67,7 @@ def test_a_search_of_all_names_nearly_the_best_and_the_lowest_error_is_shown_too
     (found,) = judge(recorded, trials=whole, replicates=0, repeats=4, seed=0, names=["random"])
     assert found.regret < NOISE
     assert found.intervals == 4
-    first, random = judge(recorded, trials=30, replicates=0, repeats=8, seed=0, names=["first", "random"])
+    first, random = judge(recorded, trials=30, replicates=0, repeats=24, seed=0, names=["first", "random"])
     assert first.off < 0  # the lowest of thirty
     assert abs(random.off) < abs(first.off)
 

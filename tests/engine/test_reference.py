@@ -93,7 +93,7 @@ def test_studies_of_different_references_are_kept_apart(run):
 
 def test_levels_are_told_apart_as_the_reference_has_them():
     candidates = Candidates(Space.load("sk-light"), budget_bounds(0.15, None))
-    _, traits = _looked_at(Population(candidates))
+    _, traits = _looked_at(Population(candidates), bodies=False)
     assert {own["groups"] for own in traits} == {None}
     assert {"3", "3relu"} <= {own["kernels"] for own in traits}
 

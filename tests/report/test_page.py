@@ -10,12 +10,11 @@ import pytest
 from support.pages import SPOT, pasted, point_at, rows
 from support.studies import EDGE_CASES, many, only, synthetic
 
-from skexplore.analysis import checklist_search as checklist
+from skexplore.arch import bodies
 from skexplore.arch.notation import parse_blocks
 from skexplore.paper.tables import place
-from skexplore.report import page_data as page_module
 from skexplore.report.figures.style import overlay
-from skexplore.study import belief, study as study_module
+from skexplore.study import spec as spec_module
 from skexplore.study.store import load_study
 
 pytestmark = [pytest.mark.page, pytest.mark.slow]
@@ -223,7 +222,7 @@ def test_the_table_is_filtered_and_sorted(visit):
 
 def test_hostile_name_command_and_block_label_stay_text(visit, monkeypatch):
     # no such block can be parsed, so that whoever parses it is told a real one
-    for module in (page_module, checklist, belief, study_module):
+    for module in (bodies, spec_module):
         monkeypatch.setattr(
             module, "parse_blocks", lambda block: parse_blocks("k3" if "<" in block else block)
         )

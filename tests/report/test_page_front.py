@@ -21,7 +21,7 @@ AXES = {
     "ref_params": lambda record: record.ref_params / 1e6,
     "proxy_macs": lambda record: record.proxy_macs / 1e6,
     "proxy_params": lambda record: record.proxy_params / 1e3,
-    "seconds": lambda record: record.seconds,
+    "seconds": lambda record: round(record.seconds, 1),
 }
 
 
