@@ -222,7 +222,7 @@ def print_front(study: Study) -> None:
             "block": record.block,
             unit.name: unit.of(record.ref_macs),
             "#P (M)": f"{record.ref_params / 1e6:.2f}",
-            **_latency(study, record),
+            **_limited(study, record),
             "estimate": _estimate(study.estimates[record.block]),
             "seeds": str(study.estimates[record.block].trainings),
             "may be best": "best" if record == best else names[marks[record.number]],
@@ -232,7 +232,9 @@ def print_front(study: Study) -> None:
     ]
     if rows:
         print_table(
-            rows, right=("trial", unit.name, "#P (M)", "ms", "estimate", "seeds"), title="Pareto front"
+            rows,
+            right=("trial", unit.name, "#P (M)", "activations (M)", "ms", "estimate", "seeds"),
+            title="Pareto front",
         )
     else:
         print("No trial within the budget is complete yet, so there is no front.")
@@ -248,11 +250,14 @@ def print_front(study: Study) -> None:
         )
 
 
-def _latency(study: Study, record: Record) -> dict[str, str]:
-    """Return the column of latencies, none where they are not measured."""
-    if study.spec.latency is None:
-        return {}
-    return {"ms": "" if record.ref_latency_ms is None else f"{record.ref_latency_ms:.1f}"}
+def _limited(study: Study, record: Record) -> dict[str, str]:
+    """Return the columns of activations where they are limited, and of latencies where they are measured."""
+    found = {}
+    if study.spec.limits_activations:
+        found["activations (M)"] = f"{study.spec.sizes(record).activations / 1e6:.2f}"
+    if study.spec.latency is not None:
+        found["ms"] = "" if record.ref_latency_ms is None else f"{record.ref_latency_ms:.1f}"
+    return found
 
 
 def _estimate(found: Estimate) -> str:

@@ -263,9 +263,14 @@ class StudySpec:
         """Return what is limited of the record's architecture, at the reference; activations are 0 if they are not."""
         return self._sizes(record, self.bounds)
 
+    @property
+    def limits_activations(self) -> bool:
+        """Whether activations are limited, by a budget or a band."""
+        return _limited(self.bounds)
+
     def _sizes(self, record: Record, bounds: tuple[Bound, ...]) -> Sizes:
-        asked = any(bound.cost == "activations" for bound in bounds)  # records do not have them
-        activations = _activations(record.block, self.reference_body) if asked else 0
+        # records do not have them
+        activations = _activations(record.block, self.reference_body) if _limited(bounds) else 0
         return Sizes(record.ref_macs, record.ref_params, activations)
 
     def within(self, record: Record) -> bool:
@@ -287,6 +292,10 @@ class StudySpec:
 @lru_cache(maxsize=65536)  # tables and pages ask again and again
 def _traits(block: str, body: Backbone, bodies: bool) -> dict[str, Trait]:
     return traits_of(parse_blocks(blocks_of(block)), body, bodies=bodies)
+
+
+def _limited(bounds: tuple[Bound, ...]) -> bool:
+    return any(bound.cost == "activations" for bound in bounds)
 
 
 @lru_cache(maxsize=65536)

@@ -144,8 +144,8 @@ class Study(Shown):
     def table(self, records: Iterable[Record]) -> pandas.DataFrame:
         """Return a table of ``records``, with what the errors of their blocks are thought to be.
 
-        None stays empty, whole numbers stay whole. Bodies that are chosen and latencies that are measured
-        are its last columns.
+        None stays empty, whole numbers stay whole. Bodies that are chosen, activations that are limited and
+        latencies that are measured are its last columns.
         """
         import pandas
 
@@ -155,6 +155,8 @@ class Study(Shown):
             rows.append(record.row() | ({} if found is None else asdict(found)) | self.spec.traits(record))
         traits = (*TRAITS, "body") if self.spec.decides_body else (*TRAITS,)
         table = pandas.DataFrame(rows, columns=pandas.Index((*COLUMNS, *ESTIMATED, *traits)))
+        if self.spec.limits_activations:
+            table["ref_activations"] = [self.spec.sizes(record).activations for record in records]
         if self.spec.latency:
             table["ref_latency_ms"] = [record.ref_latency_ms for record in records]
         whole = [name for name in TRAITS if all(isinstance(row[name], int | None) for row in rows)]

@@ -309,3 +309,10 @@ def test_another_space_mode_or_profile_for_an_existing_study_is_refused(command,
 def test_help_says_what_other_samplers_do_not_learn(command):
     out = command("search", "--help")[1]
     assert "teach nsga2 and gp" in out.replace("\n", " ").replace("  ", " ")
+
+
+def test_activations_are_a_column_where_they_are_limited(command, instant):
+    code, out, err = command(*SEARCH, "--budget-activations", "17.5", "--study", "limited")
+    assert code == 0, err
+    assert "activations (M)" in out
+    assert "activations" not in command(*SEARCH, "--study", "free")[1]

@@ -66,6 +66,8 @@ def test_a_budget_in_activations_is_kept_too(run):
     assert over
     assert all("17.5 M activations" in r.reason for r in over)
     assert study.spec.budget_words == "budget 4.5 GFLOPs and 17.5 M activations"
+    table = study.trials()
+    assert dict(zip(table.block, table.ref_activations, strict=True)) == activations
     alone = run(trials=3, budget_gflops=None, budget_activations_m=17.5, study="alone")
     assert alone.spec.bounds[0].cost == "activations"
 
