@@ -71,7 +71,9 @@ def varied_as(proxy: str, body: Backbone, reference: Backbone) -> str:
     channels = {first: getattr(own.stages[0], first), "stem": own.stem.width, "out": own.stages[0].out}
     widened = {name: wider * value for name, value in channels.items()}
     most = {first: 99, "stem": 999, "out": 9999}
-    if max(depths) > MOST_UNITS or any(own.denominator > 1 or own > most[at] for at, own in widened.items()):
+    if max(depths) > MOST_UNITS or any(
+        value.denominator > 1 or value > most[at] for at, value in widened.items()
+    ):
         raise UserError(
             f"backbone {body.name}: its proxy would have {'-'.join(map(str, depths))} units and "
             f"{', '.join(f'{float(value):g}' for value in widened.values())} channels where {proxy} has "

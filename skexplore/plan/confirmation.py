@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from skexplore.arch import Architecture, says_body, varied_as
+from skexplore.arch import Architecture
 from skexplore.errors import UserError
 from skexplore.plan.ablation import begun, plan_design, seeds_of
 from skexplore.plan.search import Plan, profile_of
@@ -70,7 +70,9 @@ def plan_confirmation(request: ConfirmRequest) -> Plan:
         description=f"Finalists of {search.spec.name}, trained anew with fresh seeds",
         kinds=("confirm",),
         baseline=search.spec.paper_block,
-        variants=tuple(_in_proxies(_variants(search, request.top), profile.backbone, search.spec)),
+        variants=tuple(
+            _in_proxies(_variants(search, request.top), replace(search.spec, backbone=profile.backbone))
+        ),
         seeds=seeds_of(request.seeds, SEEDS, check_name(name)),
         of=search.spec.name,
         test=True,
@@ -138,14 +140,11 @@ def _variants(search: Study, top: int | None) -> Iterator[Variant]:
             yield replace(variant, believed=found.estimate, believed_sd=sd)
 
 
-def _in_proxies(variants: Iterable[Variant], backbone: str, spec: StudySpec) -> Iterator[Variant]:
-    """Yield ``variants``, those in a body of their own where that has a proxy of its own."""
+def _in_proxies(variants: Iterable[Variant], spec: StudySpec) -> Iterator[Variant]:
+    """Yield ``variants``, those in a body of their own in the proxy that ``spec`` has for it."""
     for variant in variants:
-        body = variant.architecture.backbone
-        name = varied_as(backbone, body, spec.reference_body) if says_body(variant.block) else backbone
-        yield (
-            variant if name == backbone else replace(variant, setting=replace(variant.setting, backbone=name))
-        )
+        backbone = spec.backbone_for(variant.architecture)
+        yield replace(variant, setting=replace(variant.setting, backbone=backbone)) if backbone else variant
 
 
 def _chosen(search: Study, top: int | None) -> Iterator[Variant]:

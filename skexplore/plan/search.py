@@ -13,12 +13,10 @@ from skexplore.arch import (
     Blocks,
     SKBlock,
     as_blocks,
-    blocks_of,
     canonical_at_reference,
     cifar_backbone,
     get_backbone,
     get_reference,
-    read_network,
     stand_in,
 )
 from skexplore.errors import UserError, check_one_of
@@ -134,14 +132,9 @@ class TrainRequest:
     seed: int = 0
     study: str | None = None
 
-    @property
-    def form(self) -> Blocks:
-        """The blocks, read, without a body that their text may name; raises ``UserError``."""
-        return as_blocks(blocks_of(self.blocks) if isinstance(self.blocks, str) else self.blocks)
-
     def network(self, spec: StudySpec) -> Architecture:
         """Return the network at the reference of ``spec``, or in the body that the text names; raises ``UserError``."""
-        own = spec.at_reference(self.blocks if isinstance(self.blocks, str) else self.form)
+        own = spec.at_reference(self.blocks)
         bodies = [each.reference for _, each in stored_space(spec).plain()]
         if own.backbone not in (spec.reference_body, *bodies):
             raise UserError(
@@ -253,7 +246,7 @@ def plan_search(request: Request) -> Plan:
         anchor_seeds=profile.anchor_seeds,
         seed=request.seed,
     )
-    asked = [_network(each, space.reference) for each in request.enqueue]
+    asked = map(spec.at_reference, request.enqueue)
     reused = [load_study(each) for each in request.reuse]
     known = measured(spec, reused)
     first = first_tries(spec, space, reused)
@@ -269,13 +262,6 @@ def plan_search(request: Request) -> Plan:
         reused=len(first),
         known=known,
     )
-
-
-def _network(given: str | SKBlock | Blocks, reference: Backbone) -> Architecture:
-    """Return a block that is asked for as the network that it is at the reference, or in the body that it names."""
-    if isinstance(given, str):
-        return read_network(given, reference)
-    return Architecture(blocks=canonical_at_reference(as_blocks(given), reference), backbone=reference)
 
 
 def space_of(request: Request) -> Space:

@@ -308,7 +308,7 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
 
 def _count(space: Space) -> _Count:
     """Count ``space`` exactly if that is possible, else as well as can be."""
-    counts = [_plain_count(own) for _, own in space.plain()]  # each as if it were alone
+    counts = [_plain_count(own) for _, own in space.plain()]
     if len(counts) == 1:
         return counts[0]
     sampled, whole = any(each.sampled for each in counts), sum(each.estimate for each in counts)

@@ -17,7 +17,9 @@ from skexplore.arch import (
     Bound,
     FlopsUnit,
     Sizes,
+    SKBlock,
     Trait,
+    as_blocks,
     band_bounds,
     blocks_of,
     body_of,
@@ -150,16 +152,15 @@ class StudySpec:
         """The block that the paper has in networks like the reference."""
         return paper_block(self.reference_body)
 
-    def at_reference(self, blocks: Blocks | str) -> Architecture:
+    def at_reference(self, blocks: str | SKBlock | Blocks) -> Architecture:
         """Return the network of ``blocks`` at the reference, in their one spelling there; raises ``UserError``.
 
         Text may name a body of its own (``BLOCKS in BODY``): then it is the network there.
         """
         if isinstance(blocks, str):
             return read_network(blocks, self.reference_body)
-        return Architecture(
-            blocks=canonical_at_reference(blocks, self.reference_body), backbone=self.reference_body
-        )
+        own = canonical_at_reference(as_blocks(blocks), self.reference_body)
+        return Architecture(blocks=own, backbone=self.reference_body)
 
     def text_of(self, own: Architecture) -> str:
         """Return the notation of blocks, with their body where bodies are chosen and it is not the reference.

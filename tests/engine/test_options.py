@@ -15,7 +15,9 @@ from skexplore.arch.reference import canonical_at_reference
 from skexplore.cli.search import search as search_command
 from skexplore.engine.options import Run, by_keyword
 from skexplore.errors import UserError
+from skexplore.plan import search as planning
 from skexplore.plan.search import Request, TrainRequest, plan_search, plan_training
+from skexplore.space import TooManyError
 
 
 @by_keyword(TrainRequest)
@@ -83,6 +85,19 @@ def test_blocks_are_given_as_to_cost(block):
     assert beside.architecture.blocks == canonical_at_reference(form)
     asked = Request(budget_gflops=4.5, enqueue=(block, "k3+k3d2"))
     assert plan_search(asked).wished == plan_search(replace(asked, enqueue=(form,))).wished
+
+
+def test_a_space_too_large_for_a_model_is_searched_by_another_sampler(monkeypatch):
+    def too_many(*_):
+        raise TooManyError
+
+    request = Request(budget_gflops=4.5)
+    assert plan_search(request).spec.sampler == "model"
+    monkeypatch.setattr(planning, "Candidates", too_many)
+    plan = plan_search(request)
+    assert (plan.spec.sampler, plan.spec.name) == ("tpe", "cifar10-sk-paper-4.5g-quick-s0")
+    with pytest.raises(UserError, match=r"--sampler model: .*too large.*take another, such as tpe"):
+        plan_search(replace(request, sampler="model"))
 
 
 def test_notebooks_are_shown_every_option_with_its_default():
