@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str) -> str:
@@ -14,6 +14,12 @@ def listed(names: Iterable[str], last: str = "or") -> str:
     """Return ``a, b or c`` of one name or more."""
     *others, end = names
     return f"{', '.join(others)} {last} {end}" if others else end
+
+
+def first_of(names: Sequence[str], most: int = 10) -> str:
+    """Return ``a, b, c``, and of more than ``most`` names how many are left out: ``a, b and 7 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def chance_words(value: float) -> str:

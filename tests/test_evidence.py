@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from skexplore.report.comparison import write_comparison
 from skexplore.report.overview import write_overview
 from skexplore.report.search import write_report
 from skexplore.space.space import Space
-from skexplore.study.priors import PRIORS
+from skexplore.study.priors import PRIORS, prior_of
 from skexplore.study.store import load_study
 from skexplore.study.study import cells, trained
 from skexplore.surrogate.prior import Prior
@@ -196,6 +197,8 @@ def test_what_is_known_of_noise_is_what_its_archive_says(key, prior):
     errors = itertools.groupby(sorted(study.records, key=lambda r: r.net_id), key=lambda r: r.net_id)
     found = noise([[record.val_error for record in group] for _, group in errors])
     assert (prior.df, prior.sd) == (found.df, pytest.approx(found.sd, abs=5e-6))
+    assert prior_of(study.spec) is None  # it is not counted twice
+    assert prior_of(replace(study.spec, name="another")) == prior
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("studies/signal/*.yaml")), ids=lambda path: path.stem)

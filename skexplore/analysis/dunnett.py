@@ -18,6 +18,7 @@ from scipy import optimize, special, stats as scipy_stats
 from statsmodels.stats.power import ttest_power
 
 from skexplore.errors import UserError
+from skexplore.words import first_of
 
 LEVEL = 0.05  # of a test, over all differences together; intervals are 95 %
 POWER = 0.80  # the chance of telling a difference apart that `n_needed` asks for
@@ -219,9 +220,12 @@ def complete_blocks(layout: Layout) -> tuple[dict[str, tuple[float | None, ...]]
     rows = dict(zip(layout.names, layout.errors, strict=True))
     kept = {name: row for name, row in rows.items() if any(error is not None for error in row)}
     missing = [[name for name, row in kept.items() if row[i] is None] for i in range(len(layout.seeds))]
-    left_out = [f"{name} has no result under any seed." for name in rows if name not in kept]
+    lost = [name for name in rows if name not in kept]
+    left_out = (
+        [f"{first_of(lost)} {'has' if len(lost) == 1 else 'have'} no result under any seed."] if lost else []
+    )
     for seed, names in zip(layout.seeds, missing, strict=True):
-        left_out += [f"Seed {seed} is not complete: no result of {', '.join(names)}."] if names else []
+        left_out += [f"Seed {seed} is not complete: no result of {first_of(names)}."] if names else []
     if kept and all(missing):
         left_out.append("No seed is complete: means are over different seeds, and nothing is compared.")
     elif kept and layout.baseline not in kept:

@@ -60,7 +60,8 @@ class Recorded:
                 f"{table.spec.name}: {len(self.errors)} blocks; a table that searches can be played on has at least "
                 f"{LEAST_BLOCKS}"
             )
-        model, noise = new_model(table.spec), pooled(_by_seed(self.errors), prior_of(table.spec))
+        # seeds that chose which blocks get more of them would tell too little of noise: what was known is enough
+        model, noise = new_model(table.spec), prior_of(table.spec) or pooled(_by_seed(self.errors))
         if model is None or noise is None:
             why = (
                 "its space is too large"

@@ -47,8 +47,7 @@ from skexplore.files import write_atomic
 from skexplore.nn import build, seeded_build
 from skexplore.study import Record, Study
 from skexplore.training import load_weights, weights_file
-
-MAX_LISTED = 20  # trial numbers in an error
+from skexplore.words import first_of
 
 
 def chosen(study: Study, which: str) -> list[Record]:
@@ -91,8 +90,7 @@ def _allowed(study: Study) -> str:
     numbers = [str(record.number) for record in study.searched if record.status in EXPORTABLE]
     if not numbers:
         return "it has no complete or stopped trial yet; let `skexplore search` go on"
-    more = f" and {len(numbers) - MAX_LISTED} more" if len(numbers) > MAX_LISTED else ""
-    return f"complete or stopped trials: {', '.join(numbers[:MAX_LISTED])}{more}"
+    return f"complete or stopped trials: {first_of(numbers)}"
 
 
 def export_block(

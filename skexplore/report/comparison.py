@@ -13,9 +13,9 @@ from skexplore.report.figures.comparison import curves_figure
 from skexplore.report.page_data import rows_of
 from skexplore.report.plots import PICTURE_SIZE
 from skexplore.report.write import write_files
+from skexplore.words import first_of
 
 CLAIM = 0.05  # p above which two groups are not distinguishable
-SHOWN = 6  # names in a sentence
 LUCK = "one search may end lower by the luck of its seed"
 
 
@@ -132,7 +132,7 @@ def _notes(found: Compared) -> Iterator[str]:
         )
     if plain:
         yield (
-            f"Of {_named(plain)} it is the mean of the block's trainings to the end, which is too low by selection: "
+            f"Of {first_of(plain)} it is the mean of the block's trainings to the end, which is too low by selection: "
             "there are too few blocks for a model, or the space is too large for one."
         )
     yield "Repeats of a group differ in the seed, which is that of the sampler and of the trainings alike."
@@ -141,7 +141,7 @@ def _notes(found: Compared) -> Iterator[str]:
     none = [row.study for row in found.repeats if row.incumbent_at_equal is None]
     if none:
         yield (
-            f"No trial within the budget was complete by then in {_named(none)}: counted as higher than every error, "
+            f"No trial within the budget was complete by then in {first_of(none)}: counted as higher than every error, "
             "and the curve of a group begins where all of its searches have one."
         )
     for pair in found.pairs:
@@ -155,14 +155,9 @@ def _notes(found: Compared) -> Iterator[str]:
 
 def _alike(pair: Pair) -> Iterator[str]:
     if pair.alike:
-        counts = _named([f"{count} of seed {seed}" for seed, count in pair.alike.items()])
+        counts = first_of([f"{count} of seed {seed}" for seed, count in pair.alike.items()])
         yield (
             f"Where {pair.first} and {pair.second} have a search of the same seed, both begin with the same trials: "
             "random draws depend on the seed alone, and samplers that learn begin with some. Trainings that both have: "
             f"{counts}. Such searches are not independent."
         )
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"

@@ -21,7 +21,7 @@ WAVES = (
 def layout(errors):
     """A layout of variants a, b, c ... under seeds 0, 1, 2 ..."""
     rows = [[None if e is None else float(e) for e in row] for row in errors]
-    names, seeds = tuple("abcdefgh"[: len(rows)]), tuple(range(len(rows[0])))
+    names, seeds = tuple("abcdefghijklm"[: len(rows)]), tuple(range(len(rows[0])))
     return Layout(names=names, seeds=seeds, errors=tuple(map(tuple, rows)), baseline="a")
 
 
@@ -290,8 +290,11 @@ def test_a_baseline_without_result_and_a_table_without_any():
         "Nothing is compared: the baseline a has no result.",
     )
     assert found.variants[0].low is not None
+    interrupted = [[0.30, 0.31]] + [[0.30, None]] * 12
+    many = summarise(layout(interrupted))
+    assert many.left_out == ("Seed 1 is not complete: no result of b, c, d, e, f, g, h, i, j, k and 2 more.",)
     empty = summarise(layout([[None, None], [None, None]]))
-    assert (empty.variants, empty.n, len(empty.left_out)) == ((), 0, 2)
+    assert (empty.variants, empty.n, empty.left_out) == ((), 0, ("a, b have no result under any seed.",))
     assert order(layout([[None, None], [None, None]]), {"a": 1, "b": 2}) is None
 
 

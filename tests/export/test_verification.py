@@ -87,7 +87,7 @@ CODE_OF_SCHEMA_4 = {
 TEXTS = {  # by version and schema
     ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
     ("0.2.0", 4): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
-    ("0.2.0", 5): "2b0f6b813b03ac28ea62a879f2891c1e6eb9024b0ab86ad3d880bf5b9a579b3a",
+    ("0.2.0", 5): "ad942ffcde0536544ebeb19f1311029ea34da4c639a5466fd853d9c1ecde5556",
 }
 
 

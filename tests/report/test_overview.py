@@ -45,11 +45,13 @@ def test_each_report_of_the_repository_has_a_card_of_its_kind():
         assert (COMMITTED / href).is_file()
         kind = re.search(r'<span class="fine">(\w+)', text)[1]
         expected = {
+            "first-random": "search",
             "first-search": "search",
             "first-search-confirm": "confirmation",
+            "sk-table": "search",
             "tpe-random": "comparison",
         }
-        assert kind == expected.get(name, "search" if name == "first-random" else "ablation")
+        assert kind == expected.get(name, "ablation")
         assert said(text)
 
 

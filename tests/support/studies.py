@@ -115,7 +115,7 @@ NOISE_KEY = (SPEC.recipe.id, SPEC.split.id, SPEC.backbone)
 
 def know_noise(patch: pytest.MonkeyPatch) -> None:
     """Make the noise of the synthetic study known from before: 28 degrees of freedom."""
-    patch.setitem(PRIORS, NOISE_KEY, Prior(sd=0.004, df=28, source="synthetic"))
+    patch.setitem(PRIORS, NOISE_KEY, Prior(sd=0.004, df=28, source="an earlier study"))
 
 
 def synthetic(
