@@ -10,7 +10,7 @@ import pytest
 from support.pages import SPOT, pasted, point_at, rows
 from support.studies import EDGE_CASES, many, only, synthetic
 
-from skexplore.arch import bodies
+from skexplore.arch import block_svg, bodies
 from skexplore.arch.notation import parse_blocks
 from skexplore.paper.tables import place
 from skexplore.report.figures.style import overlay
@@ -21,6 +21,18 @@ pytestmark = [pytest.mark.page, pytest.mark.slow]
 
 PLOTS = ["pareto", "placement", "incumbent-images", "incumbent-trained", "curves"]
 HOSTILE = "<script>alert(1)</script>\"'\n<img src=x onerror=alert(2)>"
+
+# whether the chosen trial's drawing, but for the width that the page gives it, is the markup of a text
+SAME = """text => {
+  const own = document.getElementById("drawing").cloneNode(true);
+  for (const svg of own.querySelectorAll("svg")) svg.removeAttribute("style");
+  return own.innerHTML === new DOMParser().parseFromString(text, "text/html").body.innerHTML;
+}"""
+
+
+def shows_drawing(page, block):
+    """Whether the page shows the drawing of ``block`` beside the plot."""
+    return page.evaluate(SAME, block_svg(parse_blocks(block)))
 
 
 def test_every_plot_is_drawn(visit):
@@ -76,7 +88,7 @@ def test_a_click_pins_a_trial_in_panel_plots_and_table(visit):
         assert part in panel, part
     for at in place(chosen.block):
         assert f"Table {at.table}: {' | '.join(at.nearest)}" in panel
-    assert page.locator("#drawing svg").count() == 1
+    assert shows_drawing(page, chosen.block)
     assert page.locator("#pinned-curve .scatterlayer .point").count() == 6
     for plot in PLOTS[:2]:
         ring = page.locator(f"#{plot} .ring").bounding_box()
@@ -294,14 +306,14 @@ def test_plots_follow_a_change_to_dark(visit):
 def test_ten_thousand_trials_are_searched_sorted_and_shown_step_by_step(visit, tmp_path):
     study = many(10_000)
     opened = visit(study)
-    assert (tmp_path / "index.html").stat().st_size < 15e6
+    assert (tmp_path / "index.html").stat().st_size < 7e6
     assert "100 of 10,004 shown" in opened.inner_text("#count")
     wanted = next(record for record in study.searched if record.number == 7_777)
     opened.fill("#filter-text", "trial 7777")
     assert [study.records[p] for p in rows(opened)] == [wanted]
     opened.locator("#all-trials tbody tr").first.click()
     assert opened.inner_text("#pinned-block") == wanted.block
-    assert opened.locator("#drawing svg").count() == 1
+    assert shows_drawing(opened, wanted.block)
     opened.fill("#filter-text", "")
     opened.click("#more")
     assert "1,100 of 10,004 shown" in opened.inner_text("#count")

@@ -32,7 +32,8 @@ const estimated = (t) => {
   return `${percent(found.estimate)} %${interval}, n = ${found.trainings}`;
 };
 const drawn = (trial) => {
-  const text = drawings[trial.block];
+  const [frame, ...texts] = drawings.blocks[trial.block] ?? [];
+  const text = drawings.frames[frame]?.replaceAll("\0", () => drawings.texts[texts.shift()]);
   const made = text ? [...new DOMParser().parseFromString(text, "text/html").body.childNodes] : [];
   for (const svg of made.filter((each) => each.viewBox)) {
     const { width } = svg.viewBox.baseVal;
