@@ -57,8 +57,8 @@ class Verdict:
     is. beats_paper, beats_plain: whether it is truly better than the paper's block and than plain K3. off: what the
     search showed as its error, less its true error. covered: whether its 90 % interval held that; None without one.
     said: the chance that the search gave it to beat the paper's block. set_held: whether the truly best of what the
-    search tried is in its set of what may be best. unseen_beats_paper: whether recorded errors that the search did not
-    see say so too; None without such.
+    search tried is in its set of what may be best. unseen_beats_both: whether recorded errors of the block and of the
+    two anchors that the search did not see say that it is better than both; None without such.
     """
 
     block: str
@@ -70,7 +70,7 @@ class Verdict:
     covered: bool | None = None
     said: float | None = None
     set_held: bool | None = None
-    unseen_beats_paper: bool | None = None
+    unseen_beats_both: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +80,8 @@ class Verdicts:
     named: searches that trained a block within the budget at all. best_5, best_1: with a block of the best 5 and 1 %.
     covered, intervals: share of the intervals that hold the truth, and how many there are. said, said_and_true: of the
     searches that gave a chance to beat the paper's block their mean chance, and the share that did. set_held, sets: the
-    same of sets of what may be best as of intervals. unseen, unseen_beats_paper: searches whose block has recorded
-    errors that they did not see, and the share of them where these are below the paper's block's.
+    same of sets of what may be best as of intervals. unseen, unseen_beats_both: searches whose block has recorded
+    errors that they did not see, and the share of them where these are below those of both anchors.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Verdicts:
     said_and_true: float | None
     set_held: float | None
     sets: int
-    unseen_beats_paper: float | None
+    unseen_beats_both: float | None
     unseen: int
 
 
@@ -201,12 +201,13 @@ def _of_study(world: World, study: Study) -> Verdict | None:
         verdict = replace(
             verdict, said=study.answer.best.beats_paper, set_held=truly in study.answer.may_be_best
         )
-    ours, theirs = (
+    ours, *anchors = (
         world.unseen(block, {record.seed for record in study.records if record.block == block})
-        for block in (best.block, PAPER)
+        for block in (best.block, PAPER, PLAIN_BLOCK)
     )
-    if ours and theirs:
-        verdict = replace(verdict, unseen_beats_paper=statistics.fmean(ours) < statistics.fmean(theirs))
+    if ours and all(anchors):
+        better = statistics.fmean(ours) < min(map(statistics.fmean, anchors))
+        verdict = replace(verdict, unseen_beats_both=better)
     return verdict
 
 
@@ -227,7 +228,7 @@ def _together(name: str, verdicts: Sequence[Verdict | None]) -> Verdicts:
     intervals = [each.covered for each in named if each.covered is not None]
     said = [each for each in named if each.said is not None]
     sets = [each.set_held for each in named if each.set_held is not None]
-    unseen = [each.unseen_beats_paper for each in named if each.unseen_beats_paper is not None]
+    unseen = [each.unseen_beats_both for each in named if each.unseen_beats_both is not None]
     return Verdicts(
         name=name,
         searches=len(verdicts),
@@ -244,7 +245,7 @@ def _together(name: str, verdicts: Sequence[Verdict | None]) -> Verdicts:
         said_and_true=_mean([each.beats_paper for each in said]),
         set_held=_mean(sets),
         sets=len(sets),
-        unseen_beats_paper=_mean(unseen),
+        unseen_beats_both=_mean(unseen),
         unseen=len(unseen),
     )
 

@@ -281,7 +281,7 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
                 "90 % held": _of(each.covered, each.intervals),
                 "set held": _of(each.set_held, each.sets),
                 "said / true": _said(each.said, each.said_and_true),
-                "unseen seeds": _of(each.unseen_beats_paper, each.unseen),
+                "unseen seeds": _of(each.unseen_beats_both, each.unseen),
             }
             for each in verdicts
         ]
@@ -299,8 +299,9 @@ def _print_verdicts(verdicts: Sequence[Verdicts], recorded: Recorded, trials: in
         "count nowhere. Regret: how much better the best block is, in points. 90 % held: intervals that held the\n"
         "truth. Set held: sets of what may be best that held the best of what was tried (stated: 95 %). Said / true:\n"
         "the mean chance that was stated to beat the paper's block, and how often it was so. Unseen seeds: of\n"
-        "searches that name a block with recorded errors that they did not meet, those where these are below the\n"
-        "paper's block's.\n" + RULES
+        "searches that name a block with recorded errors that they did not meet, those where these are below both\n"
+        "anchors'. The features are those of skexplore's model, which worlds of other features would suit less.\n"
+        + RULES
     )
 
 

@@ -45,7 +45,7 @@ def test_shares_are_of_all_searches_and_intervals_of_those_that_have_one(recorde
     one, two = (module._verdict(recorded.world(0), 0.3, name) for name in ("k3+k3d2", "k3"))
     rows = [
         module.replace(
-            one, better=0.0, covered=True, said=0.9, beats_paper=True, set_held=True, unseen_beats_paper=True
+            one, better=0.0, covered=True, said=0.9, beats_paper=True, set_held=True, unseen_beats_both=True
         ),
         module.replace(two, better=0.03, covered=False, said=0.5, beats_paper=False),
         module.replace(two, better=0.5),
@@ -56,7 +56,7 @@ def test_shares_are_of_all_searches_and_intervals_of_those_that_have_one(recorde
     assert (found.covered, found.intervals) == (0.5, 2)
     assert (found.said, found.said_and_true) == (0.7, 0.5)
     assert (found.set_held, found.sets) == (1.0, 1)
-    assert (found.unseen_beats_paper, found.unseen) == (1.0, 1)
+    assert (found.unseen_beats_both, found.unseen) == (1.0, 1)
     assert found.regret == pytest.approx((one.regret + 2 * two.regret) / 3)
     nothing = module._together("optuna", [None])
     assert (nothing.best_5, nothing.regret, nothing.covered) == (0.0, None, None)
