@@ -253,9 +253,7 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...], unit: Flops
         share += (
             f"; 95 %: {100 * summary.feasible_share_low:.1f} to {100 * summary.feasible_share_high:.1f} %"
         )
-    # without limits, or with limits that even the extremes keep, the share is certain and not drawn
-    certain = not summary.sampled or summary.feasible_share_low == summary.feasible_share_high
-    number = f"{'' if certain and summary.exact else 'about '}{summary.feasible:,} ({share})"
+    number = f"{summary.feasible_words} ({share})"
     # a share of combinations, in which one architecture may stand many times, gives no number of architectures
     print(f"feasible    {f'{share} of the combinations' if summary.combinations else number}{within}")
     costs = (
@@ -274,5 +272,5 @@ def _print_summary(summary: SpaceSummary, bounds: tuple[Bound, ...], unit: Flops
     print_prose(f"cheapest    {summary.cheapest}\n\nCosts at the reference, {reference}. {said_unit(unit)}")
     if summary.sampled:
         drawn = "combinations" if summary.combinations else "distinct architectures"
-        what = "Medians" if certain else "Feasible share and medians"
+        what = "Medians" if summary.certain else "Feasible share and medians"
         print(f"{what} are of {summary.sampled:,} {drawn} drawn uniformly.")

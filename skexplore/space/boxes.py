@@ -11,14 +11,16 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache, reduce
 from operator import attrgetter
 
 from skexplore.arch import (
     Backbone,
     Blocks,
+    Bound,
     Branch,
     Cost,
     Place,
@@ -143,6 +145,54 @@ class Part:
             more = _attention_sizes(self.reference, self.stages, len(branches), dims)
             macs, params, activations = macs + more[0], params + more[1], activations + more[2]
         return Sizes(macs, params, activations)
+
+    @cached_property
+    def _cheapest(self) -> list[tuple[tuple[Branch, ...], Sizes]]:
+        """Each tuple of branches with the least that it costs, whatever d is."""
+        attended = {
+            count: _least(self._attention(count, dims) for dims in self.dims)
+            for count in {len(branches) for branches in self.several if self.dims}
+        }
+        plain = [(branches, self.sizes((branches, ()))) for branches in self.singles]
+        return plain + [
+            (branches, _plus(self.sizes((branches, ())), attended[len(branches)]))
+            for branches in self.several
+            if self.dims
+        ]
+
+    def _attention(self, count: int, dims: tuple[int, ...]) -> Sizes:
+        return _attention_sizes(self.reference, self.stages, count, dims) if dims else Sizes(0, 0, 0)
+
+    @property
+    def least(self) -> Sizes:
+        """The least of each cost that a form has."""
+        return _least(own for _, own in self._cheapest)
+
+    def without(self, too_much: Callable[[Sizes], bool]) -> Part:
+        """Return this part without branches and d of which every form costs ``too_much``."""
+        kept = [(branches, own) for branches, own in self._cheapest if not too_much(own)]
+        left = copy(self)
+        left.__dict__.pop("_cheapest", None)
+        left.singles = [branches for branches, _ in kept if len(branches) == 1]
+        left.several = [branches for branches, _ in kept if len(branches) > 1]
+        bare = {
+            count: _least(self.sizes((branches, ())) for branches in left.several if len(branches) == count)
+            for count in {len(branches) for branches in left.several}
+        }
+        left.dims = [
+            dims
+            for dims in self.dims
+            if not all(too_much(_plus(own, self._attention(count, dims))) for count, own in bare.items())
+        ]
+        return left
+
+
+def _plus(one: Sizes, other: Sizes) -> Sizes:
+    return Sizes(*(a + b for a, b in zip(one, other, strict=True)))
+
+
+def _least(sizes: Iterable[Sizes]) -> Sizes:
+    return Sizes(*map(min, zip(*sizes, strict=True)))
 
 
 def _sizes_of(own: Cost) -> Sizes:
@@ -373,6 +423,29 @@ def _spelled(branch: Branch | None, groups: list[int]) -> Iterator[Branch | None
 def box_size(box: Box) -> int:
     """Return the number of architectures in a box."""
     return math.prod(part.size for part in box)
+
+
+def pruned(boxes: list[Box], bounds: Sequence[Bound]) -> list[Box]:
+    """Return ``boxes`` without what exceeds a limit of ``bounds`` beside the cheapest of all other stages.
+
+    All that keeps the limits is left; what is left keeps them more often.
+    """
+    limits = [bound for bound in bounds if bound.upper]
+    boxes = [box for box in boxes if box_size(box)]
+    if not limits or not boxes:
+        return boxes
+    sides = [{id(part): part for part in parts}.values() for parts in zip(*boxes, strict=True)]
+    least = [_least(part.least for part in parts) for parts in sides]
+    left: dict[int, Part] = {}
+    for number, parts in enumerate(sides):
+        beside = reduce(_plus, least[:number] + least[number + 1 :], frame_sizes(boxes[0][0].reference))
+
+        def too_much(own: Sizes, beside: Sizes = beside) -> bool:
+            return not all(bound.keeps(_plus(beside, own)) for bound in limits)
+
+        left |= {at: part.without(too_much) for at, part in zip(map(id, parts), parts, strict=True)}
+    found = [tuple(left[id(part)] for part in box) for box in boxes]
+    return [box for box in found if box_size(box)]
 
 
 def enumerate_costs(boxes: list[Box]) -> Iterator[Sizes]:

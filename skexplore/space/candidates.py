@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skexplore.arch import Architecture, Backbone, Bound, Branch, Sizes, counts_groups, groups_at_reference
-from skexplore.space.boxes import Form, Layout, box_size, enumerate_forms
+from skexplore.space.boxes import Form, Layout, box_size, enumerate_forms, pruned
 from skexplore.space.decisions import Level
 from skexplore.space.encoder import PlainEncoder, form_of
 from skexplore.space.space import Space
@@ -63,13 +63,16 @@ def in_shares(branches: tuple[Branch, ...], reference: Backbone) -> tuple[Branch
 
 
 class _InBody:
-    """The distinct architectures of a plain space, whose body ``levels`` choose."""
+    """The distinct architectures of a plain space, whose body ``levels`` choose.
 
-    def __init__(self, levels: Mapping[str, Level], space: Space) -> None:
+    union: all of them. boxes: without what is over the bounds whatever else is chosen.
+    """
+
+    def __init__(self, levels: Mapping[str, Level], space: Space, bounds: Sequence[Bound]) -> None:
         self.space, self._levels = space, levels
         self.layout, self._encoder = Layout(space), PlainEncoder(space)
-        self.boxes = self.layout.boxes()
-        self.union = Union(self.boxes)
+        boxes = self.layout.boxes()
+        self.union, self.boxes = Union(boxes), pruned(boxes, bounds)
 
     def forms_of(self, own: Architecture) -> tuple[Form, ...]:
         found = [form_of(own.blocks, group, own.backbone) for group in self.layout.groups]
@@ -91,6 +94,22 @@ class _InBody:
         return shape_of(tuple(found[stage] for stage in sorted(found)), body)
 
 
+class _Draws:
+    """Draws from the architectures of several bodies, each in the ``unions`` by the place of its body."""
+
+    def __init__(self, unions: Mapping[int, Union]) -> None:
+        self._bodies, self._unions = list(unions), list(unions.values())
+        self._ends = list(itertools.accumulate(union.total for union in self._unions))
+
+    def draw(self, generator: random.Random) -> Forms | None:
+        """Return a draw, None where it is to be drawn again: what lies in many boxes is met in each of them."""
+        at = 0
+        if len(self._bodies) > 1:
+            at = bisect.bisect_right(self._ends, generator.randrange(self._ends[-1]))
+        forms, boxes = self._unions[at].draw(generator)
+        return (self._bodies[at], forms) if generator.random() * boxes < 1 else None
+
+
 class Candidates:
     """The distinct architectures of ``space``, of which a search may train those that keep ``bounds``.
 
@@ -100,17 +119,21 @@ class Candidates:
 
     def __init__(self, space: Space, bounds: Sequence[Bound] = ()) -> None:
         self._space, self._bounds = space, bounds
-        self._bodies = [_InBody(levels, own) for levels, own in space.plain()]
+        self._bodies = [_InBody(levels, own, bounds) for levels, own in space.plain()]
         self._places = {own.space.reference: at for at, own in enumerate(self._bodies)}
-        self._ends = list(itertools.accumulate(own.union.total for own in self._bodies))
+        self._all = _Draws({at: own.union for at, own in enumerate(self._bodies)})
+        self._near = self._all
         self.within: list[Forms] | None = None
         if sum(box_size(box) for own in self._bodies for box in own.boxes) <= WRITTEN_OUT:
             self.within = [
                 (at, forms)
                 for at, own in enumerate(self._bodies)
+                if own.boxes
                 for forms, sizes in enumerate_forms(own.boxes)
                 if self._keeps(sizes)
             ]
+        elif bounds:
+            self._near = _Draws({at: Union(own.boxes) for at, own in enumerate(self._bodies) if own.boxes})
 
     def _keeps(self, sizes: Sizes) -> bool:
         return all(bound.keeps(sizes) for bound in self._bounds)
@@ -147,7 +170,7 @@ class Candidates:
 
         Levels drawn one by one are not so: an architecture that can be written in many ways would come more often.
         """
-        while (forms := self._drawn(generator)) is None:
+        while (forms := self._all.draw(generator)) is None:
             pass
         return self.levels(forms)
 
@@ -160,15 +183,7 @@ class Candidates:
             left = [forms for forms in self.within if forms not in tried]
             return generator.choice(left) if left else None
         for _ in range(DRAWS):
-            forms = self._drawn(generator)
+            forms = self._near.draw(generator)
             if forms is not None and forms not in tried and self._keeps(self.sizes(forms)):
                 return forms
         return None
-
-    def _drawn(self, generator: random.Random) -> Forms | None:
-        """Return a draw, None where it is to be drawn again: what lies in many boxes is met in each of them."""
-        at = 0
-        if len(self._bodies) > 1:
-            at = bisect.bisect_right(self._ends, generator.randrange(self._ends[-1]))
-        forms, boxes = self._bodies[at].union.draw(generator)
-        return (at, forms) if generator.random() * boxes < 1 else None

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from skexplore.arch import Architecture, Bound, Sizes, budget_bounds, cost, flops_unit, format_network
 from skexplore.errors import UserError
-from skexplore.space.boxes import MACS, Layout, Levels, TooManyError, box_size, enumerate_costs
+from skexplore.space.boxes import MACS, Layout, Levels, TooManyError, box_size, enumerate_costs, pruned
 from skexplore.space.decisions import Level
 from skexplore.space.space import Space
 from skexplore.space.union import Union
@@ -252,6 +252,16 @@ class SpaceSummary:
     activations_median: int
     activations_max: int
 
+    @property
+    def certain(self) -> bool:
+        """Whether the feasible share is counted, or so plain that nothing need be counted."""
+        return not self.sampled or self.feasible_share_low == self.feasible_share_high
+
+    @property
+    def feasible_words(self) -> str:
+        """The number of feasible architectures, with ``about`` where it rests on a sample."""
+        return f"{'' if self.certain and self.exact else 'about '}{self.feasible:,}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Count:
@@ -279,11 +289,15 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
     share = Fraction(kept, len(count.costs))
     certain = not count.sampled or (_kept(bounds, least) and _kept(bounds, most))
     low, high = (float(share), float(share)) if certain else wilson(kept, len(count.costs))
+    feasible = round(count.estimate * share)
+    if not certain and count.exact and (counted := _counted(space, bounds)) is not None:
+        feasible, share = counted, Fraction(counted, count.size)
+        low = high = float(share)
     return SpaceSummary(
         space=space.name,
         size=count.size,
         exact=count.exact,
-        feasible=round(count.estimate * share),
+        feasible=feasible,
         feasible_share=float(share),
         macs_min=least.macs,
         macs_median=round(statistics.median(each.macs for each in count.costs)),
@@ -304,6 +318,14 @@ def summarise(space: Space, bounds: Sequence[Bound] = ()) -> SpaceSummary:
         combinations=count.combinations,
         ruled_out=ruled_out(space, bounds),
     )
+
+
+def _counted(space: Space, bounds: Sequence[Bound]) -> int | None:
+    """Count what keeps ``bounds`` in a space of too many architectures, None where too many may keep them."""
+    boxes = [left for layout in _layouts(space) if (left := pruned(layout.boxes(), bounds))]
+    if sum(box_size(box) for left in boxes for box in left) > ENUMERABLE:
+        return None
+    return sum(_kept(bounds, sizes) for left in boxes for sizes in enumerate_costs(left))
 
 
 def _count(space: Space) -> _Count:

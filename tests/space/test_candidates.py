@@ -16,6 +16,7 @@ from skexplore.arch.limits import budget_bounds
 from skexplore.space import candidates as module
 from skexplore.space.boxes import TooManyError
 from skexplore.space.candidates import Candidates
+from skexplore.space.size import cheapest
 from skexplore.space.space import Space
 
 
@@ -75,6 +76,28 @@ def test_untried_ones_come_without_replacement_until_there_are_none(monkeypatch,
     within = {each for each in held(PAIR) if cost(each).macs <= 5e9}
     assert {PAIR.decode(candidates.levels(forms)) for forms in tried} == within
     assert (candidates.within is not None) == written_out
+
+
+@pytest.mark.parametrize("gflops", [4.1, 4.3])
+def test_draws_from_a_large_space_within_a_budget_are_uniform(monkeypatch, gflops):
+    monkeypatch.setattr(module, "WRITTEN_OUT", 0)
+    decisions = {f"stages.{stage}.branches.2": ("none", "k1", "k3", "k5") for stage in (1, 2, 3)}
+    chosen = space({"branches.1": ("k1", "k3"), "reduction": (4, 32), **decisions})
+    candidates, generator = Candidates(chosen, budget_bounds(gflops, None)), random.Random(0)
+    within = {each for each in held(chosen) if cost(each).macs <= gflops * 1e9}
+    counts = Counter(
+        candidates.network(candidates.untried((), generator)).blocks for _ in range(200 * len(within))
+    )
+    assert set(counts) == within
+    assert chisquare([*counts.values()]).pvalue > 0.001
+
+
+def test_what_a_tight_budget_leaves_of_forty_million_architectures_is_written_out():
+    candidates = Candidates(Space.load("sk-wide"), budget_bounds(4.03, None))
+    names = {candidates.network(forms).blocks for forms in candidates.within}
+    assert len(names) == len(candidates.within) > 100
+    assert all(cost(blocks).macs <= 4.03e9 for blocks in names)
+    assert cheapest(Space.load("sk-wide")).blocks in names
 
 
 def test_each_untried_one_is_as_likely():

@@ -67,6 +67,18 @@ def counted() -> dict:
     return {network_of(point): cost(block_of(point)) for point in points}
 
 
+def test_what_a_budget_leaves_of_a_large_space_is_counted(counted, monkeypatch):
+    bounds = budget_bounds(4.2, None)
+    feasible = sum(c.macs <= 4.2e9 for c in counted.values())
+    monkeypatch.setattr("skexplore.space.size.ENUMERABLE", len(counted) // 2)
+    found = summarise(space(REDUCED), bounds)
+    assert (found.size, found.feasible, found.certain) == (len(counted), feasible, True)
+    assert found.sampled
+    assert found.feasible_share_low == found.feasible_share_high == feasible / len(counted)
+    monkeypatch.setattr("skexplore.space.size.ENUMERABLE", 1)
+    assert summarise(space(REDUCED), bounds).feasible_words.startswith("about ")
+
+
 def test_a_space_is_counted_as_brute_force_counts_it(counted):
     max_macs, max_params = 4.5e9, 28.2e6
     macs, params = [c.macs for c in counted.values()], [c.params for c in counted.values()]
