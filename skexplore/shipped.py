@@ -1,4 +1,4 @@
-"""Definitions known by name: YAML files of the current folder, or shipped with the package."""
+"""What is known by name: YAML files of the current folder, or shipped with the package; studies shipped with it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from pathlib import Path
 from skexplore.errors import UserError, lookup
 
 
+def package_places(folder: str) -> list[Path]:
+    """Return where ``folder`` of the package may be: in a source checkout beside it, installed as a wheel inside it."""
+    package = Path(__file__).parent
+    return [package.parent / folder, package / folder]
+
+
 def shipped(folder: str, *, here: bool = True) -> dict[str, Path]:
     """Return the files of ``folder`` by name: those of the current folder (if ``here``) before those shipped."""
-    package = Path(__file__).parent
-    # installed as a wheel the folder is inside the package, in a source checkout beside it
-    places = [package.parent / folder, package / folder, *([Path(folder)] if here else [])]
+    places = [*package_places(folder), *([Path(folder)] if here else [])]
     found = {path.stem: path for place in places if place.is_dir() for path in sorted(place.glob("*.yaml"))}
     return dict(sorted(found.items()))
 

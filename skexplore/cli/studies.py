@@ -25,6 +25,7 @@ from skexplore.cli.common import (
 )
 from skexplore.cli.completion import studies
 from skexplore.errors import UserError
+from skexplore.words import chance_words
 
 if TYPE_CHECKING:
     from skexplore.study import Study
@@ -67,6 +68,15 @@ def status(
         print_next("skexplore status STUDY")
 
 
+BELIEVED = (
+    "best_low",
+    "best_high",
+    "beats_paper",
+    "beats_plain",
+    "may_be_best",
+)  # not known of every best block
+
+
 def _status_in_words(study: Study) -> dict[str, str]:
     """Return the status of a study as the report writes it; JSON has the values as they are."""
     from skexplore.study import status_row
@@ -79,7 +89,7 @@ def _status_in_words(study: Study) -> dict[str, str]:
         name: _said(name, value, searches=study.spec.searches)
         if value is not None
         else "not known"
-        if name in ("best_low", "best_high") and row["best_block"]
+        if name in BELIEVED and row["best_block"]
         else missing
         for name, value in row.items()
     }
@@ -88,6 +98,10 @@ def _status_in_words(study: Study) -> dict[str, str]:
 def _said(name: str, value: object, *, searches: bool) -> str:
     if name in ("best_val_error", "best_low", "best_high"):
         return f"{100 * float(str(value)):.2f} %"
+    if name in ("beats_paper", "beats_plain"):
+        return f"with a chance {chance_words(float(str(value)))}"
+    if isinstance(value, list):
+        return ", ".join(value)
     if name == "seconds":
         return f"{float(str(value)):.0f} (of training{', anchors included' if searches else ''}, summed over workers)"
     return f"{value:,}{' (anchors included)' if searches else ''}" if name == "images" else str(value)

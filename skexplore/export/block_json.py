@@ -34,7 +34,12 @@ from skexplore.study import Origin, Recipe, Split
 FILE_NAME = "block.json"
 CODE_NAME, WEIGHTS_NAME, ONNX_NAME = "block.py", "weights.safetensors", "block.onnx"
 SCHEMA = 5
-NEW_IN = {2: ("scale", "files", "onnx"), 3: ("version", "anchors", "weights_sha256"), 4: ("believed",), 5: ()}
+NEW_IN = {
+    2: ("scale", "files", "onnx"),
+    3: ("version", "anchors", "weights_sha256"),
+    4: ("believed",),
+    5: ("may_be_best",),
+}
 READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
 EXPORTABLE = ("complete", "stopped")
@@ -146,7 +151,8 @@ class BlockFile:
     none, then ``weights_note`` says how to get them. scale: the network that ``block.build()`` builds unless told
     otherwise, and that of ``onnx``, None if no such file was asked for. files: the other files of the folder. version:
     the skexplore that wrote the folder, empty before schema 3. weights_sha256: of the file of weights by the training's
-    own record, empty if it does not say. believed: None before schema 4. digest: SHA-256 of everything else.
+    own record, empty if it does not say. believed: None before schema 4. may_be_best: the fewest blocks of the search
+    that hold its best with a chance of 95 %, empty where too little is known. digest: SHA-256 of everything else.
     """
 
     schema: int
@@ -172,6 +178,7 @@ class BlockFile:
     anchors: tuple[AnchorErrors, ...] = ()
     weights_sha256: str = ""
     believed: BelievedError | None = None
+    may_be_best: tuple[str, ...] = ()
     digest: str = ""
 
     def __post_init__(self) -> None:

@@ -243,6 +243,7 @@ def _block_file(study: Study, record: Record, scale: str, weights: bytes | None)
         anchors=tuple(_anchor_errors(study.anchors)),
         weights_sha256=record.weights_sha256,
         believed=_believed(study, record),
+        may_be_best=study.answer.may_be_best if study.answer else (),
     )
     return replace(block, weights_note=weights_note(block))
 

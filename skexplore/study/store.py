@@ -9,22 +9,28 @@ from pathlib import Path
 
 from skexplore.errors import UserError, did_you_mean
 from skexplore.files import parse, read_json, read_text, write_atomic
+from skexplore.shipped import package_places
 from skexplore.study.folder import DEFINITION, RECORDS, STUDIES, check_name, is_begun, study_folder
 from skexplore.study.record import Record
 from skexplore.study.study import Study
 
 HASH = "records_sha256"
+TABLE = ("sk-table", "sk-table-best")  # a table of trained blocks, and the best of them again with more seeds
 
 
 def load_study(study: str) -> Study:
-    """Return a study, live or archived, by name or path; raises ``UserError`` if there is none."""
+    """Return a study, live or archived, by name or path; raises ``UserError`` if there is none.
+
+    The studies of ``TABLE`` come with the package: they are found in any folder that has none of their name.
+    """
     folder = study_folder(study)
     if is_begun(folder):
         from skexplore.study.reading import load_live  # noqa: PLC0415 - an archive is read without SQLAlchemy
 
         return load_live(folder)
-    if (folder / RECORDS).exists():
-        return load_archive(folder)
+    for place in (folder, *(own / study for own in package_places("studies") if study in TABLE)):
+        if (place / RECORDS).exists():
+            return load_archive(place)
     names = [path.name for path in known_studies()]
     known = ", ".join(names) or "none yet; begin one with skexplore search"
     raise UserError(f"no study at {folder}{did_you_mean(study, names)}; studies here: {known}")

@@ -258,12 +258,13 @@ def status_row(study: Study) -> dict[str, Any]:
     """Return the counters of a study as plain data (the keys of ``skexplore status --json``).
 
     best_val_error, best_low, best_high: what the error of the best block is thought to be, see ``Estimate``.
+    beats_paper, beats_plain, may_be_best: see ``Believed`` and ``Answer``; None where too little is known.
     images and seconds are of all trainings, anchors included. Of an ablation trained and target are networks times
     seeds: variants that are one network are trained once. Of own trainings they are those done and those begun.
     """
     counts = Counter(record.status for record in study.searched)
     best, design = study.best, study.spec.ablation
-    believed = study.estimates[best.block] if best else None
+    believed, answer = study.estimates[best.block] if best else None, study.answer
     done, target = trained(study.records), study.target
     if not study.spec.searches:
         counts = Counter(record.status for record in study.records)
@@ -281,6 +282,9 @@ def status_row(study: Study) -> dict[str, Any]:
         "best_val_error": believed.estimate if believed else None,
         "best_low": believed.low if believed else None,
         "best_high": believed.high if believed else None,
+        "beats_paper": answer.best.beats_paper if answer else None,
+        "beats_plain": answer.best.beats_plain if answer else None,
+        "may_be_best": list(answer.may_be_best) if answer else None,
         "images": sum(record.images for record in study.records),
         "seconds": sum(record.seconds for record in study.records),
     }

@@ -13,12 +13,11 @@ from skexplore.errors import UserError
 from skexplore.study.comparable import compare_specs
 from skexplore.study.record import Record
 from skexplore.study.spec import StudySpec
-from skexplore.study.store import load_study
+from skexplore.study.store import TABLE, load_study
 
 if TYPE_CHECKING:
     import pandas
 
-TABLE = ("sk-table", "sk-table-best")  # its blocks, and the best of them again with more seeds
 TABLE_COLUMNS = (
     "block", "arch_id", "seed", "val_error", "epochs", "images", "ref_params", "ref_macs", "proxy_params", "proxy_macs",
     "seconds", "device",

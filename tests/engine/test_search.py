@@ -276,7 +276,8 @@ def test_status_has_the_contract_keys(run):
     row = status_row(run(trials=3))
     assert list(row) == [
         "study", "state", "asked", "trained", "complete", "stopped", "over_budget", "replay", "failed",
-        "diverged", "running", "target", "best_block", "best_val_error", "best_low", "best_high", "images", "seconds",
+        "diverged", "running", "target", "best_block", "best_val_error", "best_low", "best_high", "beats_paper",
+        "beats_plain", "may_be_best", "images", "seconds",
     ]  # fmt: skip
     assert (row["study"], row["state"], row["trained"], row["target"]) == ("s", "finished", 3, 3)
     assert row["images"] == (3 + 4) * 2 * 128

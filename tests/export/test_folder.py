@@ -463,6 +463,10 @@ def test_the_card_says_what_is_believed_and_how_surely(tmp_path, monkeypatch):
     low, mean, high = (f"{100 * each:.2f}" for each in (believed.low, believed.estimate, believed.high))
     assert f"**{mean} % (90 % interval {low} to {high})** is what the search believes" in text
     assert "plain K3 with a chance " in text
+    among = "`, `".join(study.answer.may_be_best)
+    assert len(study.answer.may_be_best) > 1
+    assert f"With a chance of 95 % the best of the search is one of `{among}`." in text
+    assert "the best of the search is" not in plain
     assert "optimistic" not in text
 
 

@@ -115,7 +115,7 @@ def test_an_export_of_schema_1_verifies(tmp_path, quick):
         (out / name).unlink()
     data = json.loads((out / "block.json").read_text()) | {"schema": 1}
     (out / "block.json").write_text(
-        json.dumps({k: v for k, v in data.items() if k not in NEW_IN[2] + NEW_IN[3] + NEW_IN[4]})
+        json.dumps({k: v for k, v in data.items() if k not in NEW_IN[2] + NEW_IN[3] + NEW_IN[4] + NEW_IN[5]})
     )
     rewrite(out, lambda data: data)
     assert "onnx" not in json.loads((out / "block.json").read_text())

@@ -15,6 +15,7 @@ from skexplore.plan.ablation_file import RecipeChanges, SplitChanges, load_defin
 from skexplore.plan.variants import base_of, expand
 from skexplore.shipped import shipped
 from skexplore.study.recipe import PROFILES, Recipe, Split
+from skexplore.study.store import TABLE
 
 
 def test_what_a_file_says_becomes_variants():
@@ -91,7 +92,7 @@ def test_a_row_of_the_paper_stands_beside_one_variant():
 def test_every_shipped_study_is_in_the_wheel():
     root = Path(__file__).parents[2]
     wheel = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "studies/*.yaml" in wheel["include"]
+    assert {"studies/*.yaml", *(f"studies/{name}/*.json*" for name in TABLE)} <= {*wheel["include"]}
     assert wheel["sources"]["studies"] == "skexplore/studies"
 
 

@@ -51,13 +51,20 @@ def test_the_command_prints_what_python_loads(command):
     assert read.to_dict("list") == load_table(*ALIKE).to_dict("list")
 
 
+def test_the_table_comes_with_the_package(command):
+    code, out, _ = command("table")  # in a folder of its own
+    assert code == 0
+    found = pandas.read_csv(io.StringIO(out))
+    assert (found.arch_id.nunique(), len(found)) == (414, 600)
+    assert load_table(*shipped("sk-table", "sk-table-best")).equals(load_table())
+
+
 @pytest.mark.parametrize(
     ("studies", "words"),
     [
         (shipped("first-search", "table3"), "backbones differ"),
         (shipped("table7"), "no search"),
         (["nothing-here"], "no study"),
-        ([], "sk-table"),  # where there is none
     ],
 )
 def test_what_was_measured_otherwise_makes_no_table(command, tmp_path, monkeypatch, studies, words):
