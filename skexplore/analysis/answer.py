@@ -69,8 +69,8 @@ def answer_words(found: Answer, trusted: Trust) -> list[str]:
         )
     said.append(
         f"Blocks that the model is not told of it foretells with a correlation of {trusted.correlation:.2f} (tau "
-        f"{trusted.tau:.2f}; {trusted.blocks} blocks, each left out in its turn), and "
-        f"{100 * trusted.coverage:.0f} % of its {level} intervals hold what was measured."
+        f"{trusted.tau:.2f}; {trusted.blocks} blocks, each left out in its turn); of its {level} intervals "
+        f"{round(trusted.coverage * trusted.blocks)} of {trusted.blocks} hold what was measured."
     )
     return said
 

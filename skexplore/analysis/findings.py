@@ -10,7 +10,7 @@ from typing import Any
 from skexplore.analysis.answer import answer_findings
 from skexplore.analysis.noise import may_be_best, study_noise
 from skexplore.analysis.tables import anchor_table, anchors_table, nearest_row
-from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained
+from skexplore.study import LEAST_AGREEMENT, STATUSES, TRIED, Study, agreement, rung_pairs, trained, unclaimed
 from skexplore.words import counted
 
 
@@ -69,6 +69,9 @@ def search_findings(study: Study) -> dict[str, Any]:
         "ledger": spending(study),
         "anchors": anchors.astype(object).where(anchors.notna(), None).to_dict("records"),
         "answer": answer_findings(study) if study.spec.searches else None,
+        "unclaimed": unclaimed(study.model)
+        if study.spec.searches and study.best and not study.answer
+        else None,
         "environment": dict(sorted(study.environment.items())),
         "notes": notes(study),
     }

@@ -7,6 +7,7 @@ from .belief import (
     drawn_together as drawn_together,
     new_model as new_model,
     tell as tell,
+    unclaimed as unclaimed,
 )
 from .comparable import (
     compare_specs as compare_specs,

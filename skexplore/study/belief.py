@@ -20,6 +20,7 @@ from skexplore.study.priors import prior_of
 from skexplore.study.record import Record
 from skexplore.study.spec import StudySpec, stored_space
 from skexplore.surrogate import Model, Population
+from skexplore.words import counted
 
 LEAST_BLOCKS = 8  # fewer say nothing of what blocks are made of
 LEAST_DF = 6  # below, seed noise is too badly known for a verdict: its 95 % interval is 12-fold at 2
@@ -132,6 +133,22 @@ def claims(model: Model, eligible: Collection[str]) -> bool:
     known = model.noise
     sure = compares(model) and known is not None and known.df >= LEAST_DF
     return sure and not {*eligible}.isdisjoint(model.blocks)
+
+
+def unclaimed(model: Model | None) -> str:
+    """Return why nothing is claimed of the blocks of a search, as sentences."""
+    if model is not None and compares(model):
+        df = model.noise.df if model.noise else 0
+        return (
+            f"Seed noise is not known well enough ({counted(df, 'degree')} of freedom of {LEAST_DF}): errors have no "
+            "intervals. More seeds tell it (--anchor-seeds, --replicates)."
+        )
+    why = (
+        "The space is too large to be modelled"
+        if model is None
+        else f"A model of what blocks are made of needs {LEAST_BLOCKS} trained blocks, not {len(model.blocks)}"
+    )
+    return f"{why}: errors are those that were measured, and the lowest of them is too low by selection."
 
 
 def answered(model: Model, eligible: Collection[str]) -> Answer:

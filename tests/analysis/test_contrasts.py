@@ -130,16 +130,20 @@ def test_the_tau_that_printed_gaps_would_give_is_that_of_simulated_studies():
     )  # the noise itself is not known exactly
 
 
-@pytest.mark.parametrize(("spread", "covered"), [(0.5, 0.89), (1, 0.95), (2, 0.95)])
-def test_the_interval_of_tau_covers_what_the_report_says(spread, covered):
-    """Synthetic studies of eleven variants and three seeds; spread: of true errors, in sds of one training."""
+@pytest.mark.parametrize(
+    ("variants", "spread", "covered"),
+    [(11, 0.5, 0.89), (11, 1, 0.95), (11, 2, 0.95), (5, 0.5, 0.94), (5, 1, 0.97), (5, 2, 0.98)],
+)
+def test_the_interval_of_tau_covers_what_the_report_says(variants, spread, covered):
+    """Synthetic studies of three seeds; spread: of true errors, in sds of one training."""
     generator, hits, studies = np.random.default_rng(1), 0, 150
     printed = np.array([22.23, 25.14, 25.51, 21.76, 20.79, 21.82, 20.97, 23.64, 23.09, 21.47, 20.76]) / 100
-    names = tuple(map(str, range(11)))
+    printed, names = printed[:variants], tuple(map(str, range(variants)))
     for _ in range(studies):
-        true = 0.35 + 0.004 * spread * generator.standard_normal(11)
-        errors = true[:, None] + 0.004 * generator.standard_normal((11, 3))
+        true = 0.35 + 0.004 * spread * generator.standard_normal(variants)
+        errors = true[:, None] + 0.004 * generator.standard_normal((variants, 3))
         own = Layout(names=names, seeds=(0, 1, 2), errors=tuple(map(tuple, errors.tolist())), baseline="0")
         found = order(own, dict(zip(names, printed, strict=True)))
-        hits += found.low <= kendalltau(true, printed).statistic <= found.high
+        truly = kendalltau(true, printed).statistic
+        hits += found.low - 1e-9 <= truly <= found.high + 1e-9  # few variants have few values of tau
     assert hits / studies == pytest.approx(covered, abs=0.04)

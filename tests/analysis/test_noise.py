@@ -11,7 +11,7 @@ from skexplore.analysis.noise import LEAST_DF, noise
 from skexplore.study.priors import PRIORS, prior_of
 from skexplore.surrogate.prior import Prior
 
-PRIOR = Prior(sd=0.02, df=24, source="synthetic")
+PRIOR = Prior(sd=0.02, df=24, source="an earlier study")
 # of twelve blocks: squares of what single trainings of them spread by, unequal as measured ones are
 UNEQUAL = (0.5, 0.7, 0.6, 1.0, 1.4, 0.8, 1.2, 0.9, 1.1, 1.3, 0.75, 1.0)
 
