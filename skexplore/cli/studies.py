@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from skexplore.cli.common import (
     opening,
     pictures,
     print_next,
+    print_prose,
     printable,
     writable,
 )
@@ -122,6 +124,43 @@ def _row_or_reason(folder: Path, said: Callable[[Study], dict[str, Any]]) -> dic
         return said(load_study(str(folder)))
     except UserError as error:
         return {"study": folder.name, "state": f"unreadable: {error}"}
+
+
+@app.command(rich_help_panel=DECIDE)
+def predict(
+    study: StudyArgument,
+    blocks: Annotated[
+        list[str], typer.Argument(metavar="BLOCK...", help="Blocks of the study's space, in notation.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a search believes of the errors of blocks, trained or not, with 90 % intervals."""
+    from skexplore.cli.display import print_table
+    from skexplore.study import load_study
+
+    searched = load_study(study)
+    found = [
+        (searched.spec.text_of(searched.spec.at_reference(each)), searched.predict(each)) for each in blocks
+    ]
+    if as_json:
+        print(json.dumps([{"block": block} | asdict(each) for block, each in found]))
+        return
+    print_table(
+        [
+            {
+                "block": block,
+                "believed error": f"{100 * each.estimate:.2f} %",
+                "90 % interval": "not known"
+                if each.low is None or each.high is None
+                else f"{100 * each.low:.2f} to {100 * each.high:.2f} %",
+                "trainings": str(each.trainings),
+            }
+            for block, each in found
+        ]
+    )
+    print_prose(
+        f"\nOf networks in the proxy {searched.spec.backbone} after its training, by what {study} trained."
+    )
 
 
 @app.command(rich_help_panel=TAKE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +134,13 @@ def claims(model: Model, eligible: Collection[str]) -> bool:
     known = model.noise
     sure = compares(model) and known is not None and known.df >= LEAST_DF
     return sure and not {*eligible}.isdisjoint(model.blocks)
+
+
+def foretold(model: Model, name: str) -> tuple[float, float, float]:
+    """Return what ``model`` believes of the true error of a block that it was told nothing of: mean and interval."""
+    mean, spread = model.posterior().predict(model.population.rows([name]))
+    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(spread[0])
+    return float(mean[0]), float(mean[0]) - half, float(mean[0]) + half
 
 
 def unclaimed(model: Model | None) -> str:

@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from skexplore.arch import TRAITS
+from skexplore.errors import UserError
 from skexplore.files import among
-from skexplore.study.belief import Answer, answered, claims, compares, new_model, tell
+from skexplore.space import encode
+from skexplore.study.belief import Answer, answered, claims, compares, foretold, new_model, tell, unclaimed
 from skexplore.study.design import Design
 from skexplore.study.record import COLUMNS, STATUSES, Record, Size, reference_macs
 from skexplore.study.shown import Shown
-from skexplore.study.spec import StudySpec
+from skexplore.study.spec import StudySpec, stored_space
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +36,7 @@ State = Annotated[str, among(STATES)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What the true error of a trained block is thought to be, a fraction 0..1, from ``trainings`` of it.
+    """What the true error of a block is thought to be, a fraction 0..1, from ``trainings`` of it.
 
     It is the model's where that was told of eight blocks, else the mean of the trainings. low, high: 90 % interval;
     None where the noise is not known.
@@ -123,6 +125,25 @@ class Study(Shown):
                 for b in believed
             }
         return estimates_of(self.model, self.records)
+
+    def predict(self, block: str) -> Estimate:
+        """Return what the search believes of the error of a block of its space, trained or not, from its notation.
+
+        Raises ``UserError`` for a block that the space does not hold and that was not trained either, and where too
+        little is known to say anything of blocks that were not trained.
+        """
+        own = self.spec.at_reference(block)
+        name = self.spec.text_of(own)
+        if name in self.estimates:
+            return self.estimates[name]
+        if not self.spec.searches:
+            raise UserError(f"{self.spec.name} is no search: it says nothing of blocks that it did not train")
+        encode(stored_space(self.spec), own)
+        if self.model is None or self.answer is None:
+            why = unclaimed(self.model)
+            raise UserError(f"{self.spec.name}: nothing can be said of blocks that it did not train. {why}")
+        mean, low, high = foretold(self.model, name)
+        return Estimate(estimate=mean, trainings=0, low=low, high=high)
 
     @cached_property
     def front(self) -> list[Record]:
