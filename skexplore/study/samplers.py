@@ -33,7 +33,7 @@ class Sampler:
 
 STARTUP = 6  # results before TPE proposes: played as `bench search` does, 4 and 8 were no better, 10 worse
 # results before the model proposes: without any it tries the extremes of the space one after another, whatever the
-# seed; played as `bench search` does, 6 were worse
+# seed; played on the recorded table as `bench search --table` does, 6 were worse
 MODEL_STARTUP = 3
 
 DEFAULT_SAMPLER = "model"
