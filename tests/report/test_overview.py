@@ -48,6 +48,9 @@ def test_each_report_of_the_repository_has_a_card_of_its_kind():
             "first-random": "search",
             "first-search": "search",
             "first-search-confirm": "confirmation",
+            "first-search-s1": "search",
+            "first-search-s1-confirm": "confirmation",
+            "first-search-s2": "search",
             "sk-table": "search",
             "tpe-random": "comparison",
         }
