@@ -51,6 +51,7 @@ def test_each_report_of_the_repository_has_a_card_of_its_kind():
             "first-search-s1": "search",
             "first-search-s1-confirm": "confirmation",
             "first-search-s2": "search",
+            "first-search-s2-confirm": "confirmation",
             "sk-table": "search",
             "tpe-random": "comparison",
         }
