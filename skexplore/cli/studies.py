@@ -49,7 +49,7 @@ def status(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print how far a study is; without a name, all studies under studies/."""
+    """Print how far a study is and what it found; without a name, all studies under studies/."""
     from skexplore.cli.display import print_table
     from skexplore.study import known_studies, load_study, status_row
 
