@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skexplore.analysis.ranks import kendall
-from skexplore.study import LEVEL, SURE, Answer, Study
+from skexplore.study import HALF, LEVEL, SURE, Answer, Study
 from skexplore.surrogate import Model
 from skexplore.words import chance_words, counted
 
-HALF = NormalDist().inv_cdf((1 + LEVEL) / 2)  # of an interval, in standard deviations
 FOLDS = 10
 
 

@@ -1,4 +1,5 @@
 from .belief import (
+    HALF as HALF,
     LEAST_DF as LEAST_DF,
     LEVEL as LEVEL,
     SURE as SURE,

@@ -26,6 +26,7 @@ from skexplore.words import counted
 LEAST_BLOCKS = 8  # fewer say nothing of what blocks are made of
 LEAST_DF = 6  # below, seed noise is too badly known for a verdict: its 95 % interval is 12-fold at 2
 LEVEL = 0.90  # of intervals
+HALF = NormalDist().inv_cdf((1 + LEVEL) / 2)  # of an interval, in standard deviations
 SURE = 0.95  # of the set that holds the best
 DRAWS = 4_000
 
@@ -137,9 +138,12 @@ def claims(model: Model, eligible: Collection[str]) -> bool:
 
 
 def foretold(model: Model, name: str) -> tuple[float, float, float]:
-    """Return what ``model`` believes of the true error of a block that it was told nothing of: mean and interval."""
+    """Return what ``model`` believes of the true error of a block that it was told nothing of: mean, low, high.
+
+    Fractions 0..1; low, high: 90 % interval.
+    """
     mean, spread = model.posterior().predict(model.population.rows([name]))
-    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(spread[0])
+    half = HALF * float(spread[0])
     return float(mean[0]), float(mean[0]) - half, float(mean[0]) + half
 
 
