@@ -82,7 +82,7 @@ def build(
     summary: Annotated[bool, typer.Option("--summary", help="Print every layer.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a network and print what it holds: params, and macs of one image; --summary prints every layer."""
+    """Build a network and print its params, and macs and activations of one image; --summary prints every layer."""
     from skexplore.arch import check_memory, format_blocks, resolution_of, resolution_text
 
     own = chosen_network(block, system, backbone, classes, in_channels, how="--block BLOCK")
@@ -91,7 +91,8 @@ def build(
     size = body.resolution if resolution is None else resolution_of(resolution)
     sides = resolution_text(size)
     # a wrong block and too large a network are reported before torch is loaded
-    check_memory(own.cost(resolution=size), f"{title} at {sides}")
+    counted = own.cost(resolution=size)
+    check_memory(counted, f"{title} at {sides}")
     from skexplore.nn import build as build_network, summarise_network
 
     rows = summarise_network(build_network(own), size)
@@ -103,6 +104,7 @@ def build(
             "resolution": size if isinstance(size, int) else sides,
             "params": params,
             "macs": macs,
+            "activations": counted.activations,
         }
         print(json.dumps(total | {"layers": [asdict(row) for row in rows]} if summary else total))
         return
@@ -124,7 +126,9 @@ def build(
         print("input pixels behind one output element (receptive field).")
     outputs = rows[-1].shape[0]
     shape = f"{body.in_channels}x{sides} -> {outputs} outputs"
-    print_prose(f"{title}: {shape}, {params:,} params, {macs:,} macs. {GFLOPS}")
+    print_prose(
+        f"{title}: {shape}, {params:,} params, {macs:,} macs, {counted.activations:,} activations. {GFLOPS}"
+    )
     which = f"--system {system}" if system else shlex.quote(format_blocks(own.blocks))
     which += "" if system or backbone is None else f" --backbone {backbone}"
     which += "" if resolution is None else f" --resolution {resolution}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from skexplore.arch import cost
 from skexplore.cli.common import signed
 from skexplore.paper.accounting import _excess_pct, reproduce
 from skexplore.paper.networks import SYSTEMS
@@ -49,7 +50,9 @@ def test_build_prints_layers_and_totals(command):
     assert (code, err) == (0, "")
     assert "stages.3.0.sk.branches.1.0" in out
     assert "FastConv2d" not in out
-    assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs" in out
+    assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs, " in out
+    activations = cost("k3+k3d2", "8x4d-1111-s2").activations
+    assert f"{activations:,} activations" in " ".join(out.split())
     rows = json.loads(command("build", "--system", "sknet29", "--summary", "--json")[1])
     assert rows["params"] == sum(layer["params"] for layer in rows["layers"]) == 27739626
     assert {"name", "kind", "form", "shape", "params", "macs", "receptive_field"} == set(rows["layers"][0])
