@@ -52,8 +52,8 @@ def test_each_report_of_the_repository_has_a_card_of_its_kind():
             "first-search-s1-confirm": "confirmation",
             "first-search-s2": "search",
             "first-search-s2-confirm": "confirmation",
+            "model-random": "comparison",
             "sk-table": "search",
-            "tpe-random": "comparison",
         }
         assert kind == expected.get(name, "ablation")
         assert said(text)
