@@ -6,13 +6,13 @@ import pytest
 
 from skexplore.arch.attention import parse_gate
 from skexplore.arch.backbones import get_backbone
+from skexplore.data.datasets import get_dataset
 from skexplore.errors import UserError, check_one_of, did_you_mean, lookup
 from skexplore.paper.accounting import reproduce
 from skexplore.paper.networks import get_system
 from skexplore.paper.tables import anchor_blocks
 from skexplore.plan.search import Request, plan_search
 from skexplore.space.space import Space
-from skexplore.study.datasets import get_dataset
 from skexplore.study.recipe import get_profile
 
 

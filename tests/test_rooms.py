@@ -36,7 +36,7 @@ def stub(room: str) -> frozenset[str]:
 # where what no contract of pyproject.toml holds may be imported: rooms and files
 DOORS = {
     "ConfigSpace": {"bench/peers.py"},
-    "PIL": {"training/releases.py"},
+    "PIL": {"data"},
     "filelock": {"study/live.py", "study/reading.py"},
     "tqdm": {"engine/bar.py"},
     "jaxtyping": {"nn", "training/batches.py"},
@@ -48,6 +48,7 @@ DOORS = {
         "analysis/dunnett.py",
         "analysis/reliability.py",
         "bench/recorded.py",
+        "data",
         "engine/model_sampler.py",
         "study/belief.py",
         "study/images.py",
@@ -55,7 +56,7 @@ DOORS = {
         "training",
     },
     "pandas": {"analysis", "report", "study/study.py", "study/table.py"},
-    "platformdirs": {"training/cache.py"},
+    "platformdirs": {"data/cache.py"},
     "safetensors": {"training/weights.py", "export/verification.py"},
     "scipy": {"analysis"},
     "sqlalchemy": {"study/database.py", "study/live.py", "study/reading.py"},

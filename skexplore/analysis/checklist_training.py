@@ -9,9 +9,9 @@ from skexplore.analysis.findings import spending
 from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import counts_groups
+from skexplore.data import DATASETS
 from skexplore.paper import anchor_blocks
 from skexplore.study import (
-    DATASETS,
     LEAST_DF,
     PLAIN_BLOCK,
     THEN,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 import typer
 
 from skexplore.cli.interrupts import INTERRUPTS
+from skexplore.data import DATASETS
 from skexplore.errors import UserError
-from skexplore.study import DATASETS
 from skexplore.words import listed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Annotated, Protocol
 import typer
 
 from skexplore.cli.common import MACHINE, JsonOption, print_next
-from skexplore.study import DATASETS, get_dataset
+from skexplore.data import DATASETS, get_dataset
 from skexplore.words import listed
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Put a data set into the cache, checked byte for byte; an undamaged copy is kept."""
-    from skexplore.training import PARTS, prepare_data
+    from skexplore.data import PARTS, prepare_data
 
     release, bar = get_dataset(dataset), Bar(sys.stderr)
     try:
@@ -98,7 +98,7 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
-    from skexplore.training import cache_folder, inspect_cache, inspect_release
+    from skexplore.data import cache_folder, inspect_cache, inspect_release
 
     release = get_dataset(dataset)
     place = data_dir.expanduser() if data_dir else cache_folder(dataset)

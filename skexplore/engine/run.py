@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from skexplore import __version__
 from skexplore.arch import get_reference
+from skexplore.data import prepare_data
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
 from skexplore.engine.options import Run, by_keyword
@@ -48,7 +49,7 @@ from skexplore.study import (
     load_study,
     study_folder,
 )
-from skexplore.training import WorkerError, default_devices, device_name, prepare_data
+from skexplore.training import WorkerError, default_devices, device_name
 from skexplore.words import counted
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skexplore.arch import REFERENCE, Backbone, Setting, format_blocks, get_reference
+from skexplore.data import DATASETS
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
@@ -15,7 +16,6 @@ from skexplore.plan.search import MAX_SEEDS, Plan, Training, check_seed, in_name
 from skexplore.plan.variants import base_of, expand
 from skexplore.study import (
     COLUMNS_OF_ERRORS,
-    DATASETS,
     Design,
     NotBegunError,
     Profile,

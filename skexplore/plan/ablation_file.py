@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, get_reference, parse_gate
+from skexplore.data import DATASETS
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
 from skexplore.plan.search import MAX_SEEDS
 from skexplore.shipped import find_shipped
 from skexplore.space import NAME, Level, decision_problems, is_path
-from skexplore.study import COLUMNS_OF_ERRORS, DATASETS, OPTIMIZERS, PROFILES, RECIPES, SCHEDULES
+from skexplore.study import COLUMNS_OF_ERRORS, OPTIMIZERS, PROFILES, RECIPES, SCHEDULES
 from skexplore.words import counted
 
 BEST = "best:"

@@ -21,14 +21,6 @@ from .database import (
     explain as explain,
     hide_password as hide_password,
 )
-from .datasets import (
-    DATASETS as DATASETS,
-    VAL_SHARE as VAL_SHARE,
-    DataSet as DataSet,
-    Packing as Packing,
-    Part as Part,
-    get_dataset as get_dataset,
-)
 from .design import (
     COLUMNS_OF_ERRORS as COLUMNS_OF_ERRORS,
     PAPER as PAPER,

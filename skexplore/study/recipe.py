@@ -20,9 +20,9 @@ from skexplore.arch import (
     proxy_name,
     stand_in,
 )
+from skexplore.data import DATASETS, get_dataset
 from skexplore.errors import UserError, lookup
 from skexplore.files import among
-from skexplore.study.datasets import DATASETS, get_dataset
 from skexplore.words import listed
 
 SCHEDULES = ("one_cycle", "steps")

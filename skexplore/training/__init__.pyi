@@ -6,12 +6,6 @@ from .benchmark import (
     TrainTimings as TrainTimings,
     time_train as time_train,
 )
-from .cache import (
-    PARTS as PARTS,
-    cache_folder as cache_folder,
-    inspect_cache as inspect_cache,
-    prepare_data as prepare_data,
-)
 from .messages import (
     EpochEvent as EpochEvent,
     Job as Job,
@@ -24,9 +18,6 @@ from .pool import (
     Pool as Pool,
     default_devices as default_devices,
     device_name as device_name,
-)
-from .releases import (
-    inspect_release as inspect_release,
 )
 from .throughput import (
     measure as measure,

@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skexplore.data import VAL_SHARE, load_part
 from skexplore.errors import UserError
-from skexplore.study import VAL_SHARE
-from skexplore.training import cache
 
 MEAN = (0.4914, 0.4822, 0.4465)  # of the 50,000 CIFAR-10 train images, per channel, pixels in 0..1
 STD = (0.2470, 0.2435, 0.2616)
@@ -64,9 +63,9 @@ def load_split(
 ) -> tuple[UInt8[Tensor, "t 3 h w"], Int64[Tensor, " t"], UInt8[Tensor, "v 3 h w"], Int64[Tensor, " v"]]:
     """Return train images, train labels, validation images and validation labels on ``device``.
 
-    Opens only the train part of ``folder`` (see ``cache.load``). Raises ``UserError`` as ``split_indices``.
+    Opens only the train part of ``folder`` (see ``load_part``). Raises ``UserError`` as ``split_indices``.
     """
-    images, labels = cache.load(folder, "train")
+    images, labels = load_part(folder, "train")
     train, val = split_indices(np.asarray(labels), train_images=train_images, val_images=val_images)
 
     def take(chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -80,7 +79,7 @@ def load_test(
     folder: Path, device: torch.device | str
 ) -> tuple[UInt8[Tensor, "n 3 h w"], Int64[Tensor, " n"]]:
     """Return all test images and labels on ``device``: for finalists that are chosen already, and nothing else."""
-    images, labels = cache.load(folder, "test")
+    images, labels = load_part(folder, "test")
     pixels = torch.from_numpy(np.array(images))
     return pixels.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
 

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from skexplore.arch import net_id
+from skexplore.data import prepare_data
 from skexplore.nn import LAYOUTS, environment, in_turns, median_ratio, use_threads
 from skexplore.study import Split, TrainSpec, get_profile
 from skexplore.training.batches import batches, load_split
-from skexplore.training.cache import prepare_data
 from skexplore.training.loop import Data, prepare, train_segment, update
 from skexplore.training.throughput import measure
 from skexplore.training.weights import save_weights

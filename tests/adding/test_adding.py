@@ -27,6 +27,9 @@ from skexplore.arch.attention import GATES, Gate, GateKind, gate_costs
 from skexplore.arch.backbones import BACKBONES, get_backbone
 from skexplore.arch.formulas import Cost, conv_bn_cost
 from skexplore.arch.units import UNITS, UnitForm, UnitKind, UnitParts, UnitShape
+from skexplore.data.cache import COMMANDS
+from skexplore.data.datasets import DATASETS, DataSet, Packing
+from skexplore.data.releases import DECODERS
 from skexplore.engine import coordinator
 from skexplore.errors import UserError
 from skexplore.nn.attention import GateModule, make_gate
@@ -36,13 +39,10 @@ from skexplore.nn.units import Unit
 from skexplore.report import write
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
-from skexplore.study.datasets import DATASETS, DataSet, Packing
 from skexplore.study.recipe import PROFILES, Split
 from skexplore.study.samplers import SAMPLERS, Sampler
 from skexplore.study.store import load_study
 from skexplore.templates import TEMPLATES
-from skexplore.training.cache import COMMANDS
-from skexplore.training.releases import DECODERS
 
 
 @pytest.fixture

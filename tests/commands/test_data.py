@@ -25,7 +25,7 @@ from support.cifar_fakes import (
 )
 
 from skexplore.cli.data import Bar
-from skexplore.training import cache as cifar
+from skexplore.data import cache as cifar
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_ctrl_c_exits_130_and_leaves_nothing(command, ten, tmp_path, monkeypatch
 SLOW = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background hands on that it is ignored
-from skexplore.training import cache as cifar
+from skexplore.data import cache as cifar
 cifar.TORCHVISION = "import os, time, threading\\n" \\
     "threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()\\n" \\
     "open('part', 'wb').write(bytes(5000)); time.sleep(60)"

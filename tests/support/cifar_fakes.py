@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from skexplore.study.datasets import DATASETS
-from skexplore.training import cache as cifar
+from skexplore.data import cache as cifar
+from skexplore.data.datasets import DATASETS
 
 SIZE = 20  # synthetic images per batch
 NAMES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
@@ -95,7 +95,7 @@ def release100(batches, kind):
 
 def assert_cached100(folder, batches):
     for part in ("train", "test"):
-        images, labels = cifar.load(folder, part)
+        images, labels = cifar.load_part(folder, part)
         assert images.dtype == labels.dtype == np.uint8
         np.testing.assert_array_equal(images, batches[part][0])
         np.testing.assert_array_equal(labels, batches[part][1])  # fine, not coarse
@@ -153,7 +153,7 @@ def archive(path, files, inside):
 
 def assert_cached(folder, batches):
     for part, names in (("train", NAMES[:5]), ("test", NAMES[5:])):
-        images, labels = cifar.load(folder, part)
+        images, labels = cifar.load_part(folder, part)
         assert images.dtype == labels.dtype == np.uint8
         np.testing.assert_array_equal(images, np.concatenate([batches[name][0] for name in names]))
         np.testing.assert_array_equal(labels, np.concatenate([batches[name][1] for name in names]))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 
 from skexplore.errors import UserError
-from skexplore.training import batches as data, cache as cifar
+from skexplore.training import batches as data
 
 CIFAR_LABELS = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 5_000))  # synthetic, same counts
 KNOWN_TRAIN = [124, 66, 180, 109, 181, 155]
@@ -138,7 +138,7 @@ def test_load_split_of_an_empty_folder(tmp_path):
 def test_load_split_on_synthetic_cache_never_asks_for_test(tmp_path, monkeypatch):
     parts = []
     arrays = (np.zeros((100, 3, 32, 32), np.uint8), (np.arange(100) % 10).astype(np.uint8))
-    monkeypatch.setattr(cifar, "load", lambda folder, part: parts.append(part) or arrays)
+    monkeypatch.setattr(data, "load_part", lambda folder, part: parts.append(part) or arrays)
     data.load_split(tmp_path, train_images=10, val_images=10, device="cpu")
     assert parts == ["train"]
 

@@ -1,7 +1,7 @@
 """The data sets that can be trained on, as data: what each holds, how it is handed out, and where it comes from.
 
-One entry of ``DATASETS`` describes a data set. Its files are read by ``training``, which knows the
-forms in which they are packed and the sources from which they come by name.
+One entry of ``DATASETS`` describes a data set. ``releases`` knows the forms in which files are
+packed, ``cache`` the sources from which they come, by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VAL_SHARE = 10  # one train image in so many is for validation
 class Packing:
     """One form in which a data set is handed out: how its files are read, and their MD5 sums before decoding.
 
-    form: a key of ``training.releases.DECODERS``.
+    form: a key of ``releases.DECODERS``.
     """
 
     form: str
@@ -45,7 +45,7 @@ class DataSet:
 
     sums: MD5 of each file's decoded records (label byte + 3072 bytes in CHW order per image); empty where
     nobody has published them. Then each packing's ``sums`` of files are what is checked.
-    downloads: by source (a key of ``training.cache.COMMANDS``), in the order in which they are tried.
+    downloads: by source (a key of ``cache.COMMANDS``), in the order in which they are tried.
     """
 
     name: str

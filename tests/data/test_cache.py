@@ -22,8 +22,8 @@ from support.cifar_fakes import (
     release100,
 )
 
+from skexplore.data import cache
 from skexplore.errors import UserError
-from skexplore.training import cache
 
 OPENED: list[str] | None = None  # paths opened while a test listens
 
@@ -67,19 +67,19 @@ def test_real_set_is_the_known_one(real):
         *((f"data_batch_{number}", True) for number in range(1, 6)),
         ("test_batch", True),
     ]
-    images, labels = cache.load(real, "train")
+    images, labels = cache.load_part(real, "train")
     assert images.shape == (50_000, 3, 32, 32)
     assert labels[:5].tolist() == [6, 9, 9, 4, 1]  # frog, truck, truck, deer, automobile
     assert np.bincount(labels).tolist() == [5_000] * 10
     assert images[0, :, 0, 0].tolist() == [59, 62, 63]  # red, green, blue of the frog's first pixel
-    test_images, test_labels = cache.load(real, "test")
+    test_images, test_labels = cache.load_part(real, "test")
     assert test_images.shape == (10_000, 3, 32, 32)
     assert test_labels[:5].tolist() == [3, 8, 8, 0, 6]  # cat, ship, ship, airplane, frog
 
 
 @pytest.mark.timeout(1200)
 def test_published_mean_and_deviation(real):
-    images, _ = cache.load(real, "train")
+    images, _ = cache.load_part(real, "train")
     pixels = images.reshape(50_000, 3, 1024)
     mean = pixels.mean((0, 2), dtype=np.float64) / 255
     deviation = pixels.std((0, 2), dtype=np.float64) / 255
@@ -92,10 +92,10 @@ def test_real_cifar100_is_the_known_one():
     if not cache.cache_folder("cifar100").exists():
         pytest.skip("CIFAR-100 is not cached")
     folder = cache.prepare_data("cifar100", whole=True)
-    images, labels = cache.load(folder, "train")
+    images, labels = cache.load_part(folder, "train")
     assert labels[:5].tolist() == [19, 29, 0, 11, 1]  # cattle, dinosaur, apple, boy, aquarium fish
     assert np.bincount(labels).tolist() == [500] * 100
-    assert np.bincount(cache.load(folder, "test")[1]).tolist() == [100] * 100
+    assert np.bincount(cache.load_part(folder, "test")[1]).tolist() == [100] * 100
     mean = images.reshape(50_000, 3, 1024).mean((0, 2), dtype=np.float64) / 255
     np.testing.assert_allclose(mean, [0.5071, 0.4865, 0.4409], atol=1e-4)
 
@@ -113,7 +113,7 @@ def test_cache_is_used_and_the_test_part_stays_closed(cached):
     OPENED = []
     try:
         assert cache.prepare_data("cifar10") == cached
-        cache.load(cached, "train")
+        cache.load_part(cached, "train")
         opened = [path for path in OPENED if str(cached) in path]
     finally:
         OPENED = None
@@ -122,7 +122,7 @@ def test_cache_is_used_and_the_test_part_stays_closed(cached):
 
 
 def test_loaded_arrays_cannot_be_written(cached):
-    images, _ = cache.load(cached, "train")
+    images, _ = cache.load_part(cached, "train")
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
 

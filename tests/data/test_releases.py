@@ -23,9 +23,9 @@ from support.cifar_fakes import (
     release100,
 )
 
+from skexplore.data import cache as cifar, releases as cifar_files
+from skexplore.data.datasets import DATASETS
 from skexplore.errors import UserError
-from skexplore.study.datasets import DATASETS
-from skexplore.training import cache as cifar, releases as cifar_files
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_both_sets_lie_in_one_folder(hundred, monkeypatch, tmp_path):
     folder(given / "cifar-100-python", release100(hundred, "py"))
     assert_cached(cifar.prepare_data("cifar10", data_dir=given), ten)
     folder_of_100 = cifar.prepare_data("cifar100", data_dir=given)
-    np.testing.assert_array_equal(cifar.load(folder_of_100, "test")[1], hundred["test"][1])
+    np.testing.assert_array_equal(cifar.load_part(folder_of_100, "test")[1], hundred["test"][1])
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("py", ""), ("bin", ".bin")])

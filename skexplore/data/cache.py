@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
+from skexplore.data import releases
+from skexplore.data.datasets import DataSet, Part, get_dataset
+from skexplore.data.releases import Batches, Bytes, DamagedError, FileCheck, Progress
 from skexplore.errors import UserError
-from skexplore.study import DataSet, Part, get_dataset
-from skexplore.training import releases
-from skexplore.training.releases import Batches, Bytes, DamagedError, FileCheck, Progress
 
 STALL_SECONDS = 60.0  # a download that brings no byte for so long has failed
 STALE_SECONDS = 86_400.0  # a temporary folder this old belongs to a process that was killed
@@ -81,7 +81,7 @@ def cache_folder(dataset: str) -> Path:
     return Path(home).expanduser() / dataset
 
 
-def load(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
+def load_part(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
     """Return images uint8 (N, 3, 32, 32) and labels uint8 (N,) of ``part``, memory-mapped, read-only.
 
     Opens the two files of ``part`` only. Raises ``UserError`` if they are missing or truncated.
