@@ -40,7 +40,9 @@ def pages(tmp_path_factory):
     write_report(study("table7"), folder / "ablation")
     write_report(study("sk-parts"), folder / "parts")
     write_report(study("first-search-confirm"), folder / "confirmation")
-    repeats = [study(f"model-random/short-{each}") for each in ("model-s0", "model-s1", "random-s0", "random-s1")]
+    repeats = [
+        study(f"model-random/short-{each}") for each in ("model-s0", "model-s1", "random-s0", "random-s1")
+    ]
     write_comparison(compare(repeats), folder / "comparison")
     write_overview(folder)
     return folder
