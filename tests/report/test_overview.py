@@ -45,6 +45,7 @@ def test_each_report_of_the_repository_has_a_card_of_its_kind():
         assert (COMMITTED / href).is_file()
         kind = re.search(r'<span class="fine">(\w+)', text)[1]
         expected = {
+            "first-light": "search",
             "first-random": "search",
             "first-search": "search",
             "first-search-confirm": "confirmation",
