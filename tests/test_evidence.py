@@ -75,18 +75,22 @@ def test_costs_and_identities_of_the_records_are_recomputed(folder):
     study = load_study(str(folder))
     assert trained(study.records) == study.target
     for record in study.records:
-        reference, proxy = cost(record.block), cost(record.block, study.spec.backbone)
+        reference, proxy = cost(record.block, study.spec.reference), cost(record.block, study.spec.body)
         assert (record.ref_macs, record.ref_params) == (reference.macs, reference.params)
         assert (record.proxy_macs, record.proxy_params) == (proxy.macs, proxy.params)
-        assert record.arch_id == arch_id(record.block)
-        assert record.net_id == net_id(record.block, study.spec.backbone)
+        assert record.arch_id == arch_id(record.block, study.spec.reference_body)
+        assert record.net_id == net_id(record.block, study.spec.body)
         if record.origin == "search" and record.images:
             assert study.spec.within(record)
         if record.curve:
             assert record.val_error == record.curve[-1].val_error
     decisions = {path: tuple(levels) for path, levels in study.spec.space_decisions.items()}
     space = Space(
-        name="archived", description="", base=parse_block(study.spec.space_base), decisions=decisions
+        name="archived",
+        description="",
+        base=parse_block(study.spec.space_base),
+        decisions=decisions,
+        reference=study.spec.reference_body,
     )
     assert space.hash == study.spec.space_hash
     keys = [record.key for record in study.records if record.images]
