@@ -125,7 +125,9 @@ def test_every_record_of_an_archive_is_found_again(folder):
     references = {(v.block, v.setting): v.reference for v in spec.ablation.variants} if spec.ablation else {}
     assert study.records
     for record in study.records:
-        own = record.setting.around(record.block, references.get((record.block, record.setting), spec.reference))
+        own = record.setting.around(
+            record.block, references.get((record.block, record.setting), spec.reference)
+        )
         network = spec.proxy(own, record.setting.backbone)
         assert (record.arch_id, record.net_id) == (own.id, network.id)
         there, here = own.cost(), network.cost()
