@@ -2,7 +2,7 @@
 
 ``datasets`` describes the data sets that are known by name, ``releases`` reads their published files, ``cache`` keeps
 their arrays and checks them whenever they are used.
-May import: ``errors``, ``words`` and ``files``. No torch: arrays are NumPy's.
+May import: ``errors``. No torch: arrays are NumPy's.
 Begin with ``get_dataset`` and ``prepare_data``.
 """
 

@@ -53,6 +53,11 @@ def test_build_prints_layers_and_totals(command):
     assert "3x32x32 -> 10 outputs, 659,562 params, 9,701,632 macs, " in out
     activations = cost("k3+k3d2", "8x4d-1111-s2").activations
     assert f"{activations:,} activations" in " ".join(out.split())
+    small = json.loads(
+        command("build", "--block", "k3", "--backbone", "sknet26", "--resolution", "160", "--json")[1]
+    )
+    assert small["activations"] == cost("k3", "sknet26", resolution=160).activations
+    assert small["activations"] < cost("k3", "sknet26").activations  # of the size that was asked for
     rows = json.loads(command("build", "--system", "sknet29", "--summary", "--json")[1])
     assert rows["params"] == sum(layer["params"] for layer in rows["layers"]) == 27739626
     assert {"name", "kind", "form", "shape", "params", "macs", "receptive_field"} == set(rows["layers"][0])
