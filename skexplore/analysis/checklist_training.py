@@ -9,7 +9,6 @@ from skexplore.analysis.findings import spending
 from skexplore.analysis.noise import study_noise
 from skexplore.analysis.tables import anchors_table
 from skexplore.arch import counts_groups
-from skexplore.data import DATASETS
 from skexplore.paper import anchor_blocks
 from skexplore.study import (
     LEAST_DF,
@@ -200,10 +199,13 @@ def _last_epoch(study: Study, _: Sequence[Study]) -> Answer:
 
 def _test_set(study: Study, _: Sequence[Study]) -> Answer:
     split = study.spec.split
-    known = DATASETS.get(split.dataset)
-    if known and split.train_images + split.val_images > known.images:
+    content = split.content
+    if split.val_images > content.most_val(split.train_images):
         given = f"{split.train_images:,} and {split.val_images:,} images"
-        return False, f"Its {given} are more than {known.images:,}. To repeat it: {again_command(study)}"
+        return (
+            False,
+            f"Its {given} are more than {content.train + content.val:,}. To repeat it: {again_command(study)}",
+        )
     return True, (
         f"Trained on {split.train_images:,} and chosen on {split.val_images:,} images of the training files of "
         f"{split.title}; records have no place for a test error."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REST = "More"
 MOST_HELP = 200  # characters of a command's first sentence
 # files of this room that hold no group of commands
-HELPERS = ("app", "bench_search", "common", "completion", "display", "following", "interrupts")
+HELPERS = ("app", "bar", "bench_search", "common", "completion", "display", "following", "interrupts")
 # as the help lists them
 FIRST = ("search", "studies", "ablate", "compare", "signal", "blocks", "systems", "space", "data", "bench")
 

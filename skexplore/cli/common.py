@@ -98,7 +98,28 @@ ReferenceOption = Annotated[
         "sknet50@160.  [default: that of the space or file, else sknet50]",
     ),
 ]
-DatasetOption = Annotated[str | None, typer.Option(help=f"{listed(DATASETS)}.  [default: cifar10]")]
+
+
+def _decoded(dataset: str | None) -> str | None:
+    """Return ``dataset``; a user's own images are decoded into the cache first, which may take minutes."""
+    if dataset is not None and dataset not in DATASETS:
+        from skexplore.cli.bar import Bar
+        from skexplore.data import content_of
+
+        with Bar(sys.stderr) as bar:
+            content_of(dataset, progress=bar)
+    return dataset
+
+
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FOLDER[@SIDE]",
+        callback=_decoded,
+        help=f"{', '.join(DATASETS)}, or your own images: a folder of train/CLASS/IMAGE, an .npz or Parquet files, at "
+        "SIDE pixels (32 if left out).  [default: cifar10]",
+    ),
+]
 RecipeOption = Annotated[
     str | None,
     typer.Option(help="sgd: plain SGD with crops and flips on as many images.  [default: the profile's]"),

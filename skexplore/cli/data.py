@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skexplore.cli.common import MACHINE, JsonOption, print_next
+from skexplore.cli.bar import Bar
+from skexplore.cli.common import MACHINE, JsonOption, print_next, print_prose
 from skexplore.data import DATASETS, get_dataset
-from skexplore.words import listed
+from skexplore.errors import UserError
+from skexplore.words import counted, first_of
+
+if TYPE_CHECKING:
+    from skexplore.data import OwnImages
 
 app = typer.Typer(
     name="data",
@@ -23,37 +28,13 @@ app = typer.Typer(
     help="Fetch a data set, or check the copy that is there.",
 )
 
-DatasetOption = Annotated[str, typer.Option(help=f"{listed(DATASETS)}.")]
-
-
-class _Stream(Protocol):
-    def write(self, text: str, /) -> int: ...
-    def flush(self) -> None: ...
-    def isatty(self) -> bool: ...
-
-
-class Bar:
-    """Bytes fetched and checked so far: one line rewritten on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, stream: _Stream, every: float = 5.0) -> None:
-        self._stream, self._live, self._every = stream, stream.isatty(), every
-        self._what, self._shown = "", 0.0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Show one event; one without a total is a message, which stays."""
-        text = f"{what} {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else what
-        if self._live:
-            self._stream.write(f"\r\x1b[K{text}" + ("" if total else "\n"))
-        elif what != self._what or time.monotonic() - self._shown >= self._every:
-            self._what, self._shown = what, time.monotonic()
-            self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Take the last line away, so that what follows begins at the left."""
-        if self._live:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FOLDER[@SIDE]",
+        help=f"{', '.join(DATASETS)}, or your own images at SIDE pixels (32 if left out).",
+    ),
+]
 
 
 @app.command("fetch")
@@ -63,20 +44,28 @@ def data_fetch(
         Path | None,
         typer.Option(help="Folder or archive to take it from, instead of a download (or SKEXPLORE_DATA)."),
     ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out images of your own that cannot be decoded.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a data set into the cache, checked byte for byte; an undamaged copy is kept."""
-    from skexplore.data import PARTS, prepare_data
+    """Put a data set into the cache, checked byte for byte, or your own images, decoded; a sound copy is kept."""
+    from skexplore.data import PARTS, content_of, describe_own, prepare_data
 
-    release, bar = get_dataset(dataset), Bar(sys.stderr)
-    try:
-        folder = prepare_data(dataset, data_dir=data_dir, progress=bar, whole=True)
-    except KeyboardInterrupt:
-        bar.clear()
-        print("interrupted; nothing was cached. Repeat the same command to begin again.", file=sys.stderr)
-        raise typer.Exit(130) from None
-    finally:
-        bar.clear()
+    with Bar(sys.stderr) as bar:
+        try:
+            if dataset not in DATASETS:
+                content_of(dataset, skip_broken=skip_broken, progress=bar)
+            else:
+                folder = prepare_data(dataset, data_dir=data_dir, progress=bar, whole=True)
+        except KeyboardInterrupt:
+            bar.clear()
+            print("interrupted; nothing was cached. Repeat the same command to begin again.", file=sys.stderr)
+            raise typer.Exit(130) from None
+    if dataset not in DATASETS:
+        _print_own(describe_own(dataset), dataset, as_json=as_json)
+        return
+    release = get_dataset(dataset)
     images = {part: sum(release.files(part).values()) for part in PARTS}
     if as_json:
         row = {"dataset": dataset, "folder": str(folder), "images": images, "sums_ok": True}
@@ -87,6 +76,24 @@ def data_fetch(
         print(f"{part:<6} {count:,} images of {release.classes} classes")
     print("sums   all as expected")
     print_next(f"skexplore search --budget-gflops 4.5 --dataset {dataset}")
+
+
+def _print_own(own: OwnImages, dataset: str, *, as_json: bool) -> None:
+    if as_json:
+        row = {name: getattr(own, name) for name in ("digest", "side", "channels", "classes", "skipped")}
+        print(json.dumps({"dataset": own.name, "folder": str(own.folder), "images": own.counts} | row))
+        return
+    colours = "RGB" if own.channels == 3 else "grey"
+    print(f"{own.name}: {colours} images of {own.side}x{own.side} pixels in {own.folder}")
+    for part, count in own.counts.items():
+        note = " (a tenth of the images, held out of train: there is no test folder)"
+        print(f"{part:<6} {count:,} images{note if part == 'test' and own.test_held_out else ''}")
+    if "val" not in own.counts:
+        print("val    a tenth of train, stratified by class, the same for every seed")
+    print_prose(f"{len(own.classes)} classes: {first_of(own.classes)}")
+    if own.skipped:
+        print(f"{counted(own.skipped, 'broken image')} left out")
+    print_next(f"skexplore search --budget-gflops 4.5 --dataset {shlex.quote(dataset)}")
 
 
 @app.command("verify")
@@ -100,6 +107,11 @@ def data_verify(
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
     from skexplore.data import cache_folder, inspect_cache, inspect_release
 
+    if dataset not in DATASETS and (data_dir or Path(dataset).exists()):
+        raise UserError(
+            f"--dataset {dataset}: nobody has published sums of your own images; they are checked when they are "
+            f"decoded: skexplore data fetch --dataset {dataset}"
+        )
     release = get_dataset(dataset)
     place = data_dir.expanduser() if data_dir else cache_folder(dataset)
     found = inspect_release(release, place, str(place)) if data_dir else inspect_cache(dataset)

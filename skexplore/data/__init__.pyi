@@ -6,10 +6,21 @@ from .cache import (
     prepare_data as prepare_data,
 )
 from .datasets import (
+    CIFAR as CIFAR,
     DATASETS as DATASETS,
-    VAL_SHARE as VAL_SHARE,
+    Content as Content,
     get_dataset as get_dataset,
+)
+from .own import (
+    OwnImages as OwnImages,
+    content_of as content_of,
+    describe_own as describe_own,
+    prepare_own as prepare_own,
 )
 from .releases import (
     inspect_release as inspect_release,
+)
+from .split import (
+    split_indices as split_indices,
+    stratified as stratified,
 )

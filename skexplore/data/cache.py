@@ -9,28 +9,27 @@ of CIFAR-100's decoded records: its files are checked against their official sum
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 
 from skexplore.data import releases
 from skexplore.data.datasets import DataSet, Part, get_dataset
+from skexplore.data.placing import put_in_place, reason
 from skexplore.data.releases import Batches, Bytes, DamagedError, FileCheck, Progress
 from skexplore.errors import UserError
 
 STALL_SECONDS = 60.0  # a download that brings no byte for so long has failed
-STALE_SECONDS = 86_400.0  # a temporary folder this old belongs to a process that was killed
 SUMS = "sums.json"  # beside the arrays of a release whose decoded sums nobody has published
 PARTS: tuple[Part, ...] = ("train", "test")
 TORCHVISION = """
@@ -69,20 +68,27 @@ def prepare_data(
     if final.exists():
         report(f"{final} is damaged ({problem}); replacing it", 0, 0)
 
-    def produce(folder: Path) -> Batches:
-        return batches or _fetch(release, folder, [f"cache {final}: {problem}"], report)
+    def make(temporary: Path, fresh: Path) -> None:
+        found = batches or _fetch(release, temporary, [f"cache {final}: {problem}"], report)
+        if _damage(release, final, parts):  # nobody else has mended it meanwhile
+            _write(release, fresh, found)
 
-    return _cached(release, final, parts, produce)
+    return put_in_place(final, lambda: _damage(release, final, parts), make)
 
 
 def cache_folder(dataset: str) -> Path:
     """Return where the arrays of ``dataset`` are cached, whether they are there or not."""
+    return cache_home() / dataset
+
+
+def cache_home() -> Path:
+    """Return the folder of all that is cached: ``SKEXPLORE_CACHE`` or the user's cache folder."""
     home = os.environ.get("SKEXPLORE_CACHE") or platformdirs.user_cache_dir("skexplore")
-    return Path(home).expanduser() / dataset
+    return Path(home).expanduser()
 
 
-def load_part(folder: Path, part: Part) -> tuple[Bytes, Bytes]:
-    """Return images uint8 (N, 3, 32, 32) and labels uint8 (N,) of ``part``, memory-mapped, read-only.
+def load_part(folder: Path, part: str) -> tuple[Bytes, NDArray[np.unsignedinteger]]:
+    """Return images uint8 (N, C, H, W) and labels (N,) of ``part``, memory-mapped, read-only.
 
     Opens the two files of ``part`` only. Raises ``UserError`` if they are missing or truncated.
     """
@@ -171,55 +177,7 @@ def _damage(release: DataSet, final: Path, parts: tuple[Part, ...]) -> str:
         checks = (each for part in parts for each in _inspect(release, final, part))
         return next((f"{each.name}: {each.detail}" for each in checks if not each.ok), "")
     except OSError as error:
-        return _reason(error)
-
-
-def _cached(
-    release: DataSet, final: Path, parts: tuple[Part, ...], produce: Callable[[Path], Batches]
-) -> Path:
-    """Make ``final`` hold what ``produce(temporary folder)`` returns, in one step, and return it."""
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(final)
-        prefix = f"{_prefix(final)}{os.getpid()}-"
-        with tempfile.TemporaryDirectory(dir=final.parent, prefix=prefix) as temporary:
-            batches = produce(Path(temporary))
-            if _damage(release, final, parts):
-                fresh = Path(temporary, "fresh")
-                _write(release, fresh, batches)
-                _swap(fresh, final, Path(temporary, "old"), lambda: _damage(release, final, parts))
-    except OSError as error:
-        raise UserError(
-            f"{final}: the cache cannot be written ({_reason(error)}); free or choose a folder: "
-            "SKEXPLORE_CACHE=DIR"
-        ) from None
-    return final
-
-
-def _prefix(final: Path) -> str:
-    return f".{final.name}-{platform.node()}-"  # a cache may be shared by machines
-
-
-def _sweep(final: Path) -> None:
-    """Remove what processes that were killed have left."""
-    for left in final.parent.glob(f".{final.name}-*"):
-        owner = left.name.removeprefix(_prefix(final)).split("-")[0]
-        gone = left.name.startswith(_prefix(final)) and owner.isdigit() and not _runs(int(owner))
-        if left.is_dir() and (gone or time.time() - left.stat().st_mtime > STALE_SECONDS):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this machine is alive; yes where that cannot be asked."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
+        return reason(error)
 
 
 def _write(release: DataSet, folder: Path, batches: Batches) -> None:
@@ -237,29 +195,6 @@ def _write(release: DataSet, folder: Path, batches: Batches) -> None:
             json.dump(sums, text)
             text.flush()
             os.fsync(text.fileno())
-
-
-SWAPS = 5  # of a damaged copy: processes that find it at the same time move each other's away
-
-
-def _swap(fresh: Path, final: Path, old: Path, damage: Callable[[], str]) -> None:
-    """Move ``fresh`` to ``final``: a sound ``final`` (a race lost) stays, a damaged one goes to ``old``."""
-    for attempt in range(SWAPS):
-        try:
-            fresh.rename(final)
-        except OSError:
-            if damage():
-                if attempt == SWAPS - 1:
-                    raise
-                with contextlib.suppress(OSError):  # another process may have moved it, or be about to
-                    final.rename(old.with_name(f"{old.name}-{attempt}"))
-                continue
-        return
-
-
-def _reason(error: OSError) -> str:
-    name = f"{error.filename}: " if error.filename else ""
-    return f"{name}{error.strerror or error}"
 
 
 # Sources

@@ -7,12 +7,13 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from skexplore import __version__
 from skexplore.arch import get_reference
-from skexplore.data import prepare_data
+from skexplore.data import prepare_data, prepare_own
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
 from skexplore.engine.options import Run, by_keyword
@@ -36,6 +37,7 @@ from skexplore.study import (
     DATABASE_ERRORS,
     STUDIES,
     TRIED,
+    Split,
     Store,
     Study,
     StudySpec,
@@ -153,6 +155,15 @@ def is_study(name: str) -> bool:
     return True
 
 
+def _images(
+    split: Split, data_dir: Path | None, progress: Callable[[str, int, int], None], *, test: bool
+) -> Path:
+    """Return the folder of the cached arrays that ``split`` is taken from."""
+    if split.own is not None:
+        return prepare_own(split.own, data_dir=data_dir, progress=progress)
+    return prepare_data(split.dataset, data_dir=data_dir, progress=progress, whole=test)
+
+
 def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
     """Do what ``plan`` says and return the study; without ``search`` only the trainings beside it."""
     spec, devices = plan.spec, default_devices(run.workers)
@@ -175,9 +186,7 @@ def run_plan(plan: Plan, run: Run, *, search: bool = True) -> Study:
         run.on_progress(Fetch(what=what, done=done, total=total))
 
     test = spec.ablation is not None and spec.ablation.test
-    data = run.data_folder or prepare_data(
-        spec.split.dataset, data_dir=run.data_dir, progress=fetching, whole=test
-    )
+    data = run.data_folder or _images(spec.split, run.data_dir, fetching, test=test)
     try:
         with Store(folder, spec, storage) as store:
             state = State(store, plan.space, latencies.measure if latencies else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -202,7 +202,7 @@ class BlockFile:
     def proxy_body(self) -> Backbone:
         """The backbone that the block was trained in, as it stands for the reference, with its data set's classes."""
         proxy = stand_in(get_backbone(self.proxy.backbone), self.reference_body)
-        return replace(proxy, classes=self.split.classes)
+        return self.split.around(proxy)
 
     @property
     def reference_body(self) -> Backbone:

@@ -20,7 +20,6 @@ from skexplore.export.block_json import BelievedError, BlockFile
 from skexplore.paper import Placement, place, table_rows, tables_of
 from skexplore.study import Recipe
 from skexplore.templates import Markup, environment, markdown_code, markdown_text
-from skexplore.training import MEAN, STD
 from skexplore.words import chance_words, counted, listed
 
 
@@ -71,11 +70,11 @@ def _card_context(block: BlockFile) -> dict[str, object]:
         "tables": listed(map(str, tables_of(whole)), "and"),
         "reference": size_line(blocks, whole),
         "proxy": size_line(blocks, body),
-        "mean": ", ".join(f"{value:.4f}" for value in MEAN),
+        "mean": ", ".join(f"{value:.4f}" for value in block.split.content.mean),
         "chances": _chances(block.believed),
         **_onnx(block),
         "timm": _timm(blocks, whole),
-        "deviation": ", ".join(f"{value:.4f}" for value in STD),
+        "deviation": ", ".join(f"{value:.4f}" for value in block.split.content.std),
     }
 
 

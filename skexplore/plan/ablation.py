@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skexplore.arch import REFERENCE, Backbone, Setting, format_blocks, get_reference
-from skexplore.data import DATASETS
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
@@ -227,16 +226,14 @@ def _scale(definition: Definition, request: AblationRequest, reference: Backbone
 
 def _split(split: Split, changes: Mapping[str, Any]) -> Split:
     """Return ``split`` with ``changes``; what is judged on gives way to what is trained on, unless it is asked for."""
-    found, known = replace(split, **changes), DATASETS.get(split.dataset)
-    if known is None:
-        return found
-    images = known.images
+    found = replace(split, **changes)
+    content = found.content
     if "val_images" not in changes:
-        return replace(found, val_images=min(found.val_images, images - found.train_images))
-    if found.train_images + found.val_images > images:
+        return replace(found, val_images=min(found.val_images, content.most_val(found.train_images)))
+    if found.val_images > content.most_val(found.train_images):
         raise UserError(
             f"split: {found.train_images:,} train_images and {found.val_images:,} val_images are more than the "
-            f"{images:,} of {found.title}; they must not overlap"
+            f"{content.train + content.val:,} of {found.title}; they must not overlap"
         )
     return found
 

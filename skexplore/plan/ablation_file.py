@@ -36,7 +36,7 @@ def _images(least: int, most: str) -> Must:
     """Return the rule of a number of images: up to what the largest data set has."""
 
     def limit() -> int:
-        found: int = max(getattr(known, most) for known in DATASETS.values())
+        found: int = max(getattr(known.content, most) for known in DATASETS.values())
         return found
 
     return Must(
@@ -81,7 +81,7 @@ class SplitChanges:
 
     dataset: Annotated[str | None, among(DATASETS)] = None
     train_images: Annotated[int | None, _images(2, "most_train")] = None
-    val_images: Annotated[int | None, _images(1, "images")] = None
+    val_images: Annotated[int | None, _images(1, "train")] = None
 
 
 def given(changes: RecipeChanges | SplitChanges) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from skexplore.arch import (
     get_reference,
     stand_in,
 )
+from skexplore.data import content_of
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
 from skexplore.plan.latency import latency_terms
@@ -348,7 +349,7 @@ def profile_of(
     profile = get_profile(name)
     if recipe == "sgd" and profile.sgd:
         profile = replace(profile, recipe=profile.sgd)
-    profile = profile if dataset is None else profile.on(dataset)
+    profile = profile if dataset is None else profile.on(content_of(dataset))
     if backbone is None:
         return profile.at(reference)
     return replace(profile, backbone=cifar_backbone(backbone).name)

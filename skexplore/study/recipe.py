@@ -20,7 +20,7 @@ from skexplore.arch import (
     proxy_name,
     stand_in,
 )
-from skexplore.data import DATASETS, get_dataset
+from skexplore.data import CIFAR, DATASETS, Content
 from skexplore.errors import UserError, lookup
 from skexplore.files import among
 from skexplore.words import listed
@@ -93,6 +93,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.stored, sort_keys=True).encode()).hexdigest()[:8]
 
 
+MOST_OFTEN = 20  # times that few images are seen in the place of many
 # fields that recipes of earlier studies do not have
 _LATER = ("crop", "optimizer", "sgd_lr", "whiten", "cycles")
 
@@ -101,24 +102,51 @@ _LATER = ("crop", "optimizer", "sgd_lr", "whiten", "cycles")
 class Split:
     """The first ``train_images`` and ``val_images`` of the fixed stratified split of ``dataset``: 45,000 and 5,000.
 
-    More than 5,000 are held out where fewer are trained on: of the 50,000, what is left.
+    More than 5,000 are held out where fewer are trained on: of the 50,000, what is left. own: what is known of a user's
+    own images, None for a data set that is known by name.
     """
 
     dataset: str = "cifar10"
     classes: int = 10
     train_images: int = 45_000
     val_images: int = 5_000
+    own: Content | None = None
+
+    @property
+    def content(self) -> Content:
+        """What the data set holds."""
+        if self.own:
+            return self.own
+        known = DATASETS.get(self.dataset)  # a study outlives the entry of its data set
+        return (
+            known.content
+            if known
+            else replace(CIFAR, name=self.dataset, title=self.dataset, classes=self.classes)
+        )
 
     @property
     def title(self) -> str:
         """The data set's name as it is written."""
-        known = DATASETS.get(self.dataset)
-        return known.title if known else self.dataset
+        return self.content.title
 
     @property
     def id(self) -> str:
         """Identity of the split, readable."""
-        return f"{self.dataset}-{self.train_images}-{self.val_images}"
+        own = f"-{self.own.digest[:12]}-{self.own.side}px" if self.own else ""
+        return f"{self.dataset}{own}-{self.train_images}-{self.val_images}"
+
+    def around(self, backbone: Backbone) -> Backbone:
+        """Return ``backbone`` for these images: with their classes, channels and size."""
+        if self.own is None:
+            return replace(backbone, classes=self.classes)
+        sized = get_backbone(f"{backbone.name.split('@')[0]}@{self.own.side}")
+        return replace(
+            backbone,
+            name=sized.name,
+            resolution=sized.resolution,
+            classes=self.classes,
+            in_channels=self.own.channels,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +167,7 @@ class TrainSpec:
         """The backbone as it stands for the reference, with the classes of the data set."""
         proxy = get_backbone(self.setting.backbone or self.backbone)
         whole = body_of(self.block, get_backbone(self.reference))
-        return replace(stand_in(proxy, whole), classes=self.split.classes)
+        return self.split.around(stand_in(proxy, whole))
 
     @property
     def architecture(self) -> Architecture:
@@ -177,19 +205,31 @@ class Profile:
         """Return the profile for another reference: in the proxy that stands for it; ``UserError`` if there is none."""
         return replace(self, backbone=proxy_name(reference, get_backbone(self.backbone)))
 
-    def on(self, dataset: str) -> Profile:
-        """Return the profile for another data set; ``UserError`` if it is not known."""
-        data, split = get_dataset(dataset), self.split
-        rate = self.lr_on.get(dataset, self.recipe.lr)
+    def on(self, data: Content) -> Profile:
+        """Return the profile for another data set.
+
+        Where that has fewer images to train on they are seen so much more often, up to ``MOST_OFTEN`` times: a training
+        makes as many updates, and its rungs stand where they stood.
+        """
+        split, rate = self.split, self.lr_on.get(data.name, self.recipe.lr)
         train_images = min(split.train_images, data.most_train)
+        often = min(MOST_OFTEN, max(1, round(split.train_images / train_images)))
+        recipe = replace(
+            self.recipe,
+            lr=rate,
+            epochs=often * self.recipe.epochs,
+            cycles=tuple(often * epoch for epoch in self.recipe.cycles),
+        )
         return replace(
             self,
-            recipe=replace(self.recipe, lr=rate),
+            recipe=recipe,
+            rungs=tuple(often * epoch for epoch in self.rungs),
             split=Split(
-                dataset=dataset,
+                dataset=data.name,
                 classes=data.classes,
                 train_images=train_images,
-                val_images=min(split.val_images, data.images - train_images),
+                val_images=min(split.val_images, data.most_val(train_images)),
+                own=data if data.digest else None,
             ),
         )
 

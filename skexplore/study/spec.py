@@ -145,7 +145,7 @@ class StudySpec:
         return self._trained(self.backbone, self.reference_body)
 
     def _trained(self, backbone: str, whole: Backbone) -> Backbone:
-        return replace(stand_in(get_backbone(backbone), whole), classes=self.split.classes)
+        return self.split.around(stand_in(get_backbone(backbone), whole))
 
     @property
     def paper_block(self) -> str:

@@ -1,7 +1,3 @@
-from .batches import (
-    MEAN as MEAN,
-    STD as STD,
-)
 from .benchmark import (
     TrainTimings as TrainTimings,
     time_train as time_train,

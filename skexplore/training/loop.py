@@ -1,6 +1,6 @@
 """One plain training loop, cut into segments at epoch boundaries, and its checkpoints.
 
-Images are uint8 (n x 3 x 32 x 32) and labels int64 (n,), all of them on the device; losses are mean cross-entropies in
+Images are uint8 (n x c x h x w) and labels int64 (n,), all of them on the device; losses are mean cross-entropies in
 nats, errors fractions 0..1, times seconds. A checkpoint holds the network, the optimizer and the curve so far: order
 and augmentation of an epoch follow from its number, so that no state of a random generator is kept.
 """
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skexplore.data import CIFAR, Content
 from skexplore.files import write_atomic
 from skexplore.nn import seeded_build, speed_up
 from skexplore.study import Epoch, Recipe, TrainSpec
@@ -48,12 +49,13 @@ class DamagedCheckpointError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Training and validation images (uint8, n x 3 x 32 x 32) and labels (int64), on one device."""
+    """Training and validation images (uint8, n x c x h x w) and labels (int64), on one device, of ``content``."""
 
     images: Tensor
     labels: Tensor
     val_images: Tensor
     val_labels: Tensor
+    content: Content = CIFAR
 
 
 def _nothing(_part: str) -> None:
@@ -82,7 +84,8 @@ def prepare(
     recipe = spec.recipe
     network = seeded_build(spec.architecture, seed=spec.seed)
     if recipe.whiten and images is not None:
-        whiten(network.stem[0], normalise(images[:WHITENED].cpu()))  # type: ignore[arg-type]
+        few = max(1, WHITENED * 32**2 // images[0, 0].numel())  # as many patches, whatever the size
+        whiten(network.stem[0], normalise(images[:few].cpu(), spec.split.content))  # type: ignore[arg-type]
     network = speed_up(network.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
     return network, _optimizer(network, recipe)
 
@@ -150,7 +153,7 @@ def train_segment(
     for number in range(len(curve), until):
         started = time.monotonic()
         train_loss = _train_epoch(network, optimizer, data, spec, number, lap)
-        val_loss, val_error = evaluate(network, data.val_images, data.val_labels, lap)
+        val_loss, val_error = evaluate(network, data.val_images, data.val_labels, data.content, lap)
         for name, loss in (("training", train_loss), ("validation", val_loss)):
             if not math.isfinite(loss):
                 raise DivergedError(f"{name} loss is {loss} in epoch {number + 1}", tuple(curve))
@@ -188,6 +191,7 @@ def _train_epoch(
         epoch=epoch,
         augment=recipe.augment,
         crop=recipe.crop,
+        content=data.content,
     )
     per_epoch = _batches_per_epoch(len(data.images), recipe.batch_size)
     network.train()
@@ -215,13 +219,17 @@ def _autocast(device: torch.device) -> Any:
 
 
 def evaluate(
-    network: nn.Module, images: Tensor, labels: Tensor, lap: Callable[[str], None] = _nothing
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    content: Content = CIFAR,
+    lap: Callable[[str], None] = _nothing,
 ) -> tuple[float, float]:
-    """Return mean cross-entropy (nats) and error (fraction 0..1) on ``images`` (n x 3 x 32 x 32, uint8)."""
+    """Return mean cross-entropy (nats) and error (fraction 0..1) on ``images`` (n x c x h x w, uint8)."""
     network.eval()
     loss, wrong = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
     with torch.inference_mode():
-        for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH):
+        for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH, content=content):
             lap("validation batches")
             with _autocast(images.device):
                 logits = network(batch)
@@ -232,12 +240,12 @@ def evaluate(
     return float(loss) / len(images), float(wrong) / len(images)
 
 
-def answered_right(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Return for each of the ``images`` (n x 3 x 32 x 32, uint8) whether ``network`` gets it right."""
+def answered_right(network: nn.Module, images: Tensor, labels: Tensor, content: Content = CIFAR) -> Tensor:
+    """Return for each of the ``images`` (n x c x h x w, uint8) whether ``network`` gets it right."""
     network.eval()
     found = []
     with torch.inference_mode():
-        for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH):
+        for batch, target in eval_batches(images, labels, batch_size=EVAL_BATCH, content=content):
             with _autocast(images.device):
                 found.append(network(batch).argmax(1) == target)
     return torch.cat(found)

@@ -28,8 +28,11 @@ def _data(folder: str, split: Split, device: str) -> Data:
         train_images=split.train_images,
         val_images=split.val_images,
         device=torch.device(device),
+        val_part=bool(split.content.val),
     )
-    return Data(images=images, labels=labels, val_images=val_images, val_labels=val_labels)
+    return Data(
+        images=images, labels=labels, val_images=val_images, val_labels=val_labels, content=split.content
+    )
 
 
 def run_job(job: Job, device: str, on_epoch: Callable[[Epoch], bool]) -> Outcome:
@@ -65,7 +68,7 @@ def _tested(done: Outcome, network: nn.Module, job: Job, device: str) -> Outcome
     """Return ``done`` with what it gets wrong of the test set, which is opened here and nowhere else."""
     images, labels = load_test(Path(job.data_folder), device)
     try:
-        right = answered_right(network, images, labels).cpu().numpy()
+        right = answered_right(network, images, labels, job.spec.split.content).cpu().numpy()
     except Exception as problem:
         return Outcome(key=done.key, status="failed", reason=_reason(problem))
     wrong = len(right) - int(right.sum())

@@ -42,7 +42,9 @@ class _Training:
         generator = torch.Generator().manual_seed(0)
         count = max(2, recipe.batch_size, min(split.train_images, MOST_IMAGES))
         size = whole_size(self._spec.body.resolution)
-        pixels = torch.randint(256, (count, 3, *size), dtype=torch.uint8, generator=generator)
+        pixels = torch.randint(
+            256, (count, self._spec.body.in_channels, *size), dtype=torch.uint8, generator=generator
+        )
         labels = torch.randint(split.classes, (count,), generator=generator)
         images, labels = pixels.to(self._device), labels.to(self._device)
         epoch = 0
@@ -55,6 +57,7 @@ class _Training:
                 epoch=epoch,
                 augment=recipe.augment,
                 crop=recipe.crop,
+                content=split.content,
             )
             epoch += 1
 

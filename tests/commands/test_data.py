@@ -24,7 +24,7 @@ from support.cifar_fakes import (
     release100,
 )
 
-from skexplore.cli.data import Bar
+from skexplore.cli.bar import Bar
 from skexplore.data import cache as cifar
 
 

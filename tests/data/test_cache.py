@@ -22,7 +22,7 @@ from support.cifar_fakes import (
     release100,
 )
 
-from skexplore.data import cache
+from skexplore.data import cache, placing
 from skexplore.errors import UserError
 
 OPENED: list[str] | None = None  # paths opened while a test listens
@@ -185,7 +185,7 @@ def test_leftovers_of_a_killed_process_are_removed(synthetic, tmp_path):
 def test_leftovers_of_a_process_that_is_gone_are_removed_at_once(synthetic, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    prefix = cache._prefix(tmp_path / "cache" / "cifar10")
+    prefix = placing._prefix(tmp_path / "cache" / "cifar10")
     elsewhere = f".cifar10-another-machine-{dead.pid}-x"
     for name in (f"{prefix}{dead.pid}-x", f"{prefix}{os.getppid()}-x", elsewhere):
         folder(tmp_path / "cache" / name, {"x": b""})
@@ -263,13 +263,13 @@ def test_race_has_one_whole_result(synthetic, tmp_path, monkeypatch, damaged):
     given = folder(tmp_path / "given", release(synthetic, "bin"))
     if damaged:
         folder(tmp_path / "cache" / "cifar10", {"train_images.npy": b"broken"})
-    barrier, swap, results = threading.Barrier(4), cache._swap, []
+    barrier, swap, results = threading.Barrier(4), placing._swap, []
 
     def together(*paths):
         barrier.wait(timeout=30)  # all have a whole copy before the first is put in place
         swap(*paths)
 
-    monkeypatch.setattr(cache, "_swap", together)
+    monkeypatch.setattr(placing, "_swap", together)
     threads = [
         threading.Thread(target=lambda: results.append(cache.prepare_data("cifar10", data_dir=given)))
         for _ in range(4)
