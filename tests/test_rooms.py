@@ -58,7 +58,7 @@ DOORS = {
     "pandas": {"analysis", "report", "study/study.py", "study/table.py"},
     "platformdirs": {"data/cache.py"},
     "safetensors": {"training/weights.py", "export/verification.py"},
-    "scipy": {"analysis"},
+    "scipy": {"analysis", "data/releases.py"},
     "sqlalchemy": {"study/database.py", "study/live.py", "study/reading.py"},
     "smac": {"bench/peers.py"},
     "statsmodels": {"analysis/contrasts.py", "analysis/dunnett.py"},

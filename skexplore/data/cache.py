@@ -40,7 +40,12 @@ socket.setdefaulttimeout(10)
 from torchvision import datasets
 from torchvision.datasets.utils import download_url
 kind = getattr(datasets, sys.argv[2])
-download_url(kind.url, sys.argv[1], kind.filename, kind.tgz_md5)
+if hasattr(kind, "split_list"):  # SVHN: a file for each part
+    files = [kind.split_list[part] for part in ("train", "test")]
+else:
+    files = [(kind.url, kind.filename, kind.tgz_md5)]
+for url, name, md5 in files:
+    download_url(url, sys.argv[1], name, md5)
 """
 
 

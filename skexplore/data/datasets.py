@@ -25,7 +25,8 @@ class Content:
     """What of a data set a split is made of: its images, ``train`` of them to be split, their size and their classes.
 
     side: pixels. mean, std: of the train images, per channel, pixels in 0..1. val: images of a validation part of their
-    own, 0 where it is split off ``train``. digest: of the files of a user's own images, empty for a known data set.
+    own, 0 where it is split off ``train``. mirrored: whether a mirrored image is still one of its class. digest: of the
+    files of a user's own images, empty for a known data set.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Content:
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
     digest: str = ""
+    mirrored: bool = True
 
     @property
     def most_train(self) -> int:
@@ -86,6 +88,7 @@ class DataSet:
     classes: int
     label_bytes: int = 1  # of a record of the binary release; the last one is the label
     label_key: bytes = b"labels"  # of a pickle of the Python release
+    mirrored: bool = True  # whether a mirrored image is still one of its class
     counts: Mapping[str, int]
     packings: tuple[Packing, ...]
     downloads: Mapping[str, Download] = field(default_factory=dict)
@@ -100,7 +103,9 @@ class DataSet:
     def content(self) -> Content:
         """What a split of it is made of."""
         train = sum(self.files("train").values())
-        return Content(name=self.name, title=self.title, classes=self.classes, train=train)
+        return Content(
+            name=self.name, title=self.title, classes=self.classes, train=train, mirrored=self.mirrored
+        )
 
 
 def get_dataset(name: str) -> DataSet:
@@ -187,6 +192,26 @@ DATASETS: dict[str, DataSet] = {
         downloads={
             "torchvision": Download(item="CIFAR100", archive="cifar-100-python.tar.gz", size=169_001_437),
         },
+    ),
+    "svhn": DataSet(
+        name="svhn",
+        title="SVHN",
+        classes=10,
+        mirrored=False,
+        counts={"train_32x32": 73_257, "test_32x32": 26_032},
+        packings=(
+            Packing(
+                form="mat",
+                folder="svhn",
+                archive="",
+                suffix=".mat",
+                sums={
+                    "train_32x32": "e26dedcc434d2e4c54c9b2d4a06d8373",
+                    "test_32x32": "eb5a983be6a315427106f1b164d9cef3",
+                },
+            ),
+        ),
+        downloads={"torchvision": Download(item="SVHN", archive="", size=246_316_540)},
     ),
 }
 

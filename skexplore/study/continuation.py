@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
+from skexplore.data import Content
 from skexplore.errors import UserError
 from skexplore.study.database import hide_password, url_of
 from skexplore.study.folder import DATABASE, RECORDS, is_begun
@@ -62,11 +63,27 @@ def check_continues(folder: Path, spec: StudySpec, storage: str | None = None) -
                     f"which takes over what this one has: --study {spec.name}-more --reuse {spec.name}"
                 )
             raise UserError(
-                f"study {spec.name} exists with another {name} ({was}); its results would not be comparable: "
-                "choose another --study name"
+                f"study {spec.name} exists with another {name} ({_was(was, getattr(spec, name))}); its results would "
+                "not be comparable: choose another --study name"
             )
     _check_latency(old, spec)
     return old
+
+
+def _was(was: object, now: object) -> str:
+    """Return what was asked for before; of a recipe or a split what differs, and what it is here."""
+    if isinstance(was, Content) and isinstance(now, Content) and was.digest != now.digest:
+        return f"images of digest {was.digest[:12]}, here {now.digest[:12]}"
+    if not is_dataclass(was) or not is_dataclass(now):
+        return f"{was}"
+    found = []
+    for each in fields(was):
+        old, new = getattr(was, each.name), getattr(now, each.name)
+        if old != new and is_dataclass(old) and is_dataclass(new):
+            found.append(_was(old, new))
+        elif old != new:
+            found.append(f"{each.name} {old}, here {new}")
+    return "; ".join(found)
 
 
 def _check_latency(old: StudySpec, new: StudySpec) -> None:

@@ -79,7 +79,7 @@ def batches(
     count, pad = len(images), images.shape[-1] // 8
     order = torch.randperm(count, generator=random).to(images.device)
     corners = torch.randint(2 * pad + 1, (count, 2), generator=random).to(images.device)
-    flips = torch.randint(2, (count,), generator=random).bool().to(images.device)
+    flips = torch.randint(2, (count,), generator=random).bool().to(images.device) & content.mirrored
     for start in range(0, count, batch_size):
         part = slice(start, start + batch_size)
         chosen = order[part]

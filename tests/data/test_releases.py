@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,44 @@ def test_the_sums_are_the_ones_torchvision_checks():
         assert (packing.folder, packing.archive) == (kind.base_folder, kind.filename)
         download = DATASETS[name].downloads["torchvision"]
         assert (download.item, download.archive) == (kind.__name__, kind.filename)
+
+
+def test_svhn_is_as_torchvision_has_it():
+    from torchvision import datasets
+
+    (packing,) = DATASETS["svhn"].packings
+    expected = {name: md5 for part in ("train", "test") for _, name, md5 in [datasets.SVHN.split_list[part]]}
+    assert {f"{name}{packing.suffix}": md5 for name, md5 in packing.sums.items()} == expected
+
+
+def test_files_of_svhn_are_read_with_zero_for_the_digit_of_label_ten(tmp_path, monkeypatch):
+    from scipy.io import savemat
+
+    monkeypatch.setenv("SKEXPLORE_CACHE", str(tmp_path / "cache"))
+    random = np.random.default_rng(0)
+    given, sums, counts = tmp_path / "given", {}, {"train_32x32": 40, "test_32x32": 20}
+    given.mkdir()
+    held = {}
+    for name, count in counts.items():
+        held[name] = random.integers(0, 256, (count, 3, 32, 32), np.uint8), np.arange(count) % 10 + 1
+        images, labels = held[name]
+        savemat(
+            given / f"{name}.mat", {"X": images.transpose(2, 3, 1, 0), "y": labels[:, None].astype(np.uint8)}
+        )
+        sums[name] = hashlib.md5((given / f"{name}.mat").read_bytes()).hexdigest()
+    release = DATASETS["svhn"]
+    packing = replace(release.packings[0], sums=sums)
+    monkeypatch.setitem(DATASETS, "svhn", replace(release, counts=counts, packings=(packing,)))
+    folder = cifar.prepare_data("svhn", data_dir=given)
+    for part, name in (("train", "train_32x32"), ("test", "test_32x32")):
+        images, labels = cifar.load_part(folder, part)
+        assert (images == held[name][0]).all()
+        assert labels.tolist() == (held[name][1] % 10).tolist()
+    (given / "test_32x32.mat").write_bytes(b"another")
+    with pytest.raises(UserError, match=r"test_32x32.mat is damaged or not the official file"):
+        cifar.prepare_data("svhn", data_dir=given)
+    with pytest.raises(UserError, match=r"expected the files of svhn: train_32x32.mat, test_32x32.mat"):
+        cifar.prepare_data("svhn", data_dir=tmp_path / "cache")
 
 
 def test_nothing_is_decoded_unchecked():
