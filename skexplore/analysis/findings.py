@@ -172,6 +172,6 @@ def _lower_anchors(study: Study) -> list[str]:
 
 def _spec(study: Study) -> dict[str, Any]:
     """Return what was asked for as plain data: tuples become lists, as they are read back."""
-    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec) | {"recipe": study.spec.recipe.stored}))
+    spec: dict[str, Any] = json.loads(json.dumps(asdict(study.spec) | study.spec.stored))
     del spec["ablation"]  # a search has none
     return spec

@@ -20,6 +20,7 @@ from skexplore.cli.common import (
     StorageOption,
     TimeOption,
     WorkersOption,
+    decoded,
     interruptible,
     print_next,
     print_prose,
@@ -100,7 +101,7 @@ def ablate(
             recipe=recipe,
             backbone=backbone,
             reference=reference,
-            dataset=dataset,
+            dataset=decoded(dataset),
             study=study,
             reuse=tuple(reuse or ()),
         )

@@ -100,7 +100,7 @@ ReferenceOption = Annotated[
 ]
 
 
-def _decoded(dataset: str | None) -> str | None:
+def decoded(dataset: str | None) -> str | None:
     """Return ``dataset``; a user's own images are decoded into the cache first, which may take minutes."""
     if dataset is not None and dataset not in DATASETS:
         from skexplore.cli.bar import Bar
@@ -115,7 +115,6 @@ DatasetOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FOLDER[@SIDE]",
-        callback=_decoded,
         help=f"{', '.join(DATASETS)}, or your own images: a folder of train/CLASS/IMAGE, an .npz or Parquet files, at "
         "SIDE pixels (32 if left out).  [default: cifar10]",
     ),

@@ -33,12 +33,13 @@ from skexplore.study import Origin, Recipe, Split
 
 FILE_NAME = "block.json"
 CODE_NAME, WEIGHTS_NAME, ONNX_NAME = "block.py", "weights.safetensors", "block.onnx"
-SCHEMA = 5
+SCHEMA = 6
 NEW_IN = {
     2: ("scale", "files", "onnx"),
     3: ("version", "anchors", "weights_sha256"),
     4: ("believed",),
     5: ("may_be_best",),
+    6: (),  # a user's own images, in the split
 }
 READABLE = (1, *NEW_IN)
 SCALES = ("reference", "proxy")
@@ -220,7 +221,7 @@ class BlockFile:
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     def _content(self) -> dict[str, Any]:
-        content = asdict(self) | {"recipe": self.recipe.stored}
+        content = asdict(self) | {"recipe": self.recipe.stored, "split": self.split.stored}
         return {name: value for name, value in content.items() if name not in self._absent}
 
 

@@ -228,6 +228,10 @@ def _split(split: Split, changes: Mapping[str, Any]) -> Split:
     """Return ``split`` with ``changes``; what is judged on gives way to what is trained on, unless it is asked for."""
     found = replace(split, **changes)
     content = found.content
+    if found.train_images > content.most_train:
+        raise UserError(
+            f"split.train_images: {found.train_images:,}: {found.title} has {content.most_train:,} to train on at most"
+        )
     if "val_images" not in changes:
         return replace(found, val_images=min(found.val_images, content.most_val(found.train_images)))
     if found.val_images > content.most_val(found.train_images):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, get_reference, parse_gate
-from skexplore.data import DATASETS
+from skexplore.data import content_of
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
@@ -30,18 +30,6 @@ Change = Mapping[str, Level | bool]  # factors and the level each is set to
 
 def _whole(least: int, most: int) -> Must:
     return Must(f"a whole number from {least} to {most:,}", ge=least, le=most)
-
-
-def _images(least: int, most: str) -> Must:
-    """Return the rule of a number of images: up to what the largest data set has."""
-
-    def limit() -> int:
-        found: int = max(getattr(known.content, most) for known in DATASETS.values())
-        return found
-
-    return Must(
-        lambda: f"a whole number from {least} to {limit():,}", lambda value: least <= value <= limit()
-    )
 
 
 _TABLES = dict.fromkeys(row.table for row in printed_rows())
@@ -79,9 +67,9 @@ class RecipeChanges:
 class SplitChanges:
     """What differs from the split of a profile; None is as there."""
 
-    dataset: Annotated[str | None, among(DATASETS)] = None
-    train_images: Annotated[int | None, _images(2, "most_train")] = None
-    val_images: Annotated[int | None, _images(1, "train")] = None
+    dataset: Annotated[str | None, read_by(content_of)] = None
+    train_images: Annotated[int | None, _whole(2, 100_000_000)] = None
+    val_images: Annotated[int | None, _whole(1, 100_000_000)] = None
 
 
 def given(changes: RecipeChanges | SplitChanges) -> dict[str, Any]:

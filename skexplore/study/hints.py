@@ -8,7 +8,7 @@ from dataclasses import replace
 from skexplore.arch import REFERENCE
 from skexplore.errors import UserError
 from skexplore.study.latency import LatencyTerms
-from skexplore.study.recipe import PROFILES
+from skexplore.study.recipe import PROFILES, Profile
 from skexplore.study.spec import StudySpec, stored_space
 from skexplore.study.study import Study, usual_replicates
 
@@ -25,11 +25,11 @@ def search_command(study: Study, name: str | None = None, **changes: object) -> 
         "budget-activations": spec.budget_activations_m,
         "budget-latency-ms": spec.budget_latency_ms,
         **_latency_options(spec.latency),
-        "space": _typed_space(study.command) or spec.space,
+        "space": _typed(study.command, "--space") or spec.space,
         "reference": None if spec.reference == REFERENCE.name else spec.reference,
         "profile": spec.profile,
-        "dataset": None if profile and profile.split.dataset == spec.split.dataset else spec.split.dataset,
-        "recipe": "sgd" if profile and profile.sgd == replace(spec.recipe, cycles=()) else None,
+        "dataset": _dataset(study),
+        "recipe": "sgd" if profile and _is_sgd(spec, profile) else None,
         "backbone": None if usual == spec.backbone else spec.backbone,
         "pruner": None if profile and bool(profile.rungs) == bool(spec.rungs) else spec.pruner,
         "mode": None if spec.mode == "constrained" else spec.mode,
@@ -68,16 +68,32 @@ def _usual_backbone(spec: StudySpec) -> str | None:
         return None
 
 
-def _typed_space(command: str) -> str | None:
-    """Return the space as it was typed, which may be a file."""
+def _dataset(study: Study) -> str | None:
+    """Return the data set as it is typed, None where it is the profile's; a study does not keep where images were."""
+    split, profile = study.spec.split, PROFILES.get(study.spec.profile)
+    if split.own is not None:
+        return _typed(study.command, "--dataset") or f"FOLDER@{split.own.side}"
+    return None if profile and profile.split.dataset == split.dataset else split.dataset
+
+
+def _is_sgd(spec: StudySpec, profile: Profile) -> bool:
+    """Return whether the recipe is the profile's plain SGD, on the data set of the study."""
+    if profile.sgd is None:
+        return False
+    usual = replace(profile, recipe=profile.sgd).on(spec.split.content).recipe
+    return replace(usual, cycles=()) == replace(spec.recipe, cycles=())
+
+
+def _typed(command: str, option: str) -> str | None:
+    """Return the value of ``option`` as it was typed: a space or a data set may be a file."""
     try:
         words = shlex.split(command)
     except ValueError:
         return None
     for at, word in enumerate(words):
-        if word.startswith("--space="):
-            return word.removeprefix("--space=")
-        if word == "--space":
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+        if word == option:
             return " ".join(words[at + 1 : at + 2]) or None
     return None
 

@@ -125,6 +125,11 @@ class Split:
         )
 
     @property
+    def stored(self) -> dict[str, object]:
+        """What is kept of it: a split of a known data set as versions before a user's own images kept it."""
+        return {name: value for name, value in asdict(self).items() if name != "own" or value}
+
+    @property
     def title(self) -> str:
         """The data set's name as it is written."""
         return self.content.title

@@ -130,6 +130,11 @@ class StudySpec:
         )
 
     @property
+    def stored(self) -> dict[str, object]:
+        """Recipe and split as they are kept in files: as versions before some of their fields kept them."""
+        return {"recipe": self.recipe.stored, "split": self.split.stored}
+
+    @property
     def searches(self) -> bool:
         """Whether the study is a search: the opposite of ``without_search``."""
         return self.sampler != "none"

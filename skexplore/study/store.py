@@ -72,7 +72,7 @@ def archive(study: str, out: Path | None = None) -> list[Path]:
     loaded, folder = load_study(study), out or study_folder(study)
     definition = asdict(loaded)
     del definition["records"], definition["archived"]
-    definition["spec"]["recipe"] = loaded.spec.recipe.stored
+    definition["spec"] |= loaded.spec.stored
     if loaded.state == "running":
         definition["state"] = "interrupted"  # what the archive holds is where it stood
     text = "".join(json.dumps(record.to_dict()) + "\n" for record in loaded.records)

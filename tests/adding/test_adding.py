@@ -209,13 +209,14 @@ def test_a_data_set_is_one_entry(command, monkeypatch, tmp_path, tiny):
     assert (row["status"], row["images"]) == ("complete", 2 * 128)
     assert row["val_error"] < 0.75  # better than chance
     assert (
-        "known: cifar10, cifar100, toy" in command("train", "k3", "--dataset", "ty", "--profile", "tiny")[2]
+        "known: cifar10, cifar100, svhn, toy"
+        in command("train", "k3", "--dataset", "ty", "--profile", "tiny")[2]
     )
 
 
 def test_a_profile_takes_no_more_images_than_a_data_set_has(monkeypatch, tmp_path):
     monkeypatch.setitem(DATASETS, "toy", toy_data(tmp_path / "toy-bin"))
-    split = PROFILES["standard"].on("toy").split
+    split = PROFILES["standard"].on(DATASETS["toy"].content).split
     assert (split.train_images, split.val_images, split.classes, split.title) == (288, 32, 4, "Toy")
 
 
@@ -235,7 +236,9 @@ def test_every_data_set_is_read_and_fetched_in_known_ways():
         assert known.name == name
         assert {packing.form for packing in known.packings} <= set(DECODERS)
         assert set(known.downloads) <= set(COMMANDS)
-        assert (known.most_train, known.images) == (45_000, 50_000)
+        content = known.content
+        assert content.train == sum(known.files("train").values())
+        assert content.most_train + content.most_val(content.most_train) == content.train
 
 
 # -- a sampler

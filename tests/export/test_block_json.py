@@ -163,7 +163,7 @@ def test_folder_without_block(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": 6}, "schema 6: this version of skexplore reads schema 1, 2, 3, 4, 5"),
+        ({"schema": 7}, "schema 7: this version of skexplore reads schema 1, 2, 3, 4, 5, 6"),
         ({"schema": True}, "schema True"),
         ({"schema": 1, "scale": "proxy"}, "schema 1 has no scale"),
         (

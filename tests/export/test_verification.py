@@ -88,6 +88,7 @@ TEXTS = {  # by version and schema
     ("0.1.0", 3): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
     ("0.2.0", 4): "60bd74491963c665322fcced6e8a22eb140b5e88e164bb7498879a7b628dc0c8",
     ("0.2.0", 5): "ad942ffcde0536544ebeb19f1311029ea34da4c639a5466fd853d9c1ecde5556",
+    ("0.2.0", 6): "ad942ffcde0536544ebeb19f1311029ea34da4c639a5466fd853d9c1ecde5556",
 }
 
 
@@ -245,7 +246,7 @@ def test_every_number_altered_alone(tmp_path):
         inner[path[-1]] += 1 if isinstance(inner[path[-1]], int) else 1e-6
         (out / "block.json").write_text(json.dumps(data))
         if path == ("schema",):
-            with pytest.raises(UserError, match="schema 6"):
+            with pytest.raises(UserError, match="schema 7"):
                 verify(out)
         else:
             assert failed(verify(out)), path
