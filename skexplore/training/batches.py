@@ -16,6 +16,8 @@ from torch import Tensor
 
 from skexplore.data import CIFAR, Content, load_part, split_indices, stratified
 
+Arrays = tuple[NDArray[np.uint8], NDArray[np.unsignedinteger]]  # images and labels of a part
+
 
 def load_split(
     folder: Path,
@@ -23,28 +25,27 @@ def load_split(
     train_images: int,
     val_images: int,
     device: torch.device | str,
-    val_part: bool = False,
+    own_val: bool = False,
 ) -> tuple[UInt8[Tensor, "t c h w"], Int64[Tensor, " t"], UInt8[Tensor, "v c h w"], Int64[Tensor, " v"]]:
     """Return train images, train labels, validation images and validation labels on ``device``.
 
-    val_part: whether the images have a validation part of their own; else the split takes some of the train part.
-    Opens only the train part of ``folder``, and that one (see ``load_part``). Raises ``UserError`` as
-    ``split_indices``.
+    own_val: whether the images have a validation part of their own; else the split takes some of the train part.
+    Never opens the test part of ``folder`` (see ``load_part``). Raises ``UserError`` as ``split_indices``.
     """
+    train_part = load_part(folder, "train")
+    val_part = load_part(folder, "val") if own_val else train_part
+    labels = np.asarray(train_part[1])
+    if own_val:
+        train, val = stratified(labels)[:train_images], stratified(np.asarray(val_part[1]))[:val_images]
+    else:
+        train, val = split_indices(labels, train_images=train_images, val_images=val_images)
 
-    def take(part: str, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        images, labels = load_part(folder, part)
+    def take(part: Arrays, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        images, own = part
         pixels = torch.from_numpy(np.asarray(images[chosen]))
-        return pixels.to(device), torch.from_numpy(labels[chosen].astype(np.int64)).to(device)
+        return pixels.to(device), torch.from_numpy(own[chosen].astype(np.int64)).to(device)
 
-    train_labels = np.asarray(load_part(folder, "train")[1])
-    if val_part:
-        first = stratified(train_labels)[:train_images]
-        return *take("train", first), *take(
-            "val", stratified(np.asarray(load_part(folder, "val")[1]))[:val_images]
-        )
-    train, val = split_indices(train_labels, train_images=train_images, val_images=val_images)
-    return *take("train", train), *take("train", val)
+    return *take(train_part, train), *take(val_part, val)
 
 
 def load_test(

@@ -28,7 +28,7 @@ def _data(folder: str, split: Split, device: str) -> Data:
         train_images=split.train_images,
         val_images=split.val_images,
         device=torch.device(device),
-        val_part=bool(split.content.val),
+        own_val=bool(split.content.val),
     )
     return Data(
         images=images, labels=labels, val_images=val_images, val_labels=val_labels, content=split.content

@@ -1,5 +1,6 @@
 """The split and the batches, on synthetic images unless said otherwise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings, strategies as st
 
+from skexplore.data import CIFAR, Content
 from skexplore.errors import UserError
 from skexplore.training import batches as data
 
@@ -220,17 +222,18 @@ def _crops(image, pad):
             yield (top, left, True), crop.flip(2)
 
 
-@pytest.mark.parametrize("pad", [1, 4])
-def test_augmented_images_are_crops_and_flips(pad, monkeypatch):
-    monkeypatch.setattr(data, "normalise", lambda images: images.float())
+@pytest.mark.parametrize(("side", "pad"), [(8, 1), (32, 4)])
+def test_augmented_images_are_crops_and_flips(side, pad, monkeypatch):
+    monkeypatch.setattr(data, "normalise", lambda images, _: images.float())
     images, labels = _synthetic(60)
-    pixels, order = _all(images, labels, batch_size=20, pad=pad)
+    images = images[..., :side, :side].contiguous()
+    pixels, order = _all(images, labels, batch_size=20)
     for pixel, label in zip(pixels, order, strict=True):
         assert sum(torch.equal(pixel, crop) for _, crop in _crops(images[label], pad)) == 1
 
 
 def test_without_crops_images_are_whole_and_half_of_them_mirrored(monkeypatch):
-    monkeypatch.setattr(data, "normalise", lambda images: images.float())
+    monkeypatch.setattr(data, "normalise", lambda images, _: images.float())
     images, labels = _synthetic(200)
     pixels, order = _all(images, labels, batch_size=64, crop=False)
     mirrored = 0
@@ -245,7 +248,7 @@ def test_without_crops_images_are_whole_and_half_of_them_mirrored(monkeypatch):
 
 
 def test_crops_and_flips_are_evenly_spread(monkeypatch):
-    monkeypatch.setattr(data, "normalise", lambda images: images.float())
+    monkeypatch.setattr(data, "normalise", lambda images, _: images.float())
     rows = torch.arange(32).view(1, 1, 32, 1).expand(1, 1, 32, 32)  # position encoded in the pixels
     image = torch.cat([rows, rows.mT, torch.zeros_like(rows)], 1).to(torch.uint8)
     count = 4_000
@@ -258,6 +261,23 @@ def test_crops_and_flips_are_evenly_spread(monkeypatch):
         counts = torch.bincount(offsets, minlength=9)
         assert len(counts) == 9
         assert (counts.float() / count - 1 / 9).abs().max() < 0.025
+
+
+def test_images_of_which_a_mirrored_one_is_another_are_not_mirrored(monkeypatch):
+    monkeypatch.setattr(data, "normalise", lambda images, _: images.float())
+    images, labels = _synthetic(50)
+    pixels, order = _all(images, labels, crop=False, content=replace(CIFAR, mirrored=False))
+    assert torch.equal(pixels, images[order].float())
+
+
+def test_images_of_one_channel_are_normalised_by_their_own_mean():
+    images, labels = _synthetic(40)
+    grey = Content(
+        name="own", title="own", classes=2, train=40, channels=1, mean=(0.3,), std=(0.2,), digest="a"
+    )
+    pixels, order = _all(images[:, :1].contiguous(), labels, augment=False, content=grey)
+    expected = (images[order, :1].float() / 255 - 0.3) / 0.2
+    assert torch.allclose(pixels, expected, atol=1e-5)
 
 
 def test_eval_batches_are_in_order_and_whole():
