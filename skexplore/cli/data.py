@@ -15,7 +15,7 @@ from skexplore.cli.bar import Bar
 from skexplore.cli.common import MACHINE, JsonOption, print_next, print_prose
 from skexplore.data import DATASETS, get_dataset
 from skexplore.errors import UserError
-from skexplore.words import counted, first_of
+from skexplore.words import first_of
 
 if TYPE_CHECKING:
     from skexplore.data import OwnImages
@@ -50,11 +50,16 @@ def data_fetch(
     as_json: JsonOption = False,
 ) -> None:
     """Put a data set into the cache, checked byte for byte, or your own images, decoded; a sound copy is kept."""
-    from skexplore.data import PARTS, content_of, describe_own, prepare_data
+    from skexplore.data import PARTS, content_of, describe_own, is_own, prepare_data
 
+    own = is_own(dataset)
+    if own and data_dir is not None:
+        raise UserError(
+            f"--data-dir {data_dir}: is for data sets that are known by name; --dataset says where yours are"
+        )
     with Bar(sys.stderr) as bar:
         try:
-            if dataset not in DATASETS:
+            if own or dataset not in DATASETS:
                 content_of(dataset, skip_broken=skip_broken, progress=bar)
             else:
                 folder = prepare_data(dataset, data_dir=data_dir, progress=bar, whole=True)
@@ -62,7 +67,7 @@ def data_fetch(
             bar.clear()
             print("interrupted; nothing was cached. Repeat the same command to begin again.", file=sys.stderr)
             raise typer.Exit(130) from None
-    if dataset not in DATASETS:
+    if own:
         _print_own(describe_own(dataset), dataset, as_json=as_json)
         return
     release = get_dataset(dataset)
@@ -79,20 +84,23 @@ def data_fetch(
 
 
 def _print_own(own: OwnImages, dataset: str, *, as_json: bool) -> None:
+    from skexplore.data import remarks
+
     if as_json:
         row = {name: getattr(own, name) for name in ("digest", "side", "channels", "classes", "skipped")}
-        print(json.dumps({"dataset": own.name, "folder": str(own.folder), "images": own.counts} | row))
+        said = {"images": own.images, "counts": own.counts, "remarks": [*remarks(own)]}
+        print(json.dumps({"dataset": own.name, "folder": str(own.folder)} | said | row))
         return
     colours = "RGB" if own.channels == 3 else "grey"
     print(f"{own.name}: {colours} images of {own.side}x{own.side} pixels in {own.folder}")
-    for part, count in own.counts.items():
-        note = " (a tenth of the images, held out of train: there is no test folder)"
+    for part, count in own.images.items():
+        note = " (one in ten of each class, held out of train: there is no test folder)"
         print(f"{part:<6} {count:,} images{note if part == 'test' and own.test_held_out else ''}")
     if "val" not in own.counts:
-        print("val    a tenth of train, stratified by class, the same for every seed")
+        print("val    a tenth of train, with each class in its share, the same for every seed")
     print_prose(f"{len(own.classes)} classes: {first_of(own.classes)}")
-    if own.skipped:
-        print(f"{counted(own.skipped, 'broken image')} left out")
+    for remark in remarks(own):
+        print_prose(f"Note: {remark}.")
     print_next(f"skexplore search --budget-gflops 4.5 --dataset {shlex.quote(dataset)}")
 
 
@@ -105,16 +113,17 @@ def data_verify(
     as_json: JsonOption = False,
 ) -> None:
     """Check a data set byte for byte, both parts; exit 1 if a file is not the official one."""
-    from skexplore.data import cache_folder, inspect_cache, inspect_release
+    from skexplore.data import cache_folder, describe_own, inspect_cache, inspect_own, inspect_release, is_own
 
-    if dataset not in DATASETS and (data_dir or Path(dataset).exists()):
-        raise UserError(
-            f"--dataset {dataset}: nobody has published sums of your own images; they are checked when they are "
-            f"decoded: skexplore data fetch --dataset {dataset}"
-        )
-    release = get_dataset(dataset)
-    place = data_dir.expanduser() if data_dir else cache_folder(dataset)
-    found = inspect_release(release, place, str(place)) if data_dir else inspect_cache(dataset)
+    if is_own(dataset):
+        if data_dir is not None:
+            raise UserError(f"--data-dir {data_dir}: is for data sets that are known by name")
+        place: Path = describe_own(dataset).folder
+        found = inspect_own(describe_own(dataset))
+    else:
+        release = get_dataset(dataset)
+        place = data_dir.expanduser() if data_dir else cache_folder(dataset)
+        found = inspect_release(release, place, str(place)) if data_dir else inspect_cache(dataset)
     checks = []
     for check in found:
         checks.append(check)
@@ -125,6 +134,10 @@ def data_verify(
         files = [asdict(check) for check in checks]
         print(json.dumps({"dataset": dataset, "place": str(place), "ok": ok, "files": files}))
     if not ok:
-        mend = "get what FAILED again" if data_dir else f"skexplore data fetch --dataset {dataset}"
+        mend = f"skexplore data fetch --dataset {shlex.quote(dataset)}"
+        if data_dir:
+            mend = "get what FAILED again"
+        elif is_own(dataset):
+            mend = f"delete {place}, then {mend}"
         print(f"{place} is damaged; to repair it: {mend}", file=sys.stderr)
         raise typer.Exit(1)

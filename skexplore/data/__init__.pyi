@@ -15,7 +15,10 @@ from .own import (
     OwnImages as OwnImages,
     content_of as content_of,
     describe_own as describe_own,
+    inspect_own as inspect_own,
+    is_own as is_own,
     prepare_own as prepare_own,
+    remarks as remarks,
 )
 from .releases import (
     inspect_release as inspect_release,

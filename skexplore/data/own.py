@@ -11,33 +11,37 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from skexplore.data.cache import cache_home
 from skexplore.data.datasets import DATASETS, Content
 from skexplore.data.placing import put_in_place
-from skexplore.data.releases import Bytes, Progress
-from skexplore.data.sources import Item, OwnPart, Source, complain, find_source
-from skexplore.data.split import VAL_SHARE, stratified
+from skexplore.data.releases import Bytes, FileCheck, Progress
+from skexplore.data.sources import Item, OwnPart, Source, complain, files_of, find_source
+from skexplore.data.split import VAL_SHARE, held_out
 from skexplore.errors import UserError, lookup
 from skexplore.files import read_json, write_atomic
+from skexplore.words import counted, first_of
 
 ABOUT = "about.json"
 SIDE = 32  # pixels, where none is asked for: what the proxies are made for
 MOST_SIDE = 1024
+DIGEST = 32  # bytes of SHA-256
 CHUNK = 1024  # images decoded or converted at a time
-GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
+DULL = 0.02  # a deviation of pixels below this says that they were stored in another range
+FEW = 200  # images to validate on, below which it is said how coarse an error is
+UNEQUAL = 2  # classes that differ by more than this factor are said
 
 _BROKEN = (OSError, ValueError, SyntaxError, TypeError, OverflowError, Image.DecompressionBombError)
 
@@ -47,7 +51,9 @@ class OwnImages:
     """What a cached folder of a user's own images holds: ``about.json``.
 
     place: where they were found. stamp: of names, sizes and times of the files there. digest: of what is in them.
-    skipped: broken images left out. test_held_out: whether there was no test part, so that it is a tenth of train.
+    counts: images of each class, by part. skipped: broken images left out. test_held_out: whether there was no test
+    part, so that it is a tenth of train. twice: images of other parts that are in train too. unused: folders that are
+    no part. sums: SHA-256 of each file of arrays.
     """
 
     name: str
@@ -57,11 +63,19 @@ class OwnImages:
     side: int
     channels: int
     classes: tuple[str, ...]
-    counts: dict[str, int]
+    counts: dict[str, tuple[int, ...]]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: int = 0
     test_held_out: bool = False
+    twice: int = 0
+    unused: tuple[str, ...] = ()
+    sums: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def images(self) -> dict[str, int]:
+        """How many images each part has."""
+        return {part: sum(counts) for part, counts in self.counts.items()}
 
     @property
     def content(self) -> Content:
@@ -75,8 +89,8 @@ class OwnImages:
             digest=self.digest,
             mean=self.mean,
             std=self.std,
-            train=self.counts["train"],
-            val=self.counts.get("val", 0),
+            train=self.images["train"],
+            val=self.images.get("val", 0),
         )
 
     @property
@@ -100,13 +114,14 @@ def describe_own(text: str, *, skip_broken: bool = False, progress: Progress | N
     """
     place, side = place_of(text)
     report = progress or (lambda _what, _done, _total: None)
-    full = place.expanduser().resolve()
+    full = place.expanduser().absolute()
     stamp = _stamp(full) if full.exists() else ""
     for known in _known():
-        same = (known.place, known.stamp, known.side) == (str(full), stamp, side)
-        if same and not _damage(known, known.folder):
+        same = (known.place, known.stamp) == (str(full), stamp)
+        if same and known.side == side and not _damage(known, known.folder):
             return known
-    return _decode(find_source(full), _name(full), stamp, side, skip_broken=skip_broken, report=report)
+        skip_broken |= same and known.skipped > 0  # at another side
+    return _decode(find_source(full), text, _name(full), stamp, side, skip_broken=skip_broken, report=report)
 
 
 def content_of(text: str, *, skip_broken: bool = False, progress: Progress | None = None) -> Content:
@@ -114,13 +129,18 @@ def content_of(text: str, *, skip_broken: bool = False, progress: Progress | Non
 
     Raises ``UserError`` for a name that is not known, and as ``describe_own``.
     """
-    if text in DATASETS:
-        return DATASETS[text].content
-    place, _ = place_of(text)
-    if not place.expanduser().exists() and not re.search(r"[/\\.]", text):
+    if not is_own(text):
         known = f"known: {', '.join(DATASETS)}, or a folder of your own images, which {text} is not"
-        lookup(text, DATASETS, what="dataset", where=known)
+        return lookup(text, DATASETS, what="dataset", where=known).content
     return describe_own(text, skip_broken=skip_broken, progress=progress).content
+
+
+def is_own(text: str) -> bool:
+    """Return whether ``text`` is of a user's own images: no known name, and there or written as a path."""
+    if text in DATASETS:
+        return False
+    place, _ = place_of(text)
+    return place.expanduser().exists() or bool(re.search(r"[/\\.]", text))
 
 
 def prepare_own(own: Content, *, data_dir: Path | None = None, progress: Progress | None = None) -> Path:
@@ -129,20 +149,26 @@ def prepare_own(own: Content, *, data_dir: Path | None = None, progress: Progres
     Raises ``UserError`` where they are not there and ``data_dir`` (or ``SKEXPLORE_DATA``) is not given or holds other
     images, and as ``describe_own``.
     """
-    folder = own_folder(own.name, own.digest, own.side)
-    found = _read(folder)
-    if found is not None and not _damage(found, folder):
-        return folder
+    for known in _known():
+        if (known.digest, known.side) == (own.digest, own.side) and not _damage(known, known.folder):
+            return known.folder
+    option = "--data-dir" if data_dir else "SKEXPLORE_DATA"
     given = data_dir or os.environ.get("SKEXPLORE_DATA")
     if not given:
         raise UserError(
-            f"{folder}: the images of {own.name} are not cached there; give the folder that holds them: --data-dir DIR"
+            f"{own_folder(own.name, own.digest, own.side)}: the images of {own.name} are not cached there; give the "
+            "folder that holds them: --data-dir DIR"
         )
-    here = describe_own(f"{given}@{own.side}", progress=progress)
+    if not Path(given).expanduser().exists():
+        raise UserError(
+            f"{option} {given}: there is no such folder or file; give that of the images of {own.name}"
+        )
+    here = describe_own(f"{given}@{own.side}", skip_broken=True, progress=progress)  # the digest decides
     if here.digest != own.digest:
         raise UserError(
-            f"{given}: holds other images than {own.name} had (digest {here.digest[:12]}, expected {own.digest[:12]}); "
-            "errors of both cannot be compared. Give the images as they were, or begin a study of another name"
+            f"{option} {given}: holds other images than {own.name} had (digest {here.digest[:12]}, expected "
+            f"{own.digest[:12]}); errors of both cannot be compared. Give the images as they were, or begin a study of "
+            "another name"
         )
     return here.folder
 
@@ -150,8 +176,12 @@ def prepare_own(own: Content, *, data_dir: Path | None = None, progress: Progres
 def place_of(text: str) -> tuple[Path, int]:
     """Return the place and the side in pixels that ``PLACE`` or ``PLACE@SIDE`` asks for; raises ``UserError``."""
     place, at, size = text.rpartition("@")
-    if not at or not size.isdigit():
+    if not at or not (size.isascii() and size.isdigit()) or Path(text).expanduser().exists():
         return Path(text), SIDE
+    if place in DATASETS:
+        raise UserError(
+            f"--dataset {text}: the images of {place} have {DATASETS[place].content.side} pixels; leave @{size} out"
+        )
     if not 8 <= int(size) <= MOST_SIDE:
         raise UserError(f"--dataset {text}: a side of {size} pixels; it must be between 8 and {MOST_SIDE:,}")
     return Path(place), int(size)
@@ -162,17 +192,21 @@ def _name(place: Path) -> str:
     name = re.sub(
         r"[^a-z0-9]+", "-", place.name.removesuffix(place.suffix if place.is_file() else "").lower()
     )
-    name = name.strip("-") or "images"
+    name = name.strip("-") or f"images-{hashlib.sha256(place.name.encode()).hexdigest()[:6]}"
     return f"{name}-own" if name in DATASETS else name
 
 
 def _stamp(place: Path) -> str:
     """Return a digest of names, sizes and times of all files of ``place``: what can be told without reading them."""
-    files = [place] if place.is_file() else sorted(each for each in place.rglob("*") if each.is_file())
+    files = [place] if place.is_file() else sorted(files_of(place))
     found = hashlib.sha256()
     for file in files:
-        facts = file.stat()
         name = file.name if file == place else file.relative_to(place).as_posix()
+        try:
+            facts = file.stat()
+        except OSError:  # a link that leads nowhere
+            found.update(f"{name}\0\n".encode())
+            continue
         found.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     return found.hexdigest()
 
@@ -189,15 +223,16 @@ def _known() -> Iterator[OwnImages]:
 def _read(folder: Path) -> OwnImages | None:
     try:
         data = read_json(folder / ABOUT)
-        listed = {name: tuple(data[name]) for name in ("classes", "mean", "std")}
-        return OwnImages(**data | listed)
-    except (UserError, TypeError, KeyError):
+        listed = {name: tuple(data[name]) for name in ("classes", "mean", "std", "unused")}
+        counts = {part: tuple(each) for part, each in data["counts"].items()}
+        return OwnImages(**data | listed | {"counts": counts})
+    except (UserError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _damage(own: OwnImages, folder: Path) -> str:
     """Say what is wrong with the arrays of ``own`` in ``folder``, "" if nothing: sizes, not contents."""
-    for part, count in own.counts.items():
+    for part, count in own.images.items():
         for kind, size in (("images", own.channels * own.side**2), ("labels", 2)):
             path = folder / f"{part}_{kind}.npy"
             if not path.is_file() or path.stat().st_size <= count * size:  # a header comes first
@@ -218,16 +253,16 @@ class _Decoded:
 
 
 def _decode(
-    source: Source, name: str, stamp: str, side: int, *, skip_broken: bool, report: Progress
+    source: Source, text: str, name: str, stamp: str, side: int, *, skip_broken: bool, report: Progress
 ) -> OwnImages:
     """Decode all images of ``source`` into the cache and return what is known of them."""
     _check_room(source, side)
     made: list[OwnImages] = []
 
     def make(temporary: Path, fresh: Path) -> None:
-        parts, digest, problems = _decoded(source, temporary, side, report)
+        parts, digest, problems, twice = _decoded(source, temporary, side, report)
         if problems and not skip_broken:
-            _refuse(source, problems)
+            _refuse(text, problems)
         own = OwnImages(
             name=name,
             place=str(source.place),
@@ -241,6 +276,8 @@ def _decode(
             std=(),
             skipped=len(problems),
             test_held_out="test" not in parts,
+            twice=twice,
+            unused=source.unused,
         )
         made.append(_written(own, parts, fresh))
 
@@ -263,26 +300,30 @@ def _check_room(source: Source, side: int) -> None:
         )
 
 
-def _refuse(source: Source, problems: list[str]) -> None:
+def _refuse(text: str, problems: list[str]) -> None:
     them = "it" if len(problems) == 1 else "them"
     try:
         complain(problems)
     except UserError as error:
         raise UserError(
             f"{error}\nmend or remove {them}, or leave out what is broken: "
-            f"skexplore data fetch --dataset {source.place} --skip-broken"
+            f"skexplore data fetch --dataset {shlex.quote(text)} --skip-broken"
         ) from None
 
 
 def _decoded(
     source: Source, folder: Path, side: int, report: Progress
-) -> tuple[dict[OwnPart, _Decoded], str, list[str]]:
-    """Return the parts of ``source`` decoded into files of ``folder``, their digest, and what cannot be decoded."""
+) -> tuple[dict[OwnPart, _Decoded], str, list[str], int]:
+    """Return the parts of ``source`` decoded into files of ``folder``, their digest, and what cannot be decoded.
+
+    The last is how many images of other parts are in train too.
+    """
     what, total = (
         f"decoding {source.place}",
-        sum(item.size for items in source.parts.values() for item in items),
+        sum(item.size for part in source.parts.values() for item in part),
     )
-    done, problems = 0, list[str]()
+    done, problems, twice = 0, list[str](), 0
+    trained: set[bytes] = set()  # contents of train
     digest = hashlib.sha256("\n".join(source.classes).encode())
     parts: dict[OwnPart, _Decoded] = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -301,11 +342,16 @@ def _decoded(
                         continue
                     identity, pixels, coloured = found
                     digest.update(identity)
+                    if part == "train":
+                        trained.add(identity[-DIGEST:])
+                    else:
+                        twice += identity[-DIGEST:] in trained
                     own.images[len(own.labels)] = pixels
                     own.labels.append(item.label)
                     own.coloured += coloured
                 done += sum(item.size for item in chosen)
-    return parts, digest.hexdigest(), problems
+            digest.update(f"\n{part} {len(own.labels)}\n".encode())
+    return parts, digest.hexdigest(), problems, twice
 
 
 def _read_image(item: Item, side: int) -> tuple[bytes, Bytes, bool] | str:
@@ -318,8 +364,8 @@ def _read_image(item: Item, side: int) -> tuple[bytes, Bytes, bool] | str:
                 "RGB", (side, side)
             )  # a large JPEG is read at a fraction of its size, never below the side
             upright = ImageOps.exif_transpose(image)
-            coloured = upright.mode not in GREY_MODES
-            whole = _eight_bits(upright) if upright.mode in DEEP_MODES else upright
+            whole = _plain(upright)
+            coloured = whole.mode != "L"
             fitted = ImageOps.fit(whole.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
     except UnidentifiedImageError:
         return "is no image"
@@ -328,9 +374,24 @@ def _read_image(item: Item, side: int) -> tuple[bytes, Bytes, bool] | str:
     return identity, np.asarray(fitted).transpose(2, 0, 1), coloured
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a grey image of 16 bits as one of 8."""
-    return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+def _plain(image: Image.Image) -> Image.Image:
+    """Return ``image`` with 8 bits a channel, grey or in colours, and on white where it is transparent."""
+    if image.mode == "F":
+        raise ValueError("pixels are floats, whose range nobody knows; save them as 8 or 16 bits")
+    if image.mode in DEEP_MODES:
+        pixels = np.asarray(image).astype(np.int64)
+        if pixels.min() < 0 or pixels.max() >= 2**16:
+            raise ValueError("pixels beyond 16 bits; save them as 8 or 16 bits")
+        return Image.fromarray((pixels >> 8).astype(np.uint8))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    colours = image.convert("RGB")
+    red, green, blue = (np.asarray(channel) for channel in colours.split())
+    return colours.convert("L") if (red == green).all() and (green == blue).all() else colours
 
 
 def _written(own: OwnImages, parts: dict[OwnPart, _Decoded], folder: Path) -> OwnImages:
@@ -339,14 +400,15 @@ def _written(own: OwnImages, parts: dict[OwnPart, _Decoded], folder: Path) -> Ow
     chosen = {part: np.arange(len(found.labels)) for part, found in parts.items()}
     origin: dict[OwnPart, OwnPart] = {part: part for part in parts}
     if own.test_held_out:
-        order = stratified(np.array(parts["train"].labels))
-        held = max(len(own.classes), len(order) // VAL_SHARE)
-        chosen["test"], chosen["train"], origin["test"] = (
-            np.sort(order[:held]),
-            np.sort(order[held:]),
-            "train",
-        )
-    _check_counts(own, chosen["train"])
+        held = held_out(np.array(parts["train"].labels))
+        chosen["test"], chosen["train"] = held, np.setdiff1d(chosen["train"], held)
+        origin["test"] = "train"
+    labels = {part: np.array(parts[origin[part]].labels, np.uint16)[each] for part, each in chosen.items()}
+    size = len(own.classes)
+    counts: dict[str, tuple[int, ...]] = {
+        part: tuple(np.bincount(each, minlength=size).tolist()) for part, each in labels.items()
+    }
+    _check_counts(own, counts)
     for part, indices in chosen.items():
         found = parts[origin[part]]
         shape = (len(indices), own.channels, own.side, own.side)
@@ -355,17 +417,67 @@ def _written(own: OwnImages, parts: dict[OwnPart, _Decoded], folder: Path) -> Ow
             here = slice(start, start + CHUNK)
             images[here] = found.images[indices[here], : own.channels]
         images.flush()
-        np.save(folder / f"{part}_labels.npy", np.array(found.labels, np.uint16)[indices])
+        np.save(folder / f"{part}_labels.npy", labels[part])
     mean, std = _moments(np.load(folder / "train_images.npy", mmap_mode="r"))
-    whole = replace(own, counts={part: len(indices) for part, indices in chosen.items()}, mean=mean, std=std)
+    sums = {path.name: _sum(path) for path in sorted(folder.glob("*.npy"))}
+    whole = replace(own, counts=counts, mean=mean, std=std, sums=sums)
     write_atomic(folder / ABOUT, json.dumps(asdict(whole), indent=1))
     return whole
 
 
-def _check_counts(own: OwnImages, train: NDArray[np.int64]) -> None:
-    least = 2 * VAL_SHARE
-    if len(train) < least:
-        raise UserError(f"{own.place}: {len(train)} images to train on; there must be {least} or more")
+def _check_counts(own: OwnImages, counts: dict[str, tuple[int, ...]]) -> None:
+    """Raise ``UserError`` where a part lacks a class, or there are too few images to train on."""
+    problems = []
+    for part, found in counts.items():
+        empty = [name for name, count in zip(own.classes, found, strict=True) if not count]
+        left = f" once {own.skipped:,} broken ones are left out" if own.skipped else ""
+        held = " besides those that are held out for test" if own.test_held_out and part == "train" else ""
+        if empty:
+            problems.append(f"{own.place}: {part} has no image of {first_of(empty)}{left}{held}")
+    complain(problems)
+    least, count = 2 * VAL_SHARE, sum(counts["train"])
+    if count < least:
+        rest = f", and {sum(counts['test'])} are held out for test" if own.test_held_out else ""
+        raise UserError(
+            f"{own.place}: {count} images to train on{rest}; there must be {least} to train on or more"
+        )
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inspect_own(own: OwnImages) -> Iterator[FileCheck]:
+    """Yield a check of every cached file of arrays of ``own``, byte for byte."""
+    for name, expected in own.sums.items():
+        path = own.folder / name
+        found = _sum(path) if path.is_file() else "nothing"
+        detail = f"SHA-256 {expected[:12]}" + ("" if found == expected else f", found {found[:12]}")
+        yield FileCheck(name=name, ok=found == expected, detail=detail)
+
+
+def remarks(own: OwnImages) -> Iterator[str]:
+    """Yield what a user should know of ``own`` before errors are believed."""
+    for name in own.unused:
+        yield f"the folder {name} is no part and is not used"
+    if own.skipped:
+        yield f"{counted(own.skipped, 'broken image')} left out"
+    if own.twice:
+        yield f"{counted(own.twice, 'image')} outside train {'is' if own.twice == 1 else 'are'} in train too"
+    if max(own.std) < DULL:
+        yield f"pixels hardly differ (deviation {max(own.std):.4f} of 0 to 1): are they of another range than 0 to 255?"
+    train = own.counts["train"]
+    small, large = min(train), max(train)
+    if large > UNEQUAL * small:
+        names = [own.classes[train.index(size)] for size in (small, large)]
+        yield (
+            f"classes differ in size: {small:,} images of {names[0]}, {large:,} of {names[1]}; an error is that of all "
+            "images, so that the large classes decide it"
+        )
+    judged = own.images.get("val") or own.images["train"] // VAL_SHARE
+    if judged < FEW:
+        yield f"{judged} images to validate on: an error moves in steps of {100 / judged:.2g} points"
 
 
 def _moments(images: Bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -11,6 +11,9 @@ import hashlib
 import io
 import itertools
 import json
+import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +24,14 @@ import numpy as np
 from PIL import Image
 
 from skexplore.errors import UserError
-from skexplore.words import listed
+from skexplore.words import first_of, listed
 
 OwnPart = Literal["train", "val", "test"]
 OWN_PARTS: tuple[OwnPart, ...] = ("train", "val", "test")
-PARQUET_PARTS: dict[str, OwnPart] = {
-    "train": "train",
-    "validation": "val",
-    "val": "val",
-    "valid": "val",
-    "test": "test",
-}
+PART_NAMES: dict[str, OwnPart] = {  # of folders, and first words of files, in any case
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
 IMAGE_COLUMNS = ("image", "img", "images")
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class")
 MOST_SHOWN = 10  # problems that one message lists
@@ -52,11 +52,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A user's own images: the names of their classes, in the order of labels, and the images of each part."""
+    """A user's own images: the names of their classes, in the order of labels, and the images of each part.
+
+    unused: folders beside those of the parts.
+    """
 
     place: Path
     classes: tuple[str, ...]
     parts: dict[OwnPart, list[Item]]
+    unused: tuple[str, ...] = ()
 
 
 def find_source(place: Path) -> Source:
@@ -97,14 +101,12 @@ FORMS = (
 
 
 def _folders(place: Path) -> Source:
-    own = {part: place / part for part in OWN_PARTS if (place / part).is_dir()}
-    if "train" not in own:
-        own = {"train": place}
+    own = _part_folders(place) or {"train": place}
     listings = {part: _listing(folder) for part, folder in own.items()}
     classes = tuple(listings["train"])
     if not classes:
         raise UserError(f"{own['train']}: holds no folder of images; {FORMS}")
-    _check_classes(place, classes, listings)
+    _check_classes(own, classes, listings)
     number = {name: label for label, name in enumerate(classes)}
     parts: dict[OwnPart, list[Item]] = {}
     for part, found in listings.items():
@@ -119,7 +121,29 @@ def _folders(place: Path) -> Source:
             )
             for file, name in files
         ]
-    return Source(place=place, classes=classes, parts=parts)
+    beside = sorted({each.name for each in _visible(place)} - {each.name for each in own.values()})
+    return Source(
+        place=place, classes=classes, parts=parts, unused=tuple(beside) if place not in own.values() else ()
+    )
+
+
+def _part_folders(place: Path) -> dict[OwnPart, Path]:
+    """Return the folders of ``place`` that are parts, by part; nothing where its folders are classes."""
+    own: dict[OwnPart, Path] = {}
+    for folder in _visible(place):
+        part = PART_NAMES.get(folder.name.lower())
+        if part in own:
+            raise UserError(f"{place}: {own[part].name} and {folder.name} are both {part}; keep one of them")
+        if part:
+            own[part] = folder
+    if own and "train" not in own:
+        names = " and ".join(each.name for each in own.values())
+        raise UserError(f"{place}: holds {names} but no train; {FORMS}")
+    return own
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
 
 
 def _listing(folder: Path) -> dict[str, list[Path]]:
@@ -127,25 +151,35 @@ def _listing(folder: Path) -> dict[str, list[Path]]:
     return {
         each.name: [
             file
-            for file in each.rglob("*")
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(each).parts)
+            for file in files_of(each)
+            if not any(part.startswith(".") for part in file.relative_to(each).parts)
         ]
-        for each in sorted(folder.iterdir())
-        if each.is_dir() and not each.name.startswith(".")
+        for each in _visible(folder)
     }
 
 
+def files_of(folder: Path) -> Iterator[Path]:
+    """Yield all files below ``folder``, through links to folders too, each folder once."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()  # a link that leads back
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
+
+
 def _check_classes(
-    place: Path, classes: tuple[str, ...], listings: dict[OwnPart, dict[str, list[Path]]]
+    own: dict[OwnPart, Path], classes: tuple[str, ...], listings: dict[OwnPart, dict[str, list[Path]]]
 ) -> None:
     problems = []
     for part, found in listings.items():
-        where = place if part == "train" and not (place / "train").is_dir() else place / part
+        where = own[part]
         problems += [f"{where / name}: holds no image" for name, files in found.items() if not files]
         if strange := sorted(set(found) - set(classes)):
-            problems.append(f"{where}: {', '.join(strange)}: not among the classes of train")
+            problems.append(f"{where}: {first_of(strange)}: not among the classes of train")
         if absent := sorted(set(classes) - set(found)):
-            problems.append(f"{where}: {', '.join(absent)}: a class of train without a folder here")
+            problems.append(f"{where}: {first_of(absent)}: a class of train without a folder here")
     complain(problems)
 
 
@@ -165,29 +199,49 @@ def _read_file(file: Path, name: str) -> tuple[bytes, Image.Image]:
 
 
 def _arrays(place: Path) -> Source:
-    try:
-        held = np.load(place, allow_pickle=False)
-        arrays = {name: held[name] for name in held.files}
-    except (ValueError, EOFError, KeyError) as error:
-        raise UserError(f"{place}: is no .npz of arrays ({error})") from None
+    arrays = _opened(place)
     parts: dict[OwnPart, list[Item]] = {}
-    most = 0
     for part in OWN_PARTS:
         if f"{part}_images" not in arrays and part != "train":
             continue
         images, labels = _pair(place, part, arrays)
-        most = max(most, int(labels.max(initial=0)))
-        parts[part] = [
-            Item(
-                name=f"{place}: {part}_images[{number}]",
-                label=int(label),
-                size=pixels.nbytes,
-                read=partial(_read_array, pixels, f"{part}/{number}/{label}"),
-            )
-            for number, (pixels, label) in enumerate(zip(images, labels, strict=True))
-        ]
-    _check_labels(place, parts, most + 1)
-    return Source(place=place, classes=tuple(map(str, range(most + 1))), parts=parts)
+        if len(images):
+            parts[part] = [
+                Item(
+                    name=f"{place}: {part}_images[{number}]",
+                    label=int(label),
+                    size=pixels.nbytes,
+                    read=partial(_read_array, pixels, f"{part}/{number}/{label}"),
+                )
+                for number, (pixels, label) in enumerate(zip(images, labels, strict=True))
+            ]
+    return Source(place=place, classes=_numbered(place, parts), parts=parts)
+
+
+def _opened(place: Path) -> dict[str, np.ndarray]:
+    try:
+        held = np.load(place, allow_pickle=False)
+        if not isinstance(held, np.lib.npyio.NpzFile):
+            raise UserError(f"{place}: is one array; {FORMS}")
+        return {name: held[name] for name in held.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise UserError(f"{place}: is a damaged .npz ({error})") from None
+    except ValueError:  # whose words advise to run what the file holds
+        raise UserError(f"{place}: is no .npz of plain arrays; {FORMS}") from None
+
+
+def _numbered(place: Path, parts: dict[OwnPart, list[Item]]) -> tuple[str, ...]:
+    """Return the labels as names of classes, from 0 to the largest; every one must be in train."""
+    if not parts.get("train"):
+        raise UserError(f"{place}: holds no image to train on; {FORMS}")
+    most, count = max(item.label for items in parts.values() for item in items), len(parts["train"])
+    if most >= count:
+        raise UserError(
+            f"{place}: a label is {most:,}, and there are {count:,} images; labels are numbers from 0 on"
+        )
+    classes = tuple(map(str, range(most + 1)))
+    check_labels(place, parts, classes)
+    return classes
 
 
 def _pair(place: Path, part: OwnPart, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -214,12 +268,15 @@ def _pair(place: Path, part: OwnPart, arrays: dict[str, np.ndarray]) -> tuple[np
     return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images, flat
 
 
-def _check_labels(place: Path, parts: dict[OwnPart, list[Item]], classes: int) -> None:
+def check_labels(place: Path, parts: dict[OwnPart, list[Item]], classes: tuple[str, ...]) -> None:
+    """Raise ``UserError`` that names classes of which a part has no image."""
     problems = []
     for part, items in parts.items():
-        missing = set(range(classes)) - {item.label for item in items}
-        if missing and part != "test":
-            problems.append(f"{place}: {part} has no image of class {', '.join(map(str, sorted(missing)))}")
+        missing = sorted(set(range(len(classes))) - {item.label for item in items})
+        if missing:
+            problems.append(
+                f"{place}: {part} has no image of {first_of([classes[label] for label in missing])}"
+            )
     complain(problems)
 
 
@@ -234,12 +291,10 @@ def _parquet_files(place: Path) -> dict[OwnPart, list[Path]]:
     """Return the files of each part: the part is the first word of a file's name."""
     found: dict[OwnPart, list[Path]] = {}
     for file in sorted(place.glob("*.parquet")):
-        word = file.stem.replace("_", "-").split("-")[0]
-        if word not in PARQUET_PARTS:
-            raise UserError(
-                f"{file}: its name must begin with {listed(PARQUET_PARTS)}, such as train-0.parquet"
-            )
-        found.setdefault(PARQUET_PARTS[word], []).append(file)
+        word = file.stem.lower().replace("_", "-").split("-")[0]
+        if word not in PART_NAMES:
+            raise UserError(f"{file}: its name must begin with {listed(PART_NAMES)}, such as train-0.parquet")
+        found.setdefault(PART_NAMES[word], []).append(file)
     if "train" not in found:
         raise UserError(
             f"{place}: no file begins with train; there is {', '.join(each.name for each in place.glob('*'))}"
@@ -252,11 +307,13 @@ def _tables(place: Path, files: dict[OwnPart, list[Path]]) -> Source:
         part: list(itertools.chain.from_iterable(_rows(file, part) for file in own))
         for part, own in files.items()
     }
-    labels = {item.label for items in parts.values() for item in items}
-    names = _class_names(files["train"][0]) or tuple(map(str, range(max(labels, default=0) + 1)))
-    if labels and max(labels) >= len(names):
-        raise UserError(f"{place}: label {max(labels)}, but its description names {len(names)} classes")
-    _check_labels(place, parts, len(names))
+    names = _class_names(files["train"][0])
+    if not names:
+        return Source(place=place, classes=_numbered(place, parts), parts=parts)
+    most = max((item.label for items in parts.values() for item in items), default=0)
+    if most >= len(names):
+        raise UserError(f"{place}: a label is {most}, and its description names {len(names)} classes")
+    check_labels(place, parts, names)
     return Source(place=place, classes=names, parts=parts)
 
 

@@ -38,11 +38,21 @@ def split_indices(
 
 
 def stratified(labels: NDArray[np.generic]) -> NDArray[np.int64]:
-    """Return a shuffled order of ``labels`` that takes one of each class in every round."""
+    """Return a shuffled order of ``labels`` of which every beginning has each class in its share of all."""
     # Raw PCG64 output: NumPy promises that this stream never changes, but not that of permutation().
     keys = np.random.PCG64(SPLIT_SEED).random_raw(len(labels))
-    rounds = np.empty(len(labels), np.int64)
+    shares = np.empty(len(labels))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        rounds[members[np.argsort(keys[members])]] = np.arange(len(members))
-    return np.lexsort((keys, rounds)).astype(np.int64)
+        shares[members[np.argsort(keys[members])]] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.lexsort((keys, shares)).astype(np.int64)
+
+
+def held_out(labels: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return the indices, rising, of one image in ``VAL_SHARE`` of each class, and of one at least."""
+    order = stratified(labels)
+    found = []
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        found.append(members[: max(1, len(members) // VAL_SHARE)])
+    return np.sort(np.concatenate(found))

@@ -54,7 +54,7 @@ def test_class_folders_keep_the_order_of_names_and_every_pixel(tmp_path):
     written(tmp_path / "Our Animals" / "test", test_images, test_labels)
     found = own(tmp_path / "Our Animals")
     assert (found.name, found.classes, found.channels, found.side) == ("our-animals", CLASSES, 3, SIDE)
-    assert (found.counts, found.test_held_out) == ({"train": 60, "test": 12}, False)
+    assert (found.images, found.test_held_out) == ({"train": 60, "test": 12}, False)
     for part, expected, own_labels in (("train", images, labels), ("test", test_images, test_labels)):
         stored, stored_labels = arrays(found, part)
         assert (stored == expected.transpose(0, 3, 1, 2)).all()
@@ -66,7 +66,7 @@ def test_class_folders_keep_the_order_of_names_and_every_pixel(tmp_path):
 def test_without_a_test_folder_a_stratified_tenth_is_held_out(tmp_path):
     images, labels = synthetic(90)
     found = own(written(tmp_path / "flat", images, labels))
-    assert (found.counts, found.test_held_out) == ({"train": 81, "test": 9}, True)
+    assert (found.images, found.test_held_out) == ({"train": 81, "test": 9}, True)
     held, held_labels = arrays(found, "test")
     assert np.bincount(held_labels).tolist() == [3, 3, 3]
     together = np.concatenate((arrays(found, "train")[0], held))
@@ -102,13 +102,13 @@ def test_every_form_gives_the_same_arrays(tmp_path, form):
             table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
             parquet.write_table(table, place / f"{part}-00000-of-00001.parquet")
     found = own(place)
-    assert found.counts == {"train": 41, "val": 9, "test": 4}
+    assert found.images == {"train": 42, "val": 9, "test": 3}
     assert found.classes == (CLASSES if form != "npz" else ("0", "1", "2"))
     stored, stored_labels = arrays(found, "val")
     assert (stored == val_images.transpose(0, 3, 1, 2)).all()
     assert stored_labels.tolist() == val_labels.tolist()
-    assert found.content.most_val(41) == 9
-    assert found.content.most_train == 41
+    assert found.content.most_val(42) == 9
+    assert found.content.most_train == 42
 
 
 def png(pixels):
@@ -169,7 +169,7 @@ def test_every_broken_image_is_named_and_may_be_left_out(tmp_path):
     assert "--skip-broken" in text
     assert not list((tmp_path / "cache" / "own").glob("*"))
     found = describe_own(f"{place}@{SIDE}", skip_broken=True)
-    assert (found.skipped, sum(found.counts.values())) == (2, 44)
+    assert (found.skipped, sum(found.images.values())) == (2, 44)
     assert own(place) == found  # what was allowed once holds until the files change
 
 
@@ -213,7 +213,7 @@ def test_classes_that_do_not_fit_are_named(tmp_path, break_it, said):
         ),
         (
             {"train_images": np.zeros((4, 8, 8, 3), np.uint8), "train_labels": np.array([0, 0, 2, 2])},
-            "train has no image of class 1",
+            "train has no image of 1",
         ),
     ],
 )
@@ -231,7 +231,9 @@ def test_a_place_that_holds_no_images_says_what_to_give(tmp_path):
     with pytest.raises(UserError, match="did you mean cifar10"):
         content_of("cifar-10")
     written(tmp_path / "few", *synthetic(15))
-    with pytest.raises(UserError, match="12 images to train on; there must be 20 or more"):
+    with pytest.raises(
+        UserError, match="12 images to train on, and 3 are held out for test; there must be 20"
+    ):
         own(tmp_path / "few")
     with pytest.raises(UserError, match="between 8 and 1,024"):
         content_of("./few@4")
@@ -281,4 +283,4 @@ def test_a_damaged_cache_is_decoded_again(tmp_path):
     found = own(place)
     (found.folder / "test_images.npy").write_bytes(b"short")
     assert own(place) == found
-    assert arrays(found, "test")[0].shape == (4, 3, SIDE, SIDE)
+    assert arrays(found, "test")[0].shape == (3, 3, SIDE, SIDE)
