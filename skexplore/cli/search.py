@@ -330,7 +330,7 @@ def _print_plan(plans: Sequence[Plan], settings: Run, *, as_json: bool) -> None:
     with interruptible(error_console().print, "interrupted while measuring; nothing was trained or written."):
         found = estimate(plans, settings.workers, storage=settings.storage)
     idle = idle_budgets(plan.space, *plan.spec.budget)
-    body = get_backbone(plan.spec.backbone)
+    body = plan.spec.split.around(get_backbone(plan.spec.backbone))
     for note in filter(None, [*idle, taps_note(plan.space, body), groups_note(plan.space, body)]):
         print(note, file=sys.stderr if as_json else sys.stdout)
     if as_json:

@@ -139,7 +139,7 @@ def _part_folders(place: Path) -> dict[OwnPart, Path]:
     if own and "train" not in own:
         names = " and ".join(each.name for each in own.values())
         raise UserError(f"{place}: holds {names} but no train; {FORMS}")
-    return own
+    return {part: own[part] for part in OWN_PARTS if part in own}
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -220,10 +220,11 @@ def _arrays(place: Path) -> Source:
 
 def _opened(place: Path) -> dict[str, np.ndarray]:
     try:
-        held = np.load(place, allow_pickle=False)
-        if not isinstance(held, np.lib.npyio.NpzFile):
-            raise UserError(f"{place}: is one array; {FORMS}")
-        return {name: held[name] for name in held.files}
+        with place.open("rb") as file:
+            held = np.load(file, allow_pickle=False)
+            if not isinstance(held, np.lib.npyio.NpzFile):
+                raise UserError(f"{place}: is one array; {FORMS}")
+            return {name: held[name] for name in held.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
         raise UserError(f"{place}: is a damaged .npz ({error})") from None
     except ValueError:  # whose words advise to run what the file holds

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from skexplore import __version__
 from skexplore.arch import get_reference
-from skexplore.data import prepare_data, prepare_own
+from skexplore.data import content_of, is_own, prepare_data, prepare_own
 from skexplore.engine.coordinator import Coordinator, Work
 from skexplore.engine.events import Fetch, Note
 from skexplore.engine.options import Run, by_keyword
@@ -104,6 +104,8 @@ def train(request: TrainRequest, run: Run) -> Study:
     ):
         given = getattr(request, option)
         given = get_reference(given).name if option == "reference" and given is not None else given
+        if option == "dataset" and isinstance(given, str) and is_own(given):
+            given = own if content_of(given) == spec.split.own else given
         if given is not None and given != own:
             raise UserError(
                 f"--{option} {given}: study {spec.name} has {own}, and its results must stay comparable"

@@ -68,7 +68,7 @@ def weights_note(block: BlockFile) -> str:
 
 def _training_command(block: BlockFile) -> tuple[str, str] | None:
     """Return the command that repeats the training and the study it begins, None if no profile is that recipe."""
-    blocks, own = parse_blocks(block.block), (block.proxy.backbone, block.recipe, block.split)
+    blocks, trained = parse_blocks(block.block), (block.proxy.backbone, block.recipe, block.split)
     for backbone, recipe, profile in product((None, block.proxy.backbone), (None, *RECIPES), PROFILES):
         try:
             spec = plan_training(
@@ -76,7 +76,7 @@ def _training_command(block: BlockFile) -> tuple[str, str] | None:
                     blocks=blocks,
                     profile=profile,
                     recipe=recipe,
-                    dataset=block.split.dataset,
+                    dataset=block.split.content,
                     backbone=backbone,
                     reference=block.reference.backbone,
                     seed=block.seed,
@@ -84,11 +84,13 @@ def _training_command(block: BlockFile) -> tuple[str, str] | None:
             ).spec
         except UserError:
             continue
-        if (spec.backbone, spec.recipe, spec.split) == own:
+        if (spec.backbone, spec.recipe, spec.split) == trained:
             words = ["skexplore", "train", block.block, "--profile", profile]
             words += ["--recipe", recipe] if recipe else []
             usual = block.reference_body == REFERENCE
             words += [] if usual else ["--reference", block.reference.backbone]
-            words += ["--dataset", block.split.dataset, *(["--backbone", backbone] if backbone else [])]
+            own = block.split.own
+            words += ["--dataset", f"FOLDER@{own.side}" if own else block.split.dataset]
+            words += ["--backbone", backbone] if backbone else []
             return shlex.join([*words, "--seed", str(block.seed)]), spec.name
     return None

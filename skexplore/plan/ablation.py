@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skexplore.arch import REFERENCE, Backbone, Setting, format_blocks, get_reference
+from skexplore.data import content_of
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS
 from skexplore.plan.ablation_file import BEST, DEFAULT_PROFILE, Definition, given, load_definition
@@ -70,7 +71,10 @@ def _name(definition: Definition, request: AblationRequest) -> str:
     """Return the definition's name, with what is not as it says after it."""
     own = get_profile(definition.profile or DEFAULT_PROFILE)
     pairs = (
-        (request.dataset, definition.split.dataset or own.split.dataset),
+        (
+            request.dataset and own.on(content_of(request.dataset)).split.name,
+            definition.split.dataset or own.split.dataset,
+        ),
         (request.profile, own.name),
         (request.reference and _reference_name(request.reference), REFERENCE.name),
         (request.backbone, definition.backbone or own.backbone),
@@ -79,6 +83,10 @@ def _name(definition: Definition, request: AblationRequest) -> str:
         ("rungs" if request.rungs and get_profile(request.profile or own.name).rungs else None, None),
     )
     return "-".join([definition.name, *(given for given, usual in pairs if given not in (None, usual))])
+
+
+def _data_name(profile: Profile, dataset: str) -> str:
+    return profile.on(content_of(dataset)).split.name
 
 
 def _reference_name(text: str) -> str:

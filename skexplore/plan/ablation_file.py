@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from skexplore.arch import cifar_backbone, get_reference, parse_gate
-from skexplore.data import content_of
+from skexplore.data import DATASETS, is_own
 from skexplore.errors import UserError
 from skexplore.files import Must, Problem, among, define, read_by, read_yaml, shown
 from skexplore.paper import SYSTEMS, get_system, named_blocks, printed_rows
@@ -34,6 +35,10 @@ def _whole(least: int, most: int) -> Must:
 
 _TABLES = dict.fromkeys(row.table for row in printed_rows())
 _FLAG = Must("true or false")
+_DATASET = Must(
+    lambda: f"one of {', '.join(DATASETS)}, or a folder of your own images",
+    lambda text: text in DATASETS or is_own(text),
+)
 _SHARE = Must("a number of at least 0 and below 1", ge=0, lt=1)
 # up to far beyond what trains
 _RATE = Must("a number above 0 and up to 1,000", gt=0, le=1_000)
@@ -67,7 +72,7 @@ class RecipeChanges:
 class SplitChanges:
     """What differs from the split of a profile; None is as there."""
 
-    dataset: Annotated[str | None, read_by(content_of)] = None
+    dataset: Annotated[str | None, _DATASET] = None
     train_images: Annotated[int | None, _whole(2, 100_000_000)] = None
     val_images: Annotated[int | None, _whole(1, 100_000_000)] = None
 
@@ -145,7 +150,18 @@ def load_definition(source: str, reference: str | None = None) -> Definition:
     if reference is not None and isinstance(data, dict):
         data = {**data, "reference": get_reference(reference).name}
     file = define(Definition, data, str(path), _problems)
+    file = replace(file, split=_beside(file.split, path.parent))
     return replace(file, rows=tuple(replace(row, name=_row_name(asdict(row))) for row in file.rows))
+
+
+def _beside(split: SplitChanges, folder: Path) -> SplitChanges:
+    """Return ``split`` with images of one's own where they are if the file's text is read from the file's ``folder``."""
+    here = folder / (split.dataset or "")
+    return (
+        replace(split, dataset=str(here))
+        if split.dataset not in (None, *DATASETS) and here.exists()
+        else split
+    )
 
 
 # -- what is wrong with a file beyond its types

@@ -88,7 +88,7 @@ def _scale(search: Study, profile: str | None) -> Profile:
     """Return the search's own scale with ``LONGER`` times its epochs, or that of ``profile`` on its data set."""
     spec = search.spec
     if profile is not None:
-        found = profile_of(profile, spec.split.dataset, None, reference=spec.reference_body)
+        found = profile_of(profile, spec.split.content, None, reference=spec.reference_body)
         space = stored_space(spec)
         found = replace(found, backbone=space.in_which_depths_show(found.backbone))
         if space.decides_body:

@@ -19,7 +19,7 @@ from skexplore.arch import (
     get_reference,
     stand_in,
 )
-from skexplore.data import content_of
+from skexplore.data import Content, content_of
 from skexplore.errors import UserError, check_one_of
 from skexplore.paper import anchor_blocks
 from skexplore.plan.latency import latency_terms
@@ -126,7 +126,7 @@ class TrainRequest:
     blocks: str | SKBlock | Blocks
     profile: str | None = None
     recipe: str | None = None
-    dataset: str | None = None
+    dataset: str | Content | None = None
     backbone: str | None = None
     reference: str | None = None
     seeds: int = 1
@@ -298,7 +298,7 @@ def plan_training(request: TrainRequest) -> Plan:
     )
     said = (_other_reference(reference), request.backbone, other_recipe(profile, request.recipe))
     suffix = "".join(f"-{in_names(each)}" for each in said if each)
-    name = f"{profile.split.dataset}-own-{profile.name}{suffix}-s{request.seed}"
+    name = f"{profile.split.name}-own-{profile.name}{suffix}-s{request.seed}"
     name = name if request.study is None else request.study
     spec = StudySpec.without_search(
         name=check_name(name), profile=profile, seed=request.seed, reference=reference
@@ -335,7 +335,7 @@ def seconds_of(text: str) -> float:
 
 def profile_of(
     name: str,
-    dataset: str | None,
+    dataset: str | Content | None,
     backbone: str | None,
     recipe: str | None = None,
     reference: Backbone = REFERENCE,
@@ -349,7 +349,11 @@ def profile_of(
     profile = get_profile(name)
     if recipe == "sgd" and profile.sgd:
         profile = replace(profile, recipe=profile.sgd)
-    profile = profile if dataset is None else profile.on(content_of(dataset))
+    profile = (
+        profile
+        if dataset is None
+        else profile.on(content_of(dataset) if isinstance(dataset, str) else dataset)
+    )
     if backbone is None:
         return profile.at(reference)
     return replace(profile, backbone=cifar_backbone(backbone).name)
@@ -440,7 +444,7 @@ def _default_name(request: Request, space: Space, profile: Profile, rungs: tuple
         (request.budget_latency_ms, "ms"),
     ]
     size = "".join(f"{amount:g}{unit}-".replace("+", "") for amount, unit in sizes if amount is not None)
-    parts = [f"{profile.split.dataset}-{short}-{size}{profile.name}-s{request.seed}"]
+    parts = [f"{profile.split.name}-{short}-{size}{profile.name}-s{request.seed}"]
     parts += filter(None, [_other_reference(space.reference)])
     parts += [request.mode] if request.mode != "constrained" else []
     parts += [request.sampler] if request.sampler not in (None, DEFAULT_SAMPLER) else []

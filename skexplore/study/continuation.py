@@ -74,6 +74,8 @@ def _was(was: object, now: object) -> str:
     """Return what was asked for before; of a recipe or a split what differs, and what it is here."""
     if isinstance(was, Content) and isinstance(now, Content) and was.digest != now.digest:
         return f"images of digest {was.digest[:12]}, here {now.digest[:12]}"
+    if isinstance(was, Content) and isinstance(now, Content) and was.name != now.name:
+        return f"the same images as {was.name}, here {now.name}: give their folder that name again"
     if not is_dataclass(was) or not is_dataclass(now):
         return f"{was}"
     found = []

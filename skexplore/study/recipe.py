@@ -135,6 +135,15 @@ class Split:
         return self.content.title
 
     @property
+    def name(self) -> str:
+        """The data set in the names of studies: with the side of a user's own images where that is not usual."""
+        return (
+            self.dataset
+            if self.own is None or self.own.side == CIFAR.side
+            else f"{self.dataset}-{self.own.side}px"
+        )
+
+    @property
     def id(self) -> str:
         """Identity of the split, readable."""
         own = f"-{self.own.digest[:12]}-{self.own.side}px" if self.own else ""

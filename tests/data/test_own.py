@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from skexplore.data import Content, content_of, describe_own, load_part, prepare_own
+from skexplore.data import (
+    Content,
+    content_of,
+    describe_own,
+    inspect_own,
+    load_part,
+    prepare_own,
+    remarks,
+    split_indices,
+)
 from skexplore.data.own import own_folder
 from skexplore.errors import UserError
 
@@ -261,8 +271,6 @@ def test_the_same_files_are_decoded_once_and_changed_ones_are_others(tmp_path, m
 
 def own_again(content: Content, place):
     """Ask for ``content`` where the cache has lost it."""
-    import shutil
-
     shutil.rmtree(own_folder(content.name, content.digest, content.side))
     return prepare_own(content, data_dir=place)
 
@@ -284,3 +292,191 @@ def test_a_damaged_cache_is_decoded_again(tmp_path):
     (found.folder / "test_images.npy").write_bytes(b"short")
     assert own(place) == found
     assert arrays(found, "test")[0].shape == (3, 3, SIDE, SIDE)
+
+
+# Classes of different sizes
+
+
+def test_unequal_classes_keep_their_shares_in_every_part(tmp_path):
+    images, _ = synthetic(330)
+    labels = np.repeat([0, 1, 2], [250, 70, 10])
+    found = own(written(tmp_path / "own", images, labels))
+    assert found.counts == {"train": (225, 63, 9), "test": (25, 7, 1)}
+    train, val = split_indices(arrays(found, "train")[1], train_images=267, val_images=29)
+    for chosen, share in ((train, 0.9), (val, 0.1)):
+        counts = np.bincount(arrays(found, "train")[1][chosen], minlength=3)
+        assert np.abs(counts - share * np.array(found.counts["train"])).max() <= 1
+    assert any("classes differ in size: 9 images of cow, 225 of ant" in each for each in remarks(found))
+    assert any(
+        "29 images to validate on: an error moves in steps of 3.4 points" in each for each in remarks(found)
+    )
+
+
+def test_a_class_that_only_broken_images_had_is_named(tmp_path):
+    place = written(tmp_path / "own", *synthetic(60))
+    for file in (place / "cow").iterdir():
+        file.write_bytes(b"broken")
+    with pytest.raises(UserError, match="train has no image of cow once 20 broken ones are left out"):
+        describe_own(f"{place}@{SIDE}", skip_broken=True)
+
+
+def test_what_is_in_train_and_in_test_is_counted(tmp_path):
+    images, labels = synthetic(60)
+    written(tmp_path / "own" / "train", images, labels)
+    written(tmp_path / "own" / "test", images[:9], labels[:9])
+    (tmp_path / "own" / "notes").mkdir()
+    found = own(tmp_path / "own")
+    assert (found.twice, found.unused) == (9, ("notes",))
+    assert [*remarks(found)][:2] == [
+        "the folder notes is no part and is not used",
+        "9 images outside train are in train too",
+    ]
+
+
+# Folders as people have them
+
+
+@pytest.mark.parametrize("names", [("Training", "Valid", "Testing"), ("train", "validation", "TEST")])
+def test_parts_may_have_their_usual_other_names(tmp_path, names):
+    for part, count in zip(names, (60, 9, 12), strict=True):
+        written(tmp_path / "own" / part, *synthetic(count, seed=count))
+    assert own(tmp_path / "own").images == {"train": 60, "val": 9, "test": 12}
+
+
+def test_parts_without_train_or_twice_the_same_are_refused(tmp_path):
+    written(tmp_path / "a" / "val", *synthetic(30))
+    written(tmp_path / "a" / "test", *synthetic(30))
+    with pytest.raises(UserError, match="holds test and val but no train"):
+        own(tmp_path / "a")
+    for name in ("train", "val", "valid"):
+        written(tmp_path / "b" / name, *synthetic(30))
+    with pytest.raises(UserError, match="val and valid are both val; keep one of them"):
+        own(tmp_path / "b")
+
+
+def test_changes_behind_a_link_are_seen(tmp_path):
+    target = written(tmp_path / "elsewhere", *synthetic(60))
+    place = tmp_path / "own"
+    place.mkdir()
+    for name in CLASSES:
+        (place / name).symlink_to(target / name)
+    first = own(place)
+    Image.fromarray(synthetic(1, seed=9)[0][0]).save(target / "ant" / "new.png")
+    assert sum(own(place).images.values()) == sum(first.images.values()) + 1
+    (target / "ant" / "back").symlink_to(target)  # leads back: each folder is read once
+    assert own(place).images == own(place).images
+
+
+def test_a_folder_whose_name_ends_like_a_side_is_that_folder(tmp_path):
+    place = written(tmp_path / "at@64", *synthetic(30))
+    assert describe_own(str(place)).side == 32
+    assert describe_own(f"{place}@16").side == 16
+    with pytest.raises(UserError, match="the images of cifar10 have 32 pixels; leave @64 out"):
+        content_of("cifar10@64")
+
+
+# Pixels as they are seen
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_on_white(tmp_path, mode):
+    place = written(tmp_path / "own", *synthetic(40))
+    clear = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), (0, 0, SIDE, SIDE // 2))
+    clear.convert(mode).save(place / "ant" / "clear.png")
+    stored = np.concatenate([arrays(own(place), part)[0] for part in ("train", "test")])
+    half = np.zeros((3, SIDE, SIDE), np.uint8)
+    half[:, SIDE // 2 :] = 255
+    assert any((each == half).all() for each in stored)
+
+
+def test_pixels_whose_range_nobody_knows_are_refused(tmp_path):
+    place = written(tmp_path / "own", *synthetic(40))
+    Image.fromarray(np.full((SIDE, SIDE), 0.5, np.float32)).save(place / "ant" / "float.tiff")
+    Image.fromarray(np.full((SIDE, SIDE), 70_000, np.int32)).save(place / "ant" / "large.tiff")
+    with pytest.raises(UserError) as raised:
+        own(place)
+    assert "float.tiff: is broken (pixels are floats, whose range nobody knows" in str(raised.value)
+    assert "large.tiff: is broken (pixels beyond 16 bits" in str(raised.value)
+
+
+def test_twelve_bits_in_sixteen_are_remarked_on(tmp_path):
+    generator = np.random.default_rng(0)
+    for number in range(40):
+        place = tmp_path / "own" / CLASSES[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 4096, (SIDE, SIDE)).astype(np.uint16)).save(
+            place / f"{number}.png"
+        )
+    assert any("pixels hardly differ" in each for each in remarks(own(tmp_path / "own")))
+
+
+def test_grey_images_that_are_stored_in_colours_are_grey(tmp_path):
+    images, labels = synthetic(40, channels=1)
+    place = written(tmp_path / "own", np.repeat(images, 3, 3), labels)
+    assert own(place).channels == 1
+
+
+# Files that are damaged, and copies that are
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04 cut off", "is a damaged .npz"),
+        (b"no array", "is no .npz of plain arrays"),
+    ],
+)
+def test_a_file_that_is_no_npz_is_refused_without_advice_to_run_it(tmp_path, content, said):
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(UserError, match=said) as raised:
+        own(tmp_path / "own.npz")
+    assert "pickle" not in str(raised.value)
+
+
+def test_a_label_beyond_all_images_is_refused_in_a_short_message(tmp_path):
+    images, labels = synthetic(30)
+    np.savez(tmp_path / "own.npz", train_images=images, train_labels=np.where(labels == 2, 10**9, labels))
+    with pytest.raises(UserError, match="a label is 1,000,000,000, and there are 30 images"):
+        own(tmp_path / "own.npz")
+
+
+def test_an_empty_part_is_none(tmp_path):
+    images, labels = synthetic(60)
+    empty = {"test_images": images[:0], "test_labels": labels[:0]}
+    np.savez(tmp_path / "own.npz", train_images=images, train_labels=labels, **empty)
+    found = own(tmp_path / "own.npz")
+    assert (found.images, found.test_held_out) == ({"train": 54, "test": 6}, True)
+
+
+def test_every_byte_of_the_cache_can_be_checked(tmp_path):
+    found = own(written(tmp_path / "own", *synthetic(45)))
+    assert all(check.ok for check in inspect_own(found))
+    path = found.folder / "test_images.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert [check.name for check in inspect_own(found) if not check.ok] == ["test_images.npy"]
+
+
+# A study goes on where its images are found again
+
+
+def test_images_are_found_by_what_they_are_wherever_they_lie(tmp_path):
+    place = written(tmp_path / "own", *synthetic(45))
+    (place / "ant" / "zz.png").write_bytes(b"broken")
+    found = describe_own(f"{place}@{SIDE}", skip_broken=True)
+    shutil.rmtree(found.folder)
+    moved = place.rename(tmp_path / "moved")
+    again = prepare_own(found.content, data_dir=moved)
+    assert prepare_own(found.content) == again
+    shutil.rmtree(again)
+    with pytest.raises(UserError, match=r"--data-dir .*none: there is no such folder or file"):
+        prepare_own(found.content, data_dir=tmp_path / "none")
+
+
+def test_the_printed_command_is_one_that_can_be_typed(tmp_path):
+    place = written(tmp_path / "my own", *synthetic(45))
+    (place / "ant" / "zz.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match=rf"--dataset '{place}@{SIDE}' --skip-broken"):
+        own(place)

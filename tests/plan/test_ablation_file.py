@@ -230,7 +230,7 @@ def test_three_mistakes_are_all_named_with_their_paths(command):
         ),
         (
             ROWS + "split: {dataset: mnist}\n",
-            "unknown dataset 'mnist'; known: cifar10, cifar100, svhn, or a folder",
+            "split.dataset: 'mnist': must be one of cifar10, cifar100, svhn, or a folder of your own images",
         ),
         (ROWS.replace("profile: tiny", "profile: [tiny]"), "profile: ['tiny']: must be one of"),
         (
