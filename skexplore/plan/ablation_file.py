@@ -155,7 +155,7 @@ def load_definition(source: str, reference: str | None = None) -> Definition:
 
 
 def _beside(split: SplitChanges, folder: Path) -> SplitChanges:
-    """Return ``split`` with images of one's own where they are if the file's text is read from the file's ``folder``."""
+    """Return ``split`` with images of one's own, which are looked for beside the file first."""
     here = folder / (split.dataset or "")
     return (
         replace(split, dataset=str(here))
