@@ -1,0 +1,92 @@
+"""Several processes as one training: gradients averaged, and BatchNorm's statistics those of the whole batch."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """This process among those of the training: its number, how many there are, and its device."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the one that writes and prints."""
+        return self.rank == 0
+
+
+def join(device: str | None) -> Place:
+    """Return this process's place: alone, or as ``torchrun`` started it (gloo on CPUs, NCCL on GPUs)."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    own = torch.device(f"cuda:{local}" if kind == "cuda" and world > 1 else kind)
+    if world > 1:
+        dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    return Place(rank=rank, world=world, device=own)
+
+
+def spread(network: nn.Module, place: Place) -> nn.Module:
+    """Return ``network`` as one of the copies that are trained together; itself where there is one process."""
+    if place.world == 1:
+        return network
+    if place.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return DistributedDataParallel(network, device_ids=[place.device.index])
+    _sync_norms(network)
+    return DistributedDataParallel(network)
+
+
+class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """BatchNorm over the batches of all processes on CPUs, which torch offers for GPUs alone.
+
+    Every process must have as many elements a channel as the others.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        others = [axis for axis in range(input.dim()) if axis != 1]
+        count = input.numel() // input.shape[1] * dist.get_world_size()
+        sums = all_reduce(torch.stack((input.sum(others), input.square().sum(others))))
+        mean, square = sums / count
+        variance = (square - mean.square()).clamp(min=0)
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            self.running_mean.lerp_(mean, self.momentum or 0.1)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.1)
+            self.num_batches_tracked += 1
+        shape = [1, -1, *[1] * (input.dim() - 2)]
+        scaled = (input - mean.view(shape)) * (variance + self.eps).rsqrt().view(shape)
+        return scaled * self.weight.view(shape) + self.bias.view(shape)
+
+
+def _sync_norms(network: nn.Module) -> None:
+    """Turn every BatchNorm of ``network`` into one over all processes, in place: names and weights stay."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.__class__ = _SyncBatchNorm
+
+
+def mean_over_all(values: Tensor, place: Place) -> Tensor:
+    """Return the mean of ``values`` over all processes."""
+    if place.world > 1:
+        dist.all_reduce(values)
+        values /= place.world
+    return values
