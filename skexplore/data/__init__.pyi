@@ -17,11 +17,20 @@ from .own import (
     describe_own as describe_own,
     inspect_own as inspect_own,
     is_own as is_own,
+    items_of as items_of,
     prepare_own as prepare_own,
     remarks as remarks,
 )
+from .pixels import (
+    BROKEN as BROKEN,
+    plain_image as plain_image,
+)
 from .releases import (
     inspect_release as inspect_release,
+)
+from .sources import (
+    Item as Item,
+    OwnPart as OwnPart,
 )
 from .split import (
     split_indices as split_indices,

@@ -25,6 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from skexplore.data.cache import cache_home
 from skexplore.data.datasets import DATASETS, Content
+from skexplore.data.pixels import BROKEN, plain_image
 from skexplore.data.placing import put_in_place
 from skexplore.data.releases import Bytes, FileCheck, Progress
 from skexplore.data.sources import Item, OwnPart, Source, complain, files_of, find_source
@@ -38,12 +39,9 @@ SIDE = 32  # pixels, where none is asked for: what the proxies are made for
 MOST_SIDE = 1024
 DIGEST = 32  # bytes of SHA-256
 CHUNK = 1024  # images decoded or converted at a time
-DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 DULL = 0.02  # a deviation of pixels below this says that they were stored in another range
 FEW = 200  # images to validate on, below which it is said how coarse an error is
 UNEQUAL = 2  # classes that differ by more than this factor are said
-
-_BROKEN = (OSError, ValueError, SyntaxError, TypeError, OverflowError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +49,9 @@ class OwnImages:
     """What a cached folder of a user's own images holds: ``about.json``.
 
     place: where they were found. stamp: of names, sizes and times of the files there. digest: of what is in them.
-    counts: images of each class, by part. skipped: broken images left out. test_held_out: whether there was no test
-    part, so that it is a tenth of train. twice: images of other parts that are in train too. unused: folders that are
-    no part. sums: SHA-256 of each file of arrays.
+    counts: images of each class, by part. skipped: broken images left out, broken: which, by their number in a part.
+    test_held_out: whether there was no test part, so that it is a tenth of train. twice: images of other parts that are
+    in train too. unused: folders that are no part. sums: SHA-256 of each file of arrays.
     """
 
     name: str
@@ -67,6 +65,7 @@ class OwnImages:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     skipped: int = 0
+    broken: dict[str, tuple[int, ...]] = field(default_factory=dict)
     test_held_out: bool = False
     twice: int = 0
     unused: tuple[str, ...] = ()
@@ -133,6 +132,28 @@ def content_of(text: str, *, skip_broken: bool = False, progress: Progress | Non
         known = f"known: {', '.join(DATASETS)}, or a folder of your own images, which {text} is not"
         return lookup(text, DATASETS, what="dataset", where=known).content
     return describe_own(text, skip_broken=skip_broken, progress=progress).content
+
+
+def items_of(own: OwnImages) -> dict[OwnPart, list[Item]]:
+    """Return the images of ``own`` where they lie, part by part, as its arrays have them: to be read at full size.
+
+    Raises ``UserError`` where they are not there any more, or are others than those that were described.
+    """
+    place = Path(own.place)
+    if not place.exists() or _stamp(place) != own.stamp:
+        raise UserError(
+            f"{place}: its files were changed since they were described; repeat the command, which describes them anew"
+        )
+    parts: dict[OwnPart, list[Item]] = {}
+    for part, items in find_source(place).parts.items():
+        broken = set(own.broken.get(part, ()))
+        parts[part] = [item for number, item in enumerate(items) if number not in broken]
+    if own.test_held_out:
+        whole = parts["train"]
+        held = set(held_out(np.array([item.label for item in whole])).tolist())
+        parts["test"] = [whole[number] for number in sorted(held)]
+        parts["train"] = [item for number, item in enumerate(whole) if number not in held]
+    return parts
 
 
 def is_own(text: str) -> bool:
@@ -224,8 +245,10 @@ def _read(folder: Path) -> OwnImages | None:
     try:
         data = read_json(folder / ABOUT)
         listed = {name: tuple(data[name]) for name in ("classes", "mean", "std", "unused")}
-        counts = {part: tuple(each) for part, each in data["counts"].items()}
-        return OwnImages(**data | listed | {"counts": counts})
+        by_part = {
+            name: {part: tuple(each) for part, each in data[name].items()} for name in ("counts", "broken")
+        }
+        return OwnImages(**data | listed | by_part)
     except (UserError, TypeError, KeyError, AttributeError):
         return None
 
@@ -245,11 +268,28 @@ def _damage(own: OwnImages, folder: Path) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Decoded:
-    """Images of a part as they were decoded, 3 x side x side each, their labels, and how many hold colours."""
+    """Images of a part as they were decoded, 3 x side x side each, their labels, and how many hold colours.
+
+    broken: numbers of those that cannot be decoded.
+    """
 
     images: Bytes
     labels: list[int]
+    broken: list[int] = field(default_factory=list)
     coloured: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """A source once it is decoded: its parts, their digest, and what cannot be decoded.
+
+    twice: how many images of other parts are in train too.
+    """
+
+    parts: dict[OwnPart, _Decoded]
+    digest: str
+    problems: list[str]
+    twice: int
 
 
 def _decode(
@@ -260,26 +300,27 @@ def _decode(
     made: list[OwnImages] = []
 
     def make(temporary: Path, fresh: Path) -> None:
-        parts, digest, problems, twice = _decoded(source, temporary, side, report)
-        if problems and not skip_broken:
-            _refuse(text, problems)
+        found = _decoded(source, temporary, side, report)
+        if found.problems and not skip_broken:
+            _refuse(text, found.problems)
         own = OwnImages(
             name=name,
             place=str(source.place),
             stamp=stamp,
-            digest=digest,
+            digest=found.digest,
             side=side,
-            channels=3 if any(part.coloured for part in parts.values()) else 1,
+            channels=3 if any(part.coloured for part in found.parts.values()) else 1,
             classes=source.classes,
             counts={},
             mean=(),
             std=(),
-            skipped=len(problems),
-            test_held_out="test" not in parts,
-            twice=twice,
+            skipped=len(found.problems),
+            broken={part: tuple(each.broken) for part, each in found.parts.items() if each.broken},
+            test_held_out="test" not in found.parts,
+            twice=found.twice,
             unused=source.unused,
         )
-        made.append(_written(own, parts, fresh))
+        made.append(_written(own, found.parts, fresh))
 
     # the digest, and with it the name of the folder, is known once all is decoded: so it is moved there after
     place = put_in_place(cache_home() / "own" / f"new-{name}-{stamp[:12]}-{side}px", lambda: "new", make)
@@ -311,13 +352,8 @@ def _refuse(text: str, problems: list[str]) -> None:
         ) from None
 
 
-def _decoded(
-    source: Source, folder: Path, side: int, report: Progress
-) -> tuple[dict[OwnPart, _Decoded], str, list[str], int]:
-    """Return the parts of ``source`` decoded into files of ``folder``, their digest, and what cannot be decoded.
-
-    The last is how many images of other parts are in train too.
-    """
+def _decoded(source: Source, folder: Path, side: int, report: Progress) -> _Found:
+    """Return the parts of ``source``, decoded into files of ``folder``."""
     what, total = (
         f"decoding {source.place}",
         sum(item.size for part in source.parts.values() for item in part),
@@ -334,11 +370,11 @@ def _decoded(
             for start in range(0, len(items), CHUNK):
                 report(what, done, total)
                 chosen = items[start : start + CHUNK]
-                for item, found in zip(
-                    chosen, threads.map(partial(_read_image, side=side), chosen), strict=True
-                ):
+                read = threads.map(partial(_read_image, side=side), chosen)
+                for number, (item, found) in enumerate(zip(chosen, read, strict=True), start):
                     if isinstance(found, str):
                         problems.append(f"{item.name}: {found}")
+                        own.broken.append(number)
                         continue
                     identity, pixels, coloured = found
                     digest.update(identity)
@@ -351,7 +387,7 @@ def _decoded(
                     own.coloured += coloured
                 done += sum(item.size for item in chosen)
             digest.update(f"\n{part} {len(own.labels)}\n".encode())
-    return parts, digest.hexdigest(), problems, twice
+    return _Found(parts=parts, digest=digest.hexdigest(), problems=problems, twice=twice)
 
 
 def _read_image(item: Item, side: int) -> tuple[bytes, Bytes, bool] | str:
@@ -363,35 +399,14 @@ def _read_image(item: Item, side: int) -> tuple[bytes, Bytes, bool] | str:
             image.draft(
                 "RGB", (side, side)
             )  # a large JPEG is read at a fraction of its size, never below the side
-            upright = ImageOps.exif_transpose(image)
-            whole = _plain(upright)
+            whole = plain_image(image)
             coloured = whole.mode != "L"
             fitted = ImageOps.fit(whole.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
     except UnidentifiedImageError:
         return "is no image"
-    except _BROKEN as error:
+    except BROKEN as error:
         return f"is broken ({str(error).strip() or type(error).__name__})"
     return identity, np.asarray(fitted).transpose(2, 0, 1), coloured
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Return ``image`` with 8 bits a channel, grey or in colours, and on white where it is transparent."""
-    if image.mode == "F":
-        raise ValueError("pixels are floats, whose range nobody knows; save them as 8 or 16 bits")
-    if image.mode in DEEP_MODES:
-        pixels = np.asarray(image).astype(np.int64)
-        if pixels.min() < 0 or pixels.max() >= 2**16:
-            raise ValueError("pixels beyond 16 bits; save them as 8 or 16 bits")
-        return Image.fromarray((pixels >> 8).astype(np.uint8))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(ground, image)
-    if image.mode in ("1", "L"):
-        return image.convert("L")
-    colours = image.convert("RGB")
-    red, green, blue = (np.asarray(channel) for channel in colours.split())
-    return colours.convert("L") if (red == green).all() and (green == blue).all() else colours
 
 
 def _written(own: OwnImages, parts: dict[OwnPart, _Decoded], folder: Path) -> OwnImages:

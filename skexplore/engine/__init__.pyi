@@ -14,6 +14,7 @@ from .run import (
     ablate as ablate,
     confirm as confirm,
     default_profile as default_profile,
+    environment as environment,
     is_study as is_study,
     run_plan as run_plan,
     run_plans as run_plans,

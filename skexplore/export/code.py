@@ -18,6 +18,8 @@ from skexplore.arch import (
 from skexplore.export.card import fusion, size_line
 from skexplore.templates import render
 
+Bodies = Mapping[str, Backbone]  # both scales by their names, the reference first
+
 
 def code(blocks: Blocks, body: Backbone, scale: str, *, schema: int, reference: Backbone = REFERENCE) -> str:
     """Return the source of ``blocks`` in ``reference`` and in ``body``; ``scale`` is what ``build()`` builds.
@@ -25,13 +27,21 @@ def code(blocks: Blocks, body: Backbone, scale: str, *, schema: int, reference: 
     schema: of the export. Before 5 the branches were stacked, and before 3 nothing was said of a batch of one image.
     """
     bodies = {"reference": reference, "proxy": body}
-    context = _context(blocks, bodies, scale)
     if schema < 5:
+        context = _context(blocks, bodies, scale)
         return render("block-to-schema-4.py.j2", one_image=schema > 2, **context)
-    return render("block.py.j2", **context, **_features(blocks, bodies))
+    return _rendered(blocks, bodies, scale)
 
 
-Bodies = Mapping[str, Backbone]  # both scales by their names
+def standalone_code(blocks: Blocks, body: Backbone, *, reference: Backbone = REFERENCE) -> str:
+    """Return the source of ``blocks`` in ``reference`` and in ``body``, which ``build("trained")`` builds."""
+    return _rendered(blocks, {"reference": reference, "trained": body}, "trained")
+
+
+def _rendered(blocks: Blocks, bodies: Bodies, scale: str) -> str:
+    own = [*bodies][-1]
+    context = _context(blocks, bodies, scale) | _features(blocks, bodies)
+    return render("block.py.j2", **context, own=own, body=context[own])
 
 
 def _context(blocks: Blocks, bodies: Bodies, scale: str) -> dict[str, object]:
@@ -109,7 +119,7 @@ def _scale(blocks: Blocks, scale: str, bodies: Bodies) -> dict[str, object]:
         }
         for stage, block, name in zip(body.stages, placed, names, strict=True)
     ]
-    what = "the small network that was trained"
+    what = "the small network that was trained" if scale == "proxy" else "the network that was trained"
     if scale == "reference":
         what = "SKNet-50 of the paper" if body == REFERENCE else "for which the block is written"
     stem = asdict(body.stem) | {"widths": (*body.stem.deep, body.stem.width)}

@@ -1,9 +1,10 @@
-"""A network trained for real: the paper's recipe or a modern one, on images of any size, on one device or several.
+"""A network trained to be used: the paper's recipe or a modern one, on images of any size, on one device or several.
 
-``recipes`` says how, ``images`` streams what is trained on, the same images whatever reads them; ``synced`` makes
-several processes one training; ``loop`` makes its updates and survives a kill, and ``run`` leaves a folder to hand over.
+``images`` streams what is trained on, the same images whatever reads them; ``synced`` makes several processes one
+training; ``loop`` makes its updates and survives a kill; ``run`` does all of it and ``folder`` leaves what is handed
+over. ``python -m skexplore.fit`` is the command, for ``torchrun``.
 May import: ``export``, ``training``, ``plan``, ``nn``, ``study`` and what is below.
-Begin with ``fit`` and ``FitRecipe``.
+Begin with ``fit`` and ``FitRequest``.
 """
 
 import lazy_loader

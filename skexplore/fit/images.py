@@ -1,4 +1,4 @@
-"""Images for a training of a whole network: read, cropped and changed anew in each epoch, the same ones on every run.
+"""Images for a training of a whole network: cropped and changed anew in each epoch, the same ones on every run.
 
 What becomes of an image depends on (seed, epoch, its number) alone, not on who reads it: any number of workers or
 processes see the same training, and one that was killed goes on with the images it would have seen.
@@ -6,51 +6,206 @@ processes see the same training, and one that was killed goes on with the images
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from skexplore.data import Item, find_source, load_part, parts_of, prepare_data, split_indices
-from skexplore.data import DATASETS, Content, describe_own
+from skexplore.data import BROKEN, Content, Item, load_part, plain_image
 from skexplore.errors import UserError
-from skexplore.fit.recipes import FitRecipe
+from skexplore.fit.synced import Place
+from skexplore.study import FitRecipe
+from skexplore.training import Data, batches, eval_batches, load_test, normalise
 
+EVAL_BATCH = 250
 EVAL_SHARE = 0.875  # of the shorter side that a centre crop takes where training takes crops of random size
+Batches = Iterator[tuple[Tensor, Tensor]]  # normalised images (b x c x h x w) and labels (b,), on the device
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The images of a data set, part by part, what is known of them, and the names of the classes."""
+class Images(Protocol):
+    """What a training sees of a data set; ``train_count`` images in batches of ``batch_size``, of all processes."""
 
-    content: Content
-    classes: tuple[str, ...]
-    train: Sequence[Item]
-    val: Sequence[Item]
-    test: Sequence[Item]
+    train_count: int
+    batch_size: int
+
+    def train(self, epoch: int, start: int) -> Batches:
+        """Yield this process's part of the batches of ``epoch``, from batch ``start`` on; a partial one is left out."""
+
+    def eval(self, part: str, side: int) -> Batches:
+        """Yield this process's part of the images of ``part`` (``val`` or ``test``), whole, at ``side`` pixels."""
+
+    def count(self, part: str) -> int:
+        """Return how many images ``part`` has, for all processes."""
+
+
+def per_epoch(images: Images) -> int:
+    """Return the updates of an epoch."""
+    return max(1, images.train_count // images.batch_size)
+
+
+class ArrayImages:
+    """Images that are kept decoded, all of them on the device: CIFAR, and a user's own at the size of the network."""
+
+    def __init__(self, data: Data, folder: Path, recipe: FitRecipe, *, seed: int, place: Place) -> None:
+        self._data, self._folder, self._recipe, self._seed, self._place = data, folder, recipe, seed, place
+        self.train_count = len(data.images)
+        self.batch_size = _even(min(recipe.batch_size, self.train_count), place)
+
+    def train(self, epoch: int, start: int) -> Batches:
+        """Yield this process's part of the batches of ``epoch``, from batch ``start`` on."""
+        recipe, data = self._recipe, self._data
+        content = data.content if recipe.flip else replace(data.content, mirrored=False)
+        whole = batches(
+            data.images,
+            data.labels,
+            batch_size=self.batch_size,
+            seed=self._seed,
+            epoch=epoch,
+            augment=recipe.flip or recipe.crop == "pad",
+            crop=recipe.crop == "pad",
+            content=content,
+        )
+        for images, labels in islice(whole, start, per_epoch(self)):
+            own = slice(self._place.rank, None, self._place.world)
+            yield images[own], labels[own]
+
+    def eval(self, part: str, side: int) -> Batches:
+        """Yield this process's part of the images of ``part``, at the one size they are kept at."""
+        assert side == self._data.images.shape[-1]
+        images, labels = self._data.val_images, self._data.val_labels
+        if part == "test":
+            images, labels = load_test(self._folder, self._place.device)
+        own = slice(self._place.rank, None, self._place.world)
+        yield from eval_batches(images[own], labels[own], batch_size=EVAL_BATCH, content=self._data.content)
+
+    def count(self, part: str) -> int:
+        """Return how many images ``part`` has."""
+        if part == "test":
+            return len(np.load(self._folder / "test_labels.npy", mmap_mode="r"))
+        return len(self._data.val_labels)
+
+
+class FileImages:
+    """Images that are read anew every time, by worker processes while the network computes."""
+
+    def __init__(
+        self,
+        parts: dict[str, Sequence[Item]],
+        content: Content,
+        recipe: FitRecipe,
+        *,
+        resolution: int,
+        seed: int,
+        place: Place,
+        workers: int,
+    ) -> None:
+        self._parts, self._content, self._recipe, self._place = parts, content, recipe, place
+        self._seed, self._workers = seed, workers
+        self.train_count = len(parts["train"])
+        self.batch_size = _even(min(recipe.batch_size, self.train_count), place)
+        self._keys = _Keys(self.train_count, self.batch_size, seed=seed, place=place)
+        self.pictures = Pictures(parts["train"], content, recipe=recipe, side=resolution, seed=seed)
+        self._loader: DataLoader[tuple[Tensor, Tensor]] | None = None
+
+    def train(self, epoch: int, start: int) -> Batches:
+        """Yield this process's part of the batches of ``epoch``, from batch ``start`` on."""
+        self._keys.epoch, self._keys.start = epoch, start
+        if self._loader is None:  # its workers live as long as the training
+            self._loader = self._loaded(self.pictures, self._keys)
+        yield from self._on_device(self._loader)
+
+    def eval(self, part: str, side: int) -> Batches:
+        """Yield this process's part of the images of ``part``, each scaled and its centre cropped to ``side``."""
+        share = EVAL_SHARE if self._recipe.crop == "random-size" else 1.0
+        pictures = Pictures(self._parts[part], self._content, side=side, share=share)
+        own = range(self._place.rank, len(pictures), self._place.world)
+        keys = [
+            [(0, number) for number in own[at : at + EVAL_BATCH]] for at in range(0, len(own), EVAL_BATCH)
+        ]
+        yield from self._on_device(self._loaded(pictures, keys))
+
+    def count(self, part: str) -> int:
+        """Return how many images ``part`` has."""
+        return len(self._parts[part])
+
+    def _loaded(self, pictures: Pictures, keys: Any) -> DataLoader[tuple[Tensor, Tensor]]:
+        return DataLoader(
+            pictures,  # type: ignore[arg-type]  # labels are numbers until they are batched
+            batch_sampler=keys,
+            num_workers=self._workers,
+            pin_memory=self._place.device.type == "cuda",
+            persistent_workers=keys is self._keys and self._workers > 0,
+            worker_init_fn=_one_thread,
+        )
+
+    def _on_device(self, loader: DataLoader[tuple[Tensor, Tensor]]) -> Batches:
+        device = self._place.device
+        for images, labels in loader:
+            yield (
+                normalise(images.to(device, non_blocking=True), self._content),
+                labels.to(device, non_blocking=True),
+            )
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _even(batch: int, place: Place) -> int:
+    """Return the largest batch up to ``batch`` that all processes share in equal parts."""
+    return max(batch - batch % place.world, place.world)
+
+
+class _Keys:
+    """The keys (epoch, number) of each batch of ``epoch`` for one process, from batch ``start`` on."""
+
+    def __init__(self, count: int, batch: int, *, seed: int, place: Place) -> None:
+        self._count, self._batch, self._seed, self._place = count, batch, seed, place
+        self.epoch = self.start = 0
+
+    def __len__(self) -> int:
+        return max(1, self._count // self._batch) - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        own = int(np.random.SeedSequence([self._seed, self.epoch]).generate_state(1, np.uint64)[0])
+        order = torch.randperm(self._count, generator=torch.Generator().manual_seed(own)).tolist()
+        for number in range(self.start, self.start + len(self)):
+            batch = order[number * self._batch : (number + 1) * self._batch]
+            yield [(self.epoch, each) for each in batch[self._place.rank :: self._place.world]]
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images of one part as uint8 (c, size, size) with their labels; asked for by (epoch, number).
+    """Images as uint8 (c, side, side) with their labels, asked for by (epoch, number).
 
-    Raises ``UserError`` for one that cannot be read.
+    With a ``recipe`` each is changed as it says, depending on (seed, epoch, number); without, it is scaled so that its
+    centre crop of ``side`` pixels takes ``share`` of the shorter side. Raises ``UserError`` for what cannot be read.
     """
 
     def __init__(
-        self, items: Sequence[Item], size: int, channels: int, recipe: FitRecipe | None, seed: int = 0, flip: bool = True
+        self,
+        items: Sequence[Item],
+        content: Content,
+        *,
+        side: int,
+        recipe: FitRecipe | None = None,
+        share: float = 1.0,
+        seed: int = 0,
     ) -> None:
-        self._items, self._seed = items, seed
-        self._mode = "RGB" if channels == 3 else "L"
-        self._change = _changes(recipe, size, flip=flip) if recipe else None
-        self._size = size
+        self._items, self._seed, self._side = items, seed, side
+        self._mode = "RGB" if content.channels == 3 else "L"
+        fitted = _Centre(side, share)
+        self._change = v2.Compose([*_changes(recipe, content, side)] if recipe else [fitted])
 
     def __len__(self) -> int:
         return len(self._items)
@@ -59,70 +214,63 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         epoch, number = key
         item = self._items[number]
         try:
-            _, image = item.read()
-            image = ImageOps.exif_transpose(image).convert(self._mode)
-        except (OSError, ValueError, SyntaxError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of metadata that nothing here reads
+                _, image = item.read()
+                image.draft("RGB", (2 * self._side, 2 * self._side))  # no more of a large JPEG than is needed
+                image = plain_image(image).convert(self._mode)
+        except BROKEN as error:
             raise UserError(f"{item.name}: cannot be read ({error})") from None
-        if self._change is None:
-            return v2.functional.pil_to_tensor(image), item.label
         own = int(np.random.SeedSequence([self._seed, epoch, number]).generate_state(1, np.uint64)[0])
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(own)
-            changed: Tensor = self._change(image)
+            changed: Tensor = v2.functional.pil_to_tensor(self._change(image))
         return changed, item.label
 
 
-def _changes(recipe: FitRecipe, size: int, *, flip: bool) -> v2.Compose:
-    """Return what is done to an image before it is trained on, in torchvision's transforms."""
-    steps: list[Any] = []
+def _changes(recipe: FitRecipe, content: Content, side: int) -> Iterator[Any]:
+    """Yield what is done to an image before it is trained on, as torchvision's transforms."""
     if recipe.crop == "random-size":
-        steps.append(v2.RandomResizedCrop(size, scale=(recipe.least_area, 1.0), antialias=True))
+        yield v2.RandomResizedCrop(side, scale=(recipe.least_area, 1.0), antialias=True)
     else:
-        steps.append(_Fit(size))
+        yield _Centre(side, 1.0)
     if recipe.crop == "pad":
-        steps.append(v2.RandomCrop(size, padding=size // 8, padding_mode="reflect"))
-    if recipe.flip and flip:
-        steps.append(v2.RandomHorizontalFlip())
+        yield v2.RandomCrop(side, padding=side // 8, padding_mode="reflect")
+    if recipe.flip and content.mirrored:
+        yield v2.RandomHorizontalFlip()
     if recipe.randaugment:
-        steps.append(v2.RandAugment(magnitude=recipe.randaugment))
-    return v2.Compose([*steps, v2.PILToTensor()])
+        yield v2.RandAugment(magnitude=recipe.randaugment)
 
 
-class _Fit:
-    """Scales and cuts an image to a square; ``share`` of its shorter side is kept."""
+class _Centre:
+    """Scales an image and cuts its centre to a square of ``side`` pixels, ``share`` of its shorter side."""
 
-    def __init__(self, size: int, share: float = 1.0) -> None:
-        self._size, self._share = size, share
+    def __init__(self, side: int, share: float) -> None:
+        self._side, self._share = side, share
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        whole = round(self._size / self._share)
-        fitted = ImageOps.fit(image, (whole, whole), Image.Resampling.BILINEAR)
-        return v2.functional.center_crop(fitted, [self._size, self._size])
+        shorter = min(image.size)
+        scaled = round(self._side / self._share)
+        width, height = (max(scaled, round(scaled * side / shorter)) for side in image.size)
+        if (width, height) != image.size:
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        left, top = (width - self._side) // 2, (height - self._side) // 2
+        return image.crop((left, top, left + self._side, top + self._side))
 
 
-class _Batches:
-    """The keys of each batch of an epoch for one process: equal parts of the batches of all, from ``start`` on."""
-
-    def __init__(self, count: int, batch: int, *, epoch: int, seed: int, rank: int, world: int, start: int = 0) -> None:
-        random = torch.Generator().manual_seed(
-            int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+def array_items(folder: Path, part: str) -> list[Item]:
+    """Return the images of a data set that is kept as arrays, to be read one by one."""
+    images, labels = load_part(folder, part)
+    return [
+        Item(
+            name=f"{folder}: {part} image {number}",
+            label=int(label),
+            size=images[number].nbytes,
+            read=partial(_from_array, images, number),
         )
-        order = torch.randperm(count, generator=random).tolist()
-        whole = [order[at : at + batch] for at in range(0, count - count % batch or count, batch)]
-        self._epoch = epoch
-        self._own = [each[rank::world] for each in whole[start:]]
-
-    def __len__(self) -> int:
-        return len(self._own)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for numbers in self._own:
-            yield [(self._epoch, number) for number in numbers]
+        for number, label in enumerate(labels)
+    ]
 
 
-def train_loader(
-    pictures: Pictures, batch: int, *, epoch: int, seed: int, rank: int, world: int, start: int, workers: int
-) -> DataLoader[tuple[Tensor, int]]:
-    """Return the batches of ``epoch`` that are this process's, from update ``start`` on: uint8 images and labels."""
-    keys = _Batches(len(pictures), batch, epoch=epoch, seed=seed, rank=rank, world=world, start=start)
-    return DataLoader(pictures, batch_sampler=keys, num_workers=workers)
+def _from_array(images: NDArray[np.uint8], number: int) -> tuple[bytes, Image.Image]:
+    return b"", Image.fromarray(images[number].transpose(1, 2, 0).squeeze())

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """This process among those of the training: its number, how many there are, and its device."""
+    """Where a process stands among those of a training: its number, how many there are, and its device."""
 
     rank: int
     world: int
@@ -43,7 +44,7 @@ def spread(network: nn.Module, place: Place) -> nn.Module:
     if place.world == 1:
         return network
     if place.device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(network, device_ids=[place.device.index])
     _sync_norms(network)
     return DistributedDataParallel(network)
@@ -63,7 +64,8 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         others = [axis for axis in range(input.dim()) if axis != 1]
         count = input.numel() // input.shape[1] * dist.get_world_size()
-        sums = all_reduce(torch.stack((input.sum(others), input.square().sum(others))))
+        both = torch.stack((input.sum(others), input.square().sum(others)))
+        sums = all_reduce(both)  # type: ignore[no-untyped-call]
         mean, square = sums / count
         variance = (square - mean.square()).clamp(min=0)
         with torch.no_grad():
@@ -71,22 +73,39 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             assert self.running_var is not None
             self.running_mean.lerp_(mean, self.momentum or 0.1)
             self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.1)
+            assert self.num_batches_tracked is not None
             self.num_batches_tracked += 1
         shape = [1, -1, *[1] * (input.dim() - 2)]
         scaled = (input - mean.view(shape)) * (variance + self.eps).rsqrt().view(shape)
-        return scaled * self.weight.view(shape) + self.bias.view(shape)
+        shifted: Tensor = scaled * self.weight.view(shape) + self.bias.view(shape)
+        return shifted
 
 
 def _sync_norms(network: nn.Module) -> None:
     """Turn every BatchNorm of ``network`` into one over all processes, in place: names and weights stay."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.__class__ = _SyncBatchNorm
+            module.__class__ = _SyncBatchNorm  # type: ignore[assignment]
 
 
-def mean_over_all(values: Tensor, place: Place) -> Tensor:
-    """Return the mean of ``values`` over all processes."""
+def sum_over_all(values: Tensor, place: Place) -> Tensor:
+    """Return the sum of ``values`` over all processes."""
     if place.world > 1:
         dist.all_reduce(values)
-        values /= place.world
     return values
+
+
+@contextmanager
+def first_alone(place: Place) -> Iterator[None]:
+    """Let the first process do what is within before the others do: it fills caches and writes files for them."""
+    if place.world > 1 and not place.first:
+        dist.barrier()
+    yield
+    if place.world > 1 and place.first:
+        dist.barrier()
+
+
+def leave(place: Place) -> None:
+    """End what ``join`` began."""
+    if place.world > 1:
+        dist.destroy_process_group()

@@ -32,6 +32,23 @@ from .design import (
     Variant as Variant,
     paper_block as paper_block,
 )
+from .fit_recipe import (
+    FIT_RECIPES as FIT_RECIPES,
+    FitRecipe as FitRecipe,
+    get_fit_recipe as get_fit_recipe,
+)
+from .fits import (
+    Fit as Fit,
+    FitEpoch as FitEpoch,
+    FitMetrics as FitMetrics,
+    FitSpec as FitSpec,
+    Measured as Measured,
+    is_fit as is_fit,
+    load_fit as load_fit,
+    write_curve as write_curve,
+    write_metrics as write_metrics,
+    write_spec as write_spec,
+)
 from .folder import (
     STUDIES as STUDIES,
     check_name as check_name,

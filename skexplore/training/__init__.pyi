@@ -1,6 +1,16 @@
+from .batches import (
+    batches as batches,
+    eval_batches as eval_batches,
+    load_split as load_split,
+    load_test as load_test,
+    normalise as normalise,
+)
 from .benchmark import (
     TrainTimings as TrainTimings,
     time_train as time_train,
+)
+from .loop import (
+    Data as Data,
 )
 from .messages import (
     EpochEvent as EpochEvent,
@@ -20,4 +30,5 @@ from .throughput import (
 )
 from .weights import (
     load_weights as load_weights,
+    save_weights as save_weights,
 )
