@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -50,6 +50,22 @@ def spread(network: nn.Module, place: Place) -> nn.Module:
     return DistributedDataParallel(network)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, and of its gradients."""
+
+    @staticmethod
+    def forward(_: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
 class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """BatchNorm over the batches of all processes on CPUs, which torch offers for GPUs alone.
 
@@ -64,10 +80,10 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         others = [axis for axis in range(input.dim()) if axis != 1]
         count = input.numel() // input.shape[1] * dist.get_world_size()
-        both = torch.stack((input.sum(others), input.square().sum(others)))
-        sums = all_reduce(both)  # type: ignore[no-untyped-call]
-        mean, square = sums / count
-        variance = (square - mean.square()).clamp(min=0)
+        shape = [1, -1, *[1] * (input.dim() - 2)]
+        mean: Tensor = _Sum.apply(input.sum(others)) / count  # type: ignore[no-untyped-call]
+        centred = input - mean.view(shape)
+        variance: Tensor = _Sum.apply(centred.square().sum(others)) / count  # type: ignore[no-untyped-call]
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -75,8 +91,7 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.1)
             assert self.num_batches_tracked is not None
             self.num_batches_tracked += 1
-        shape = [1, -1, *[1] * (input.dim() - 2)]
-        scaled = (input - mean.view(shape)) * (variance + self.eps).rsqrt().view(shape)
+        scaled = centred * (variance + self.eps).rsqrt().view(shape)
         shifted: Tensor = scaled * self.weight.view(shape) + self.bias.view(shape)
         return shifted
 
