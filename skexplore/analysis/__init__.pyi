@@ -38,6 +38,15 @@ from .findings import (
     notes as notes,
     search_findings as search_findings,
 )
+from .fits import (
+    FitsFound as FitsFound,
+    compare_fits as compare_fits,
+    fit_curves_table as fit_curves_table,
+    fits_findings as fits_findings,
+    fits_table as fits_table,
+    in_print as in_print,
+    part_words as part_words,
+)
 from .importance import (
     Importances as Importances,
     importances as importances,

@@ -30,7 +30,7 @@ from skexplore.errors import UserError
 from skexplore.words import chance_words
 
 if TYPE_CHECKING:
-    from skexplore.study import Study
+    from skexplore.study import Fit, Study
 
 app = typer.Typer(rich_markup_mode=None)
 StudyArgument = Annotated[
@@ -203,8 +203,11 @@ def report(
     """Write the report of a study: one HTML page, Markdown, CSV and JSON; other studies are drawn in its plots too."""
     from skexplore.cli.following import follow
     from skexplore.report import write_overview, write_report
-    from skexplore.study import load_study
+    from skexplore.study import find_fits, load_study
 
+    if fits := find_fits([study, *(beside or [])]):
+        _report_fits(fits, study, out, picture=picture, watch=watch)
+        return
     if watch:
         with writable(out or Path("reports")), interruptible(print, ""):
             follow(study, beside or [], out or Path("reports") / load_study(study).spec.name)
@@ -215,6 +218,26 @@ def report(
             print(path)
         name, draw = _picture(loaded, others)
         for path in pictures(folder / name, draw, asked=picture):
+            print(path)
+    if out is None:
+        with writable(folder.parent):
+            print(write_overview(folder.parent))
+    print_next(opening(folder / "index.html"), file=sys.stderr)
+
+
+def _report_fits(fits: list[Fit], name: str, out: Path | None, *, picture: bool | None, watch: bool) -> None:
+    """Write the report of trainings of whole networks."""
+    from skexplore.analysis import compare_fits
+    from skexplore.report import fits_picture, write_fit_report, write_overview
+
+    if watch:
+        raise UserError("--watch: follows a study; the report of a training is written when it is asked for")
+    folder = out or Path("reports") / Path(name).name
+    found = compare_fits(fits)
+    with writable(folder):
+        for path in write_fit_report(found, folder):
+            print(path)
+        for path in pictures(folder / "curves", lambda kind: fits_picture(found, kind), asked=picture):
             print(path)
     if out is None:
         with writable(folder.parent):

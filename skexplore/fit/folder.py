@@ -122,7 +122,7 @@ def _config(spec: FitSpec) -> dict[str, Any]:
             "mean": list(content.mean),
             "std": list(content.std),
             "classifier": "classifier",
-            "first_conv": "stem.0.0",
+            "first_conv": "stem.0.0" if spec.architecture.backbone.stem.deep else "stem.0",
         },
     }
 

@@ -147,6 +147,7 @@ class FileImages:
             pin_memory=self._place.device.type == "cuda",
             persistent_workers=keys is self._keys and self._workers > 0,
             worker_init_fn=_one_thread,
+            generator=torch.Generator(),  # the caller's stays as it is
         )
 
     def _on_device(self, loader: DataLoader[tuple[Tensor, Tensor]]) -> Batches:
@@ -204,8 +205,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self._items, self._seed, self._side = items, seed, side
         self._mode = "RGB" if content.channels == 3 else "L"
-        fitted = _Centre(side, share)
-        self._change = v2.Compose([*_changes(recipe, content, side)] if recipe else [fitted])
+        self._change = v2.Compose([*_changes(recipe, content, side)]) if recipe else _centre(side, share)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -233,7 +233,7 @@ def _changes(recipe: FitRecipe, content: Content, side: int) -> Iterator[Any]:
     if recipe.crop == "random-size":
         yield v2.RandomResizedCrop(side, scale=(recipe.least_area, 1.0), antialias=True)
     else:
-        yield _Centre(side, 1.0)
+        yield _centre(side, 1.0)
     if recipe.crop == "pad":
         yield v2.RandomCrop(side, padding=side // 8, padding_mode="reflect")
     if recipe.flip and content.mirrored:
@@ -242,20 +242,9 @@ def _changes(recipe: FitRecipe, content: Content, side: int) -> Iterator[Any]:
         yield v2.RandAugment(magnitude=recipe.randaugment)
 
 
-class _Centre:
-    """Scales an image and cuts its centre to a square of ``side`` pixels, ``share`` of its shorter side."""
-
-    def __init__(self, side: int, share: float) -> None:
-        self._side, self._share = side, share
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        shorter = min(image.size)
-        scaled = round(self._side / self._share)
-        width, height = (max(scaled, round(scaled * side / shorter)) for side in image.size)
-        if (width, height) != image.size:
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        left, top = (width - self._side) // 2, (height - self._side) // 2
-        return image.crop((left, top, left + self._side, top + self._side))
+def _centre(side: int, share: float) -> v2.Compose:
+    """Return what scales an image and cuts its centre to ``side`` pixels, ``share`` of its shorter side."""
+    return v2.Compose([v2.Resize(round(side / share)), v2.CenterCrop(side)])
 
 
 def array_items(folder: Path, part: str) -> list[Item]:

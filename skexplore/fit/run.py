@@ -257,10 +257,12 @@ def _begun(request: FitRequest, spec: FitSpec) -> Fit | None:
     if is_fit(folder):
         old = load_fit(folder)
         if old.spec != spec:
-            here, there = (_flat(each) for each in (old.spec, spec))
+            here, there = _flat(spec), _flat(old.spec)
+            if here["digest of images"] != there["digest of images"]:  # all else of them follows
+                here, there = ({"digest of images": each["digest of images"]} for each in (here, there))
             raise UserError(
-                f"{folder}: holds another training ({differences(here, there)} now".replace(" there", "")
-                + "); give the options it was begun with, or another --out"
+                f"{folder}: holds another training ({differences(here, there)}); give the options it was begun with, or "
+                "another --out"
             )
         return old if old.metrics else None
     if any(path.name != LOCK for path in folder.iterdir()):
@@ -275,11 +277,8 @@ def _begun(request: FitRequest, spec: FitSpec) -> Fit | None:
 def _flat(spec: FitSpec) -> dict[str, object]:
     own = asdict(spec)
     recipe, content = own.pop("recipe"), own.pop("content")
-    return (
-        own
-        | {f"recipe {name}": value for name, value in recipe.items()}
-        | {f"images {name}": value for name, value in content.items()}
-    )
+    own |= {f"recipe {name}": value for name, value in recipe.items()}
+    return own | {f"{name} of images": value for name, value in content.items()}
 
 
 def _digest(weights: Path | None) -> str:

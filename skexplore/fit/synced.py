@@ -81,9 +81,10 @@ class _SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         others = [axis for axis in range(input.dim()) if axis != 1]
         count = input.numel() // input.shape[1] * dist.get_world_size()
         shape = [1, -1, *[1] * (input.dim() - 2)]
-        mean: Tensor = _Sum.apply(input.sum(others)) / count  # type: ignore[no-untyped-call]
+        # sums as exact as those of torch's own BatchNorm on a CPU
+        mean = (_Sum.apply(input.sum(others, dtype=torch.float64)) / count).to(input.dtype)
         centred = input - mean.view(shape)
-        variance: Tensor = _Sum.apply(centred.square().sum(others)) / count  # type: ignore[no-untyped-call]
+        variance = (_Sum.apply(centred.square().sum(others, dtype=torch.float64)) / count).to(input.dtype)
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None

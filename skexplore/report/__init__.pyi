@@ -9,6 +9,10 @@ from .comparison import (
 from .figures.files import (
     can_draw as can_draw,
 )
+from .fits import (
+    fits_picture as fits_picture,
+    write_fit_report as write_fit_report,
+)
 from .overview import (
     write_overview as write_overview,
 )

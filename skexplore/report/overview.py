@@ -65,6 +65,8 @@ def _cards(folder: Path) -> Iterator[Card]:
 def _kind(found: Found) -> Callable[[Found], dict[str, Any]]:
     if "groups" in found:
         return _comparison
+    if "networks" in found:
+        return _fits
     if "variants" in found:
         return _ablation
     return _search
@@ -115,6 +117,21 @@ def _ablation(found: Found) -> dict[str, Any]:
         "kind": "confirmation" if confirms else "ablation",
         "state": found["state"],
         "said": tuple(map(str, said)),
+        "dots": _scaled(means, every),
+        "bars": tuple((low, high) for low, high in (_scaled(pair, every) for pair in ends)),
+    }
+
+
+def _fits(found: Found) -> dict[str, Any]:
+    rows = found["networks"]
+    means = [(number, row["mean"]) for number, row in enumerate(rows)]
+    ends = [((at, row["low"]), (at, row["high"])) for at, row in enumerate(rows) if row["low"] is not None]
+    every = [*means, *(point for pair in ends for point in pair)]
+    part = "test" if found["part"] == "test" else "validation"
+    return {
+        "kind": "whole networks",
+        "state": found["state"],
+        "said": (found["said"], *(f"{row['name']}: {_percent(row['mean'])} % ({part})" for row in rows[:3])),
         "dots": _scaled(means, every),
         "bars": tuple((low, high) for low, high in (_scaled(pair, every) for pair in ends)),
     }

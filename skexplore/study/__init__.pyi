@@ -43,6 +43,7 @@ from .fits import (
     FitMetrics as FitMetrics,
     FitSpec as FitSpec,
     Measured as Measured,
+    find_fits as find_fits,
     is_fit as is_fit,
     load_fit as load_fit,
     write_curve as write_curve,

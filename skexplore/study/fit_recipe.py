@@ -155,7 +155,7 @@ def _meaning(data: dict[Any, Any]) -> Iterator[Problem]:
     epochs, warmup, drops = (data.get(name) for name in ("epochs", "warmup", "drops"))
     if epochs is not None and warmup is not None and warmup >= epochs:
         yield "warmup", f"{warmup} epochs of {epochs}: must be fewer; give more epochs or less warm-up"
-    if drops is not None and any(one >= other for one, other in pairwise(drops)):
+    if drops and None not in drops and any(one >= other for one, other in pairwise(drops)):
         yield "drops", "must rise"
 
 

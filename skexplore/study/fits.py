@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,25 @@ def load_fit(name: str | Path) -> Fit:
     place = folder / METRICS
     metrics = parse(FitMetrics, read_json(place), str(place)) if place.is_file() else None
     return Fit(folder=folder, spec=spec, curve=tuple(_read_curve(folder / CURVE)), metrics=metrics)
+
+
+def find_fits(names: Sequence[str]) -> list[Fit]:
+    """Return the trainings called ``names``, or those inside of folders called so; empty if none of them is one.
+
+    Raises ``UserError`` where only some are.
+    """
+    found: list[Fit] = []
+    other: list[str] = []
+    for name in names:
+        folder = fit_folder(name)
+        places = [folder] if is_fit(folder) else sorted(path.parent for path in folder.glob(f"*/{FIT}"))
+        found += [load_fit(place) for place in places]
+        other += [] if places else [name]
+    if found and other:
+        raise UserError(
+            f"{other[0]}: is no training of a whole network, as {found[0].folder} is; give either kind"
+        )
+    return found
 
 
 def write_spec(folder: Path, spec: FitSpec) -> None:

@@ -1,0 +1,280 @@
+"""From a request to a folder: what it holds, going on after a kill, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from skexplore.data import CIFAR
+from skexplore.errors import UserError
+from skexplore.fit import FitRequest, Listener, fit
+from skexplore.study import FIT_RECIPES, FitRecipe, FitSpec, load_fit
+
+QUICK = FitRecipe(epochs=2, batch_size=40, lr=0.05, schedule="cosine", crop="pad", label_smoothing=0.0)
+SPEC = FitSpec(block="k3+k3d2", backbone="4x4d-111-s2", resolution=32, content=CIFAR, recipe=QUICK)
+
+
+def request(folder, data, spec=SPEC, **options):
+    return FitRequest(folder=folder, spec=spec, data=str(data), device="cpu", workers=0, **options)
+
+
+def heard():
+    notes, epochs = [], []
+    return notes, epochs, Listener(on_note=notes.append, on_epoch=epochs.append)
+
+
+def test_a_training_leaves_a_folder_that_says_what_it_is(tmp_path, arrays):
+    notes, epochs, listener = heard()
+    found = fit(request(tmp_path / "out", arrays, command="skexplore fit ..."), listener)
+    assert {path.name for path in found.folder.iterdir()} >= {
+        "fit.json", "curve.csv", "metrics.json", "model.safetensors", "block.py", "model.onnx", "model.pt2", "config.json",
+        "timm_model.py", "README.md",
+    }  # fmt: skip
+    assert not (found.folder / "checkpoint.pt").exists()
+    assert [each.epoch.epoch for each in epochs] == [1, 2]
+    assert all(each.enough is None for each in epochs)  # kept decoded
+    metrics = found.metrics
+    assert [(each.part, each.resolution, each.images) for each in metrics.measured] == [("val", 32, 20)]
+    assert metrics.measured[0].error == found.curve[-1].val_error < 0.75  # chance
+    assert metrics.train_images == 180
+    assert metrics.params == sum(value.numel() for name, value in load_file(found.folder / "model.safetensors").items()
+                                 if "running" not in name and "num_batches" not in name)  # fmt: skip
+    assert found.spec.content.digest
+    assert found.spec.content.classes == 4
+    assert metrics.command == "skexplore fit ..."
+    assert fit(request(tmp_path / "out", arrays)) == found  # nothing is trained again
+
+
+@pytest.mark.slow
+def test_what_is_handed_over_computes_the_same_everywhere(tmp_path, arrays):
+    folder = fit(request(tmp_path / "out", arrays)).folder
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    np.save(tmp_path / "images.npy", images.numpy())
+    # without skexplore on the path of imports
+    script = """
+import sys, numpy as np, torch, onnxruntime, timm
+sys.modules["skexplore"] = None
+import timm_model
+from block import build
+from safetensors.torch import load_file
+images = torch.from_numpy(np.load(sys.argv[1]))
+network = build("trained", num_classes=4)
+network.load_state_dict(load_file("model.safetensors"))
+network.eval()
+with torch.no_grad():
+    expected = network(images)
+    program = torch.export.load("model.pt2").module()(images)
+    model = timm.create_model("local-dir:.", pretrained=True).eval()
+    by_timm = model(images)
+    other = timm.create_model("local-dir:.", pretrained=True, num_classes=7)
+assert other.classifier.out_features == 7 and torch.equal(other.stem[0].weight, model.stem[0].weight)
+config = timm.data.resolve_model_data_config(model)
+assert config["input_size"] == (3, 32, 32) and config["crop_pct"] == 1.0, config
+(onnx,) = onnxruntime.InferenceSession("model.onnx").run(["logits"], {"images": images.numpy()})
+assert expected.shape == (3, 4) and torch.equal(by_timm, expected)
+for each in (program, torch.from_numpy(onnx)):
+    assert torch.allclose(each, expected, atol=1e-4), (each - expected).abs().max()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "images.npy")],
+        cwd=folder, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_card_has_the_metadata_of_model_hubs(tmp_path, arrays):
+    from ruamel.yaml import YAML
+
+    folder = fit(request(tmp_path / "out", arrays, licence="mit")).folder
+    text = (folder / "README.md").read_text()
+    head, body = text.removeprefix("---\n").split("\n---\n")
+    data = YAML(typ="safe").load(head)
+    assert data["license"] == "mit"
+    (result,) = data["model-index"][0]["results"]
+    error = load_fit(folder).metrics.measured[0].error
+    assert result["metrics"] == [{"type": "accuracy", "value": 1 - error}]
+    assert "Test images were not read." in body
+    assert f"{100 * error:.2f}" in body
+
+
+def test_test_images_are_read_once_and_on_request(tmp_path, arrays, monkeypatch):
+    folder = tmp_path / "out"
+    from skexplore.fit import images as module
+
+    read = []
+    monkeypatch.setattr(module, "load_test", lambda *given: read.append(1) or load_test(*given))
+    from skexplore.training import load_test
+
+    assert fit(request(folder, arrays)).error("test") is None
+    assert not read
+    before = (folder / "model.safetensors").read_bytes()
+    first = fit(request(folder, arrays, test=True))
+    assert first.error("test") is not None
+    assert first.metrics.measured[1].images == 40
+    assert (folder / "model.safetensors").read_bytes() == before
+    assert "Test images were read once" in (folder / "README.md").read_text()
+    assert fit(request(folder, arrays, test=True)) == first
+    assert len(read) == 1
+
+
+def test_test_images_measured_at_the_end_are_those_measured_later(tmp_path, arrays):
+    later = tmp_path / "later"
+    fit(request(later, arrays))
+    found = fit(request(later, arrays, test=True))
+    assert found.metrics.measured == fit(request(tmp_path / "now", arrays, test=True)).metrics.measured
+
+
+@pytest.mark.slow
+def test_photographs_are_streamed_and_measured_at_two_sizes(tmp_path, flowers):
+    recipe = replace(FIT_RECIPES["paper"], epochs=3, batch_size=32, drops=(0.9,))
+    spec = replace(SPEC, resolution=64, recipe=recipe)
+    _, epochs, listener = heard()
+    found = fit(request(tmp_path / "out", flowers, spec), listener)
+    assert [(each.part, each.resolution) for each in found.metrics.measured] == [("val", 64), ("val", 96)]
+    assert found.metrics.measured[0].error < 0.5  # chance is 2 / 3
+    assert epochs[-1].enough >= 1
+    assert 0 < epochs[-1].waiting < 1
+    assert found.spec.content.classes == 3
+    assert found.metrics.train_images == 216  # 240, a tenth of them to validate on
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_weights(tmp_path, arrays):
+    words = [
+        sys.executable,
+        "-m",
+        "skexplore.fit",
+        "k3+k3d2",
+        "--data",
+        str(arrays),
+        "--backbone",
+        "4x4d-111-s2",
+    ]
+    words += ["--device", "cpu", "--epochs", "60", "--minutes", "0.01", "--out"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    log = tmp_path / "log.txt"
+
+    def run(name):
+        with log.open("a") as file:
+            return subprocess.Popen([*words, str(tmp_path / name)], env=environment, stdout=file, stderr=file)
+
+    assert run("whole").wait(timeout=240) == 0
+    chance, ended = random.Random(time.time_ns()), []
+    for _ in range(2):
+        killed = run("killed")
+        checkpoint = tmp_path / "killed" / "checkpoint.pt"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        deadline = time.monotonic() + 60
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert time.monotonic() < deadline
+            assert killed.poll() is None, log.read_text()
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1))
+        killed.kill()
+        ended.append(killed.wait())
+    assert ended == [-9, -9]
+    assert run("killed").wait(timeout=240) == 0
+    assert "going on after epoch" in log.read_text()
+    whole, killed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
+    curves = [
+        [replace(epoch, seconds=0) for epoch in load_fit(tmp_path / name).curve]
+        for name in ("whole", "killed")
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_weights_to_begin_with(tmp_path, arrays):
+    first = fit(request(tmp_path / "first", arrays)).folder / "model.safetensors"
+    low = replace(SPEC, recipe=replace(QUICK, epochs=1, lr=1e-9), seed=5)
+    begun = fit(request(tmp_path / "second", arrays, low, init=first))
+    old, new = load_file(first), load_file(begun.folder / "model.safetensors")
+    assert all(torch.allclose(old[name], new[name], atol=1e-5) for name in old if name.endswith("weight"))
+    assert len(begun.spec.init) == 64
+    assert begun.spec.init[:12] in (begun.folder / "README.md").read_text()
+    with pytest.raises(UserError, match=r"weights of another network \(\d+ differ"):
+        fit(request(tmp_path / "third", arrays, replace(low, block="k3"), init=first))
+    with pytest.raises(UserError, match=r"--init .*none: cannot be read"):
+        fit(request(tmp_path / "fourth", arrays, low, init=tmp_path / "none"))
+
+
+def test_a_classifier_of_other_classes_is_fresh(tmp_path, arrays, flowers):
+    first = fit(request(tmp_path / "first", arrays)).folder / "model.safetensors"
+    notes, _, listener = heard()
+    low = replace(SPEC, recipe=replace(QUICK, epochs=1, lr=1e-9, crop="none"))
+    begun = fit(request(tmp_path / "second", flowers, low, init=first), listener)
+    assert any("has another classifier" in note for note in notes)
+    new = load_file(begun.folder / "model.safetensors")
+    assert new["classifier.weight"].shape[0] == 3
+    assert torch.allclose(new["stem.0.weight"], load_file(first)["stem.0.weight"], atol=1e-5)
+
+
+def test_a_folder_with_another_training_is_refused_by_what_differs(tmp_path, arrays):
+    fit(request(tmp_path / "out", arrays))
+    other = replace(SPEC, seed=1, recipe=replace(QUICK, lr=0.5))
+    with pytest.raises(
+        UserError, match=r"holds another training \(seed 1 here, 0 there, recipe lr 0.5 here, 0.05 there\)"
+    ):
+        fit(request(tmp_path / "out", arrays, other))
+
+
+def test_images_that_were_changed_are_refused_by_their_digest(tmp_path, flowers):
+    spec = replace(SPEC, recipe=replace(QUICK, epochs=1, crop="none"))
+    fit(request(tmp_path / "out", flowers, spec))
+    (flowers / "train" / "red" / "000.jpg").write_bytes((flowers / "train" / "red" / "003.jpg").read_bytes())
+    with pytest.raises(UserError, match=r"holds another training \(digest of images \w+ here, \w+ there\)"):
+        fit(request(tmp_path / "out", flowers, spec))
+
+
+def test_a_folder_in_use_for_something_else_is_left_alone(tmp_path, arrays):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("x")
+    with pytest.raises(UserError, match="is not empty and holds no training; choose another --out"):
+        fit(request(tmp_path / "out", arrays))
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, arrays):
+    from filelock import FileLock
+
+    (tmp_path / "out").mkdir()
+    with (
+        FileLock(tmp_path / "out" / "fit.lock"),
+        pytest.raises(UserError, match="another process trains there"),
+    ):
+        fit(request(tmp_path / "out", arrays))
+
+
+def test_a_network_of_the_paper_with_attention_modules(tmp_path, arrays):
+    spec = replace(SPEC, block="", system="senet29", backbone="sknet29", recipe=replace(QUICK, epochs=1))
+    assert spec.architecture.gate is not None
+    assert spec.architecture.backbone.classes == 10
+
+
+def test_sums_of_what_is_handed_over_are_on_record(tmp_path, arrays):
+    from hashlib import sha256
+
+    found = fit(request(tmp_path / "out", arrays))
+    files = json.loads((found.folder / "metrics.json").read_text())["files"]
+    assert {
+        "model.safetensors",
+        "block.py",
+        "model.onnx",
+        "model.pt2",
+        "config.json",
+        "timm_model.py",
+    } == set(files)
+    assert all(
+        sha256((Path(found.folder) / name).read_bytes()).hexdigest() == each for name, each in files.items()
+    )
