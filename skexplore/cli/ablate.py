@@ -19,6 +19,7 @@ from skexplore.cli.common import (
     ReferenceOption,
     StorageOption,
     TimeOption,
+    TrackOption,
     WorkersOption,
     decoded,
     interruptible,
@@ -86,6 +87,7 @@ def ablate(
     time_limit: TimeOption = None,
     storage: StorageOption = None,
     data_dir: DataOption = None,
+    track: TrackOption = None,
     plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +109,7 @@ def ablate(
         )
     )
     settings = run_settings(workers, time_limit, storage, data_dir)
-    _carry_out(planned, settings, plan=plan, as_json=as_json)
+    _carry_out(planned, settings, track, plan=plan, as_json=as_json)
 
 
 @app.command(rich_help_panel=DECIDE)
@@ -135,6 +137,7 @@ def confirm(
     time_limit: TimeOption = None,
     storage: StorageOption = None,
     data_dir: DataOption = None,
+    track: TrackOption = None,
     plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -148,10 +151,10 @@ def confirm(
     found = sum(variant.role == "finalist" for variant in design.variants)
     if top is not None and found < top:
         print(f"--top {top}: {study} has {counted(found, 'block')} to confirm", file=sys.stderr)
-    _carry_out(planned, settings, plan=plan, as_json=as_json)
+    _carry_out(planned, settings, track, plan=plan, as_json=as_json)
 
 
-def _carry_out(planned: Plan, settings: Run, *, plan: bool, as_json: bool) -> None:
+def _carry_out(planned: Plan, settings: Run, track: str | None, *, plan: bool, as_json: bool) -> None:
     """Show what ``planned`` would do, or do it and print what came of it."""
     from skexplore.engine import run_plan
     from skexplore.study import cells
@@ -159,7 +162,7 @@ def _carry_out(planned: Plan, settings: Run, *, plan: bool, as_json: bool) -> No
     if plan:
         _print_plan(planned, settings, as_json=as_json)
         return
-    result = watched(lambda run: run_plan(planned, run), settings)
+    result = watched(lambda run: run_plan(planned, run), settings, track)
     _print_result(result, as_json=as_json)
     failed = sum(record.status == "failed" for record in cells(result.spec, result.records).values())
     if failed:

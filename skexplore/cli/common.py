@@ -21,7 +21,7 @@ from skexplore.words import listed
 
 if TYPE_CHECKING:
     from skexplore.arch import Architecture, Backbone, FlopsUnit
-    from skexplore.engine import Run
+    from skexplore.engine import Event, Run
     from skexplore.space import Space
 
 GFLOPS = "GFLOPs = 10^9 multiply-adds of convolutions and linear layers."
@@ -132,6 +132,13 @@ TimeOption = Annotated[
 StorageOption = Annotated[
     str | None,
     typer.Option(metavar="URL", help="An Optuna RDB URL instead of the study's own SQLite file."),
+]
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Tell each training to a tracker, on this machine: tensorboard, mlflow, wandb or trackio (extras).",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OneBlockArgument = Annotated[
@@ -289,17 +296,31 @@ def run_settings(
     return Run(workers=workers, time_limit=limit, storage=storage, data_dir=data_dir, command=typed_command())
 
 
-def watched(work: Callable[[Run], T], settings: Run) -> T:
-    """Do ``work`` under a live display; the first Ctrl-C ends the epochs that are running, then exit 130."""
+def watched(work: Callable[[Run], T], settings: Run, track: str | None = None) -> T:
+    """Do ``work`` under a live display; the first Ctrl-C ends the epochs that are running, then exit 130.
+
+    track: the tracker that hears of each training too.
+    """
     from skexplore.cli.display import Reporter, error_console
 
     console = error_console()
+    listeners: list[Callable[[Event], None]] = []
+    if track is not None:
+        from skexplore.tracking import StudyFollower, check_tracker
+
+        listeners.append(StudyFollower(check_tracker(track), warn=console.print))
     with (
         interruptible(console.print, KEPT),
         INTERRUPTS.counted() as interrupts,
-        Reporter(console) as on_progress,
+        Reporter(console) as show,
     ):
-        return work(replace(settings, on_progress=on_progress, interrupts=interrupts))
+        listeners.append(show)
+
+        def tell(event: Event) -> None:
+            for each in listeners:
+                each(event)
+
+        return work(replace(settings, on_progress=tell, interrupts=interrupts))
     raise AssertionError  # the context managers let nothing pass
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +22,7 @@ from skexplore.cli.common import (
     OneBlockArgument,
     ReferenceOption,
     SystemOption,
+    TrackOption,
     chosen_network,
     interruptible,
     print_next,
@@ -33,10 +36,11 @@ from skexplore.data import DATASETS
 from skexplore.errors import UserError
 
 if TYPE_CHECKING:
-    from skexplore.fit import FitProgress
+    from skexplore.fit import FitProgress, FitRequest
     from skexplore.study import Fit, FitSpec
 
 app = typer.Typer(rich_markup_mode=None)
+Log = Callable[[int, Mapping[str, float]], None]
 KEPT = "interrupted; a checkpoint is kept. Repeat the same command to go on."
 WAITS = 0.1  # share of the time that waiting for images may take before more workers are advised
 
@@ -107,6 +111,7 @@ def fit(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")
     ] = None,
+    track: TrackOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder; default studies/fit-DATA-NETWORK-sSEED.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -135,23 +140,53 @@ def fit(
     )
     shown = int(os.environ.get("RANK", "0")) == 0  # of several processes one speaks
     alone = "RANK" not in os.environ
+    tracked = _tracked(track, request) if shown else nullcontext(_unheard)
     with (
         writable(request.folder, "make room, or choose another --out"),
         interruptible(lambda text: print(text, file=sys.stderr), KEPT),
         INTERRUPTS.counted() as interrupts,
         Bar(sys.stderr) as bar,
+        tracked as log,
     ):
+
+        def tell(progress: FitProgress) -> None:
+            _print_epoch(progress)
+            epoch = progress.epoch
+            names = ("lr", "train_loss", "val_loss", "val_error")
+            log(epoch.epoch, {name: getattr(epoch, name) for name in names})
+
         found = run_fit(
             request,
             Listener(
                 on_data=bar,
                 on_note=lambda text: print(f"note: {text}", file=sys.stderr),
-                on_epoch=_print_epoch,
+                on_epoch=tell,
                 stop=lambda: alone and interrupts() > 0,
             ),
         )
     if shown:
         _print_fit(found, as_json=as_json)
+
+
+def _unheard(_step: int, _values: Mapping[str, float]) -> None:
+    pass
+
+
+def _tracked(track: str | None, request: FitRequest) -> AbstractContextManager[Log]:
+    """Return the run of a tracker that hears of each epoch; of none where none is asked for."""
+    if track is None:
+        return nullcontext(_unheard)
+    from skexplore.tracking import Tracker, check_tracker
+
+    spec = request.spec
+    tracker = Tracker(
+        check_tracker(track),
+        request.folder,
+        f"fit-{spec.content.name}",
+        warn=lambda text: print(f"note: {text}", file=sys.stderr),
+    )
+    settings = {"network": spec.title, "resolution": spec.resolution, "seed": spec.seed, "data": request.data}
+    return tracker.run(request.folder.name, settings | asdict(spec.recipe))
 
 
 def _asked(

@@ -24,6 +24,7 @@ from skexplore.cli.common import (
     ReferenceOption,
     StorageOption,
     TimeOption,
+    TrackOption,
     WorkersOption,
     budget_of,
     decoded,
@@ -169,8 +170,9 @@ def search(
             help="Searches that differ in their seed alone, from --seed on, each a study of its own."
         ),
     ] = 1,
-    keep_weights: Annotated[str, typer.Option(help="Of which trials: front, all or none.")] = "front",
+    keep_weights: Annotated[str, typer.Option(help="Of which trainings: front, anchors (and the front), all or none.")] = "front",
     data_dir: DataOption = None,
+    track: TrackOption = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -220,7 +222,7 @@ def search(
     if plan:
         _print_plan(plans, settings, as_json=as_json)
         return
-    results = watched(lambda run: run_plans(plans, run), settings)
+    results = watched(lambda run: run_plans(plans, run), settings, track)
     if repeats > 1:
         _print_repeats(results, plans, as_json=as_json)
     elif as_json:
@@ -271,6 +273,7 @@ def train(
     workers: WorkersOption = None,
     time_limit: TimeOption = None,
     data_dir: DataOption = None,
+    track: TrackOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a block of your own by the recipe of a profile, or of a study."""
@@ -293,6 +296,7 @@ def train(
             run=run,
         ),
         settings,
+        track,
     )
     own = result.spec.at_reference(blocks).id
     records = [

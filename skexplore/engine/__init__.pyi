@@ -4,6 +4,7 @@ from .coordinator import (
     Work as Work,
 )
 from .events import (
+    Event as Event,
     Fetch as Fetch,
     Note as Note,
 )

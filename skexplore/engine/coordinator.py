@@ -24,13 +24,14 @@ FAILURES = 10  # failed or diverged trials in a row that end a search
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One thing that happened. kind: ``note``, ``start``, ``epoch``, ``end`` (of a training) or ``skip``.
+    """One thing that happened in ``study``. kind: ``note``, ``start``, ``epoch``, ``end`` (of a training) or ``skip``.
 
     best: lowest validation error within the budget so far. counters: trials by status. images, images_left:
     trained so far in this call (in ``seconds``), and still to train.
     """
 
     kind: str
+    study: str
     text: str = ""
     record: Record | None = None
     epoch: Epoch | None = None
@@ -305,6 +306,7 @@ class Coordinator:
         self._report(
             Progress(
                 kind=kind,
+                study=self.spec.name,
                 trained=state.trained,
                 target=self.target,
                 anchors_left=self._anchors_left,

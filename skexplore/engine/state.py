@@ -420,10 +420,13 @@ class State:
         """
         if self.spec.keep_weights == "all":
             return
-        complete = [r for r in self.searched if r.status == "complete" and self.spec.keep_weights == "front"]
+        kept = [] if self.spec.keep_weights == "none" else self.searched
+        complete = [record for record in kept if record.status == "complete"]
         wanted = {r.key for r in pareto_front(complete)}
         wanted |= {r.key for r in pareto_front(complete, lambda r: r.ref_params)}
         wanted |= {r.key for r in sorted(complete, key=measured_error)[:NEARLY_BEST]}
+        if self.spec.keep_weights == "anchors":
+            wanted |= {r.key for r in self.beside if r.origin == "anchor"}
         wanted |= {r.key for r in [*self.searched, *self.beside] if r.status == "running"}
         keep = {weights_file(self.store.folder, key).name for key in wanted}
         for path in (self.store.folder / "weights").glob("*"):

@@ -261,8 +261,8 @@ def _begun(request: FitRequest, spec: FitSpec) -> Fit | None:
             if here["digest of images"] != there["digest of images"]:  # all else of them follows
                 here, there = ({"digest of images": each["digest of images"]} for each in (here, there))
             raise UserError(
-                f"{folder}: holds another training ({differences(here, there)}); give the options it was begun with, or "
-                "another --out"
+                f"{folder}: holds another training ({differences(here, there)}); give the options it was begun with, "
+                "or another --out"
             )
         return old if old.metrics else None
     if any(path.name != LOCK for path in folder.iterdir()):

@@ -50,7 +50,7 @@ from skexplore.study.record import Record
 from skexplore.study.samplers import SAMPLERS
 
 MODES = ("constrained", "pareto")
-KEEP_WEIGHTS = ("front", "all", "none")
+KEEP_WEIGHTS = ("front", "anchors", "all", "none")
 
 # text fields with few values: an archive or a database with others is refused
 Sampler = Annotated[str, among(SAMPLERS, "none")]  # none searches nothing
@@ -65,8 +65,8 @@ class StudySpec:
 
     reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode: ``constrained``
     (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the pruner ``rungs`` may
-    stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which trials, ``front``,
-    ``all`` or ``none``. latency: how latencies are measured, None where they are not; they and their budget, in
+    stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which trainings, ``front``,
+    ``anchors`` (and the front), ``all`` or ``none``. latency: how latencies are measured, None where they are not; they and their budget, in
     milliseconds, are of networks at the reference too. space_base, space_decisions, space_conditions, band_*: the whole
     space as it was, since a file of that name may change. ablation: the variants of an ablation or a confirmation,
     which search nothing.

@@ -210,6 +210,22 @@ def test_weights_are_kept_as_asked(run, keep, files):
     assert len(list(Path("studies/s/weights").glob("*"))) == files
 
 
+def test_weights_of_anchors_are_kept_on_request(run):
+    def answer(job):
+        path = Path(job.study_folder) / "weights" / f"{job.spec.key}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"weights")
+        return error_of(job)
+
+    def kept(study):
+        return {path.stem for path in Path(f"studies/{study.spec.name}/weights").glob("*")}
+
+    usual = run(answer, trials=4)
+    assert not kept(usual) & {record.key for record in usual.anchors}
+    study = run(answer, trials=4, keep_weights="anchors", study="t")
+    assert kept(study) == kept(usual) | {record.key for record in study.anchors}
+
+
 def test_weights_of_a_training_in_hand_outlive_the_end_of_another(run):
     """The second of two workers has written its weights before the end of the first is heard of."""
 

@@ -35,11 +35,11 @@ def heard():
 
 
 def test_a_training_leaves_a_folder_that_says_what_it_is(tmp_path, arrays):
-    notes, epochs, listener = heard()
+    _, epochs, listener = heard()
     found = fit(request(tmp_path / "out", arrays, command="skexplore fit ..."), listener)
     assert {path.name for path in found.folder.iterdir()} >= {
-        "fit.json", "curve.csv", "metrics.json", "model.safetensors", "block.py", "model.onnx", "model.pt2", "config.json",
-        "timm_model.py", "README.md",
+        "fit.json", "curve.csv", "metrics.json", "model.safetensors", "block.py", "model.onnx", "model.pt2",
+        "config.json", "timm_model.py", "README.md",
     }  # fmt: skip
     assert not (found.folder / "checkpoint.pt").exists()
     assert [each.epoch.epoch for each in epochs] == [1, 2]

@@ -28,7 +28,8 @@ class Noise:
     def train(self, epoch, start):
         for number in range(start, 3):
             generator = torch.Generator().manual_seed(100 * epoch + number)
-            images, labels = torch.randn(8, 3, 16, 16, generator=generator), torch.randint(10, (8,), generator=generator)
+            images = torch.randn(8, 3, 16, 16, generator=generator)
+            labels = torch.randint(10, (8,), generator=generator)
             own = slice(self.place.rank, None, self.place.world)
             yield images[own].double(), labels[own]
     def eval(self, part, side): yield from self.train(9, 2)

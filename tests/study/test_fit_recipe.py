@@ -93,8 +93,8 @@ def test_an_unknown_recipe_and_too_few_epochs_are_refused():
 
 def test_each_recipe_says_itself_in_a_line():
     assert FIT_RECIPES["paper"].words == (
-        "SGD with momentum 0.9, learning rate 0.1, divided by 10 at 30 %, 60 % and 90 %, over 100 epochs in batches of 256, "
-        "weight decay 0.0001, label smoothing 0.1, crops of random size and flips"
+        "SGD with momentum 0.9, learning rate 0.1, divided by 10 at 30 %, 60 % and 90 %, over 100 epochs in batches of "
+        "256, weight decay 0.0001, label smoothing 0.1, crops of random size and flips"
     )
     assert "after 5 epochs of warm-up, falling to 0 as a cosine" in FIT_RECIPES["modern"].words
     assert FIT_RECIPES["modern"].words.endswith(
