@@ -17,6 +17,7 @@ import typer
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.data import DATASETS
 from skexplore.errors import UserError
+from skexplore.tracking import TRACKERS
 from skexplore.words import listed
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ TrackOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Tell each training to a tracker, on this machine: tensorboard, mlflow, wandb or trackio (extras).",
+        help=f"Tell each training to a tracker, on this machine: {listed(TRACKERS)} (extras).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -34,6 +34,8 @@ from skexplore.cli.common import (
 from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.data import DATASETS
 from skexplore.errors import UserError
+from skexplore.study import FIT_RECIPES
+from skexplore.words import listed
 
 if TYPE_CHECKING:
     from skexplore.fit import FitProgress, FitRequest
@@ -68,8 +70,8 @@ def fit(
         str | None,
         typer.Option(
             metavar="NAME|FILE.yaml",
-            help="paper (section 4.1), paper-cifar (supplement D), modern, or a file.  [default: paper-cifar below 65 "
-            "pixels, else paper]",
+            help=f"{listed(FIT_RECIPES)} (section 4.1, supplement D, one of today), or a file.  [default: paper-cifar "
+            "below 65 pixels, else paper]",
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, max=100_000, help="Instead of the recipe's.")] = None,

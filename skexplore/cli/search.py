@@ -170,7 +170,9 @@ def search(
             help="Searches that differ in their seed alone, from --seed on, each a study of its own."
         ),
     ] = 1,
-    keep_weights: Annotated[str, typer.Option(help="Of which trainings: front, anchors (and the front), all or none.")] = "front",
+    keep_weights: Annotated[
+        str, typer.Option(help="Of which trainings: front, anchors (and the front), all or none.")
+    ] = "front",
     data_dir: DataOption = None,
     track: TrackOption = None,
     plan: Annotated[

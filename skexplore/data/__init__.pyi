@@ -30,7 +30,6 @@ from .releases import (
 )
 from .sources import (
     Item as Item,
-    OwnPart as OwnPart,
 )
 from .split import (
     split_indices as split_indices,

@@ -3,7 +3,7 @@
 ``images`` streams what is trained on, the same images whatever reads them; ``synced`` makes several processes one
 training; ``loop`` makes its updates and survives a kill; ``run`` does all of it and ``folder`` leaves what is handed
 over. ``python -m skexplore.fit`` is the command, for ``torchrun``.
-May import: ``export``, ``training``, ``plan``, ``nn``, ``study`` and what is below.
+May import: ``export``, ``engine``, ``training``, ``nn``, ``study`` and what is below.
 Begin with ``fit`` and ``FitRequest``.
 """
 

@@ -26,7 +26,7 @@ from skexplore.data import BROKEN, Content, Item, load_part, plain_image
 from skexplore.errors import UserError
 from skexplore.fit.synced import Place
 from skexplore.study import FitRecipe
-from skexplore.training import Data, batches, eval_batches, load_test, normalise
+from skexplore.training import Data, eval_batches, load_test, normalise, train_batches
 
 EVAL_BATCH = 250
 EVAL_SHARE = 0.875  # of the shorter side that a centre crop takes where training takes crops of random size
@@ -66,7 +66,7 @@ class ArrayImages:
         """Yield this process's part of the batches of ``epoch``, from batch ``start`` on."""
         recipe, data = self._recipe, self._data
         content = data.content if recipe.flip else replace(data.content, mirrored=False)
-        whole = batches(
+        whole = train_batches(
             data.images,
             data.labels,
             batch_size=self.batch_size,

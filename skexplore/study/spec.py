@@ -66,10 +66,10 @@ class StudySpec:
     reference: the name of the backbone for which blocks are written, as ``NAME`` or ``NAME@HxW``. mode: ``constrained``
     (least error within the budget) or ``pareto`` (error and macs). rungs: epochs after which the pruner ``rungs`` may
     stop a trial, the last the recipe's; empty with the pruner ``none``. keep_weights: of which trainings, ``front``,
-    ``anchors`` (and the front), ``all`` or ``none``. latency: how latencies are measured, None where they are not; they and their budget, in
-    milliseconds, are of networks at the reference too. space_base, space_decisions, space_conditions, band_*: the whole
-    space as it was, since a file of that name may change. ablation: the variants of an ablation or a confirmation,
-    which search nothing.
+    ``anchors`` (and the front), ``all`` or ``none``. latency: how latencies are measured, None where they are not; they
+    and their budget, in milliseconds, are of networks at the reference too. space_base, space_decisions,
+    space_conditions, band_*: the whole space as it was, since a file of that name may change. ablation: the variants of
+    an ablation or a confirmation, which search nothing.
     """
 
     name: str

@@ -1,9 +1,9 @@
 from .batches import (
-    batches as batches,
     eval_batches as eval_batches,
     load_split as load_split,
     load_test as load_test,
     normalise as normalise,
+    train_batches as train_batches,
 )
 from .benchmark import (
     TrainTimings as TrainTimings,

@@ -57,7 +57,7 @@ def load_test(
     return pixels.to(device), torch.from_numpy(labels.astype(np.int64)).to(device)
 
 
-def batches(
+def train_batches(
     images: UInt8[Tensor, "n c h w"],
     labels: Int64[Tensor, " n"],
     *,

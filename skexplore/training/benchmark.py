@@ -18,7 +18,7 @@ from skexplore.arch import net_id
 from skexplore.data import prepare_data
 from skexplore.nn import LAYOUTS, environment, in_turns, median_ratio, use_threads
 from skexplore.study import Split, TrainSpec, get_profile
-from skexplore.training.batches import batches, load_split
+from skexplore.training.batches import load_split, train_batches
 from skexplore.training.loop import Data, prepare, train_segment, update
 from skexplore.training.throughput import measure
 from skexplore.training.weights import save_weights
@@ -184,7 +184,7 @@ def _updates(spec: TrainSpec, data: Data, batch_size: int, form: torch.memory_fo
     network, optimizer = prepare(spec, "cpu")
     network.to(memory_format=form).train()
     count = max(BATCH_SIZES)
-    loader = batches(
+    loader = train_batches(
         data.images[:count], data.labels[:count], batch_size=batch_size, seed=0, epoch=0, augment=True
     )
     given = [(images.contiguous(memory_format=form), labels) for images, labels in loader]

@@ -26,7 +26,7 @@ from skexplore.data import CIFAR, Content
 from skexplore.files import write_atomic
 from skexplore.nn import seeded_build, speed_up
 from skexplore.study import Epoch, Recipe, TrainSpec
-from skexplore.training.batches import batches, eval_batches, normalise
+from skexplore.training.batches import eval_batches, normalise, train_batches
 from skexplore.training.muon import Muon
 from skexplore.training.whitening import WHITENED, whiten
 
@@ -183,7 +183,7 @@ def _train_epoch(
     lap: Callable[[str], None],
 ) -> float:
     recipe = spec.recipe
-    loader = batches(
+    loader = train_batches(
         data.images,
         data.labels,
         batch_size=recipe.batch_size,

@@ -19,7 +19,7 @@ from torch import Tensor
 from skexplore.arch import whole_size
 from skexplore.errors import StudyError, UserError
 from skexplore.study import TrainSpec
-from skexplore.training.batches import batches
+from skexplore.training.batches import train_batches
 from skexplore.training.child import GONE, Child, connect
 from skexplore.training.loop import prepare, update
 
@@ -49,7 +49,7 @@ class _Training:
         images, labels = pixels.to(self._device), labels.to(self._device)
         epoch = 0
         while True:
-            yield from batches(
+            yield from train_batches(
                 images,
                 labels,
                 batch_size=recipe.batch_size,

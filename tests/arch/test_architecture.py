@@ -207,7 +207,7 @@ def test_a_seed_fixes_data_order_and_augmentation_for_all_variants(synthetic_dat
     for block, setting in (("k3", PLAIN), ("k3+k3d2", Setting(gate="se"))):
         for seed in (0, 1):
             spec = spec_of(block, setting, seed)
-            found = train.batches(images, labels, batch_size=64, seed=spec.seed, epoch=0, augment=True)
+            found = train.train_batches(images, labels, batch_size=64, seed=spec.seed, epoch=0, augment=True)
             seen[block, seed] = [batch for batch, _ in found]
     assert all(torch.equal(a, b) for a, b in zip(seen["k3", 0], seen["k3+k3d2", 0], strict=True))
     assert not torch.equal(seen["k3", 0][0], seen["k3", 1][0])

@@ -410,7 +410,7 @@ def test_help_lists_every_command_once_and_whole_under_a_heading(command):
     listed = {name: re.findall(r"^  (\S+) ", text, re.MULTILINE) for name, text in sections.items()}
     assert listed["Search"] == ["search", "train", "status", "ablate", "space"]
     assert {"report", "confirm", "compare"} <= {*listed["Decide"]}
-    assert listed["Take away"] == ["archive", "export", "verify"]
+    assert listed["Take away"] == ["archive", "export", "verify", "fit"]
     assert "More:" not in out
     assert "..." not in sections["Search"]
 

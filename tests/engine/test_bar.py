@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 def progress(images, left, *, best=None, trained=1, kind="end", target=4):
     return Progress(
-        kind=kind, trained=trained, target=target, anchors_left=0, best=best, counters={}, images=images,
+        kind=kind, study="s", trained=trained, target=target, anchors_left=0, best=best, counters={}, images=images,
         images_left=left, seconds=1.0,
     )  # fmt: skip
 

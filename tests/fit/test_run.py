@@ -161,7 +161,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, arrays):
         "--backbone",
         "4x4d-111-s2",
     ]
-    words += ["--device", "cpu", "--epochs", "60", "--minutes", "0.01", "--out"]
+    words += ["--device", "cpu", "--epochs", "30", "--minutes", "0.01", "--out"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     log = tmp_path / "log.txt"
@@ -181,7 +181,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, arrays):
             assert time.monotonic() < deadline
             assert killed.poll() is None, log.read_text()
             time.sleep(0.02)
-        time.sleep(chance.uniform(0, 1))
+        time.sleep(chance.uniform(0, 0.5))
         killed.kill()
         ended.append(killed.wait())
     assert ended == [-9, -9]

@@ -26,7 +26,7 @@ def _synthetic(count, seed=0):
 
 def _all(images, labels, **options):
     defaults = {"batch_size": 16, "seed": 0, "epoch": 0, "augment": True}
-    pairs = list(data.batches(images, labels, **(defaults | options)))
+    pairs = list(data.train_batches(images, labels, **(defaults | options)))
     return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
 
 
@@ -187,7 +187,9 @@ def test_global_random_state_neither_matters_nor_changes():
 def test_every_image_comes_once_except_a_lone_last_one(count, batch_size, augment):
     images, labels = _synthetic(count)
     sizes, seen = [], []
-    for pixels, part in data.batches(images, labels, batch_size=batch_size, seed=0, epoch=0, augment=augment):
+    for pixels, part in data.train_batches(
+        images, labels, batch_size=batch_size, seed=0, epoch=0, augment=augment
+    ):
         assert len(pixels) == len(part)
         sizes.append(len(part))
         seen += part.tolist()
@@ -197,7 +199,7 @@ def test_every_image_comes_once_except_a_lone_last_one(count, batch_size, augmen
 
 
 def test_form_of_a_batch():
-    pixels, labels = next(data.batches(*_synthetic(20), batch_size=8, seed=0, epoch=0, augment=True))
+    pixels, labels = next(data.train_batches(*_synthetic(20), batch_size=8, seed=0, epoch=0, augment=True))
     assert pixels.shape == (8, 3, 32, 32)
     assert pixels.dtype == torch.float32
     assert pixels.is_contiguous(memory_format=torch.channels_last)
