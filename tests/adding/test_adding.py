@@ -39,10 +39,13 @@ from skexplore.nn.units import Unit
 from skexplore.report import write
 from skexplore.report.comparison import write_comparison
 from skexplore.report.search import write_report
+from skexplore.study.fit_recipe import FIT_RECIPES, get_fit_recipe
 from skexplore.study.recipe import PROFILES, Split
 from skexplore.study.samplers import SAMPLERS, Sampler
 from skexplore.study.store import load_study
 from skexplore.templates import TEMPLATES
+from skexplore.tracking import StudyFollower, check_tracker
+from skexplore.tracking.trackers import TRACKERS
 
 
 @pytest.fixture
@@ -289,6 +292,31 @@ def test_a_profile_is_one_entry(command, monkeypatch, measured):
     assert (code, json.loads(out)["trials"]) == (0, 7), err
     Path("toys.yaml").write_text("name: toys\nprofile: toy\nbaseline: k3\nseeds: 2\nrows: [{block: k1}]\n")
     assert command("ablate", "toys.yaml", "--plan")[0] == 0
+
+
+def test_a_recipe_of_whole_networks_is_one_entry(command, monkeypatch):
+    monkeypatch.setitem(FIT_RECIPES, "toy", replace(FIT_RECIPES["paper"], epochs=2, lr=0.25))
+    Path("mine.yaml").write_text("of: toy\nwarmup: 1\n")
+    found = get_fit_recipe("mine.yaml")
+    assert (found.epochs, found.lr, found.warmup) == (2, 0.25, 1)
+    code, _, err = command("fit", "k3", "--recipe", "toys")
+    assert code == 2
+    assert "must be paper, paper-cifar, modern, toy or a .yaml file (did you mean toy?)" in err
+
+
+def test_a_tracker_is_one_entry(monkeypatch, run):
+    told = []
+
+    def begin(folder, group):
+        return lambda name, config: (
+            lambda step, values: told.append((folder.name, group, step)),
+            lambda _: None,
+        )
+
+    monkeypatch.setitem(TRACKERS, "toy", replace(TRACKERS["wandb"], package="json", begin=begin))
+    assert check_tracker("toy") == "toy"
+    run(on_progress=StudyFollower("toy", warn=print), trials=1)
+    assert {(folder, group) for folder, group, _ in told} == {("s", "s")}
 
 
 # -- a command
