@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+
+PATIENCE = timedelta(days=1)  # the first process may describe millions of images while the others wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,10 @@ def join(device: str | None) -> Place:
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     own = torch.device(f"cuda:{local}" if kind == "cuda" and world > 1 else kind)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
     if world > 1:
-        dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
     return Place(rank=rank, world=world, device=own)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from skexplore.data import cache_folder, load_part
 from skexplore.engine import search
 from skexplore.errors import UserError
-from skexplore.study import load_study
+from skexplore.study import load_fit, load_study
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")  # by label
 
@@ -36,7 +36,7 @@ def flowers(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_folder_of_jpegs_goes_from_search_to_verified_export(flowers, command):
+def test_a_folder_of_jpegs_goes_from_search_to_a_network_that_is_handed_over(flowers, command):
     name = "flowers-sk-paper-4.5g-smoke-s0"
     asked = (
         "search",
@@ -55,9 +55,25 @@ def test_a_folder_of_jpegs_goes_from_search_to_verified_export(flowers, command)
         ("confirm", name, "--top", "1", "--seeds", "1"),
         ("export", name, "--trial", "best", "--onnx", "--out", "out"),
         ("verify", "out"),
+        (
+            "fit",
+            "out",
+            "--data",
+            "./flowers",
+            "--backbone",
+            "4x4d-1111-s2",
+            "--epochs",
+            "2",
+            "--device",
+            "cpu",
+        ),
     ):
         code, out, err = command(*words)
         assert code == 0, (words, out, err)
+    (place,) = (flowers.parent / "studies").glob("fit-flowers-*")
+    assert (place / "model.onnx").is_file()
+    assert load_fit(place).spec.content.digest == load_study(name).spec.split.own.digest
+    assert load_fit(place).metrics.train_images == 243  # the split of the search
     study = load_study(name)
     assert study.spec.split.id.startswith("flowers-")
     assert study.spec.body.classes == 3
