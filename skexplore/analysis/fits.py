@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from skexplore.analysis.dunnett import Layout, Summary, describe, summarise
+from skexplore.arch import format_blocks
 from skexplore.errors import UserError
 from skexplore.paper import SYSTEMS, printed_rows
 from skexplore.study import PAPER, Fit, FitSpec, differences
-from skexplore.words import counted, first_of, listed
+from skexplore.words import counted, first_of
 
 CIFAR_TABLE, IMAGENET_TABLE = "5", "2"
 FIT_COLUMNS = (
@@ -49,18 +50,16 @@ def compare_fits(fits: Sequence[Fit]) -> FitsFound:
     first = fits[0].spec.comparable
     for each in fits[1:]:
         if each.spec.comparable != first:
-            there = {name: str(value) for name, value in each.spec.comparable.items()}
-            here = {name: str(value) for name, value in first.items()}
-            names = [name for name in first if here[name] != there[name]]
-            said = differences(_parts(first, names), _parts(each.spec.comparable, names))
+            why = _unlike(fits[0].spec, each.spec)
             raise UserError(
-                f"{fits[0].folder} and {each.folder} cannot be compared ({said}); report on each by itself"
+                f"{fits[0].folder} and {each.folder} cannot be compared ({why}); report on each by itself"
             )
-    titles = tuple(dict.fromkeys(each.spec.title for each in fits))
+    own = titles_of(fits)
+    titles = tuple(dict.fromkeys(own))
     seeds = tuple(sorted({each.spec.seed for each in fits}))
     found: dict[tuple[str, int], Fit] = {}
-    for each in fits:
-        at = (each.spec.title, each.spec.seed)
+    for title, each in zip(own, fits, strict=True):
+        at = (title, each.spec.seed)
         if at in found:
             raise UserError(
                 f"{found[at].folder} and {each.folder} are both {at[0]} with seed {at[1]}; give one of them"
@@ -68,7 +67,11 @@ def compare_fits(fits: Sequence[Fit]) -> FitsFound:
         found[at] = each
     done = [each for each in fits if each.metrics]
     part = "test" if done and all(each.error("test") is not None for each in done) else "val"
-    papers = [each.spec.title for each in fits if each.spec.block == PAPER]
+    papers = [
+        title
+        for title, each in zip(own, fits, strict=True)
+        if format_blocks(each.spec.architecture.blocks) == PAPER
+    ]
     layout = Layout(
         names=titles,
         seeds=seeds,
@@ -83,28 +86,35 @@ def compare_fits(fits: Sequence[Fit]) -> FitsFound:
     )
 
 
-def _parts(comparable: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return what differs in plain values: fields of records by their names."""
-    plain: dict[str, Any] = {}
-    for name in names:
-        value = comparable[name]
-        plain |= asdict(value) if hasattr(value, "__dataclass_fields__") else {name: value}
-    return plain
+def titles_of(fits: Sequence[Fit]) -> list[str]:
+    """Return the name of each training's network: of networks that are the same, however asked for, the first's."""
+    first: dict[str, str] = {}
+    return [first.setdefault(each.spec.architecture.id, each.spec.title) for each in fits]
+
+
+def _unlike(one: FitSpec, other: FitSpec) -> str:
+    """Return what of two trainings that are no repeats differs; where the images do, they alone."""
+    if one.content != other.content:
+        here, there = (f"{each.name} {each.digest[:12]}".rstrip() for each in (one.content, other.content))
+        return f"images of {here} here, of {there} there"
+    names = ("resolution", "accumulate", "init")
+    plain = [
+        asdict(each.recipe) | {name: getattr(each, name) or "none" for name in names} for each in (one, other)
+    ]
+    return differences(*plain)
 
 
 def fits_table(found: FitsFound) -> pd.DataFrame:
     """Return a row for each training and what was measured of it, with ``FIT_COLUMNS``; errors are fractions."""
-    return pd.DataFrame([row for fit in found.fits for row in _fit_rows(fit)], columns=list(FIT_COLUMNS))
+    own = zip(titles_of(found.fits), found.fits, strict=True)
+    return pd.DataFrame(
+        [row for title, fit in own for row in _fit_rows(title, fit)], columns=list(FIT_COLUMNS)
+    )
 
 
-def _fit_rows(fit: Fit) -> Iterator[dict[str, Any]]:
+def _fit_rows(title: str, fit: Fit) -> Iterator[dict[str, Any]]:
     metrics = fit.metrics
-    own = {
-        "fit": fit.folder.name,
-        "network": fit.spec.title,
-        "seed": fit.spec.seed,
-        "state": state_words(fit),
-    }
+    own = {"fit": fit.folder.name, "network": title, "seed": fit.spec.seed, "state": state_words(fit)}
     if metrics is None:
         yield own
         return
@@ -121,8 +131,8 @@ def state_words(fit: Fit) -> str:
 def fit_curves_table(found: FitsFound) -> pd.DataFrame:
     """Return the curves: a row for each training and epoch."""
     rows = [
-        {"fit": fit.folder.name, "network": fit.spec.title, "seed": fit.spec.seed} | asdict(epoch)
-        for fit in found.fits
+        {"fit": fit.folder.name, "network": title, "seed": fit.spec.seed} | asdict(epoch)
+        for title, fit in zip(titles_of(found.fits), found.fits, strict=True)
         for epoch in fit.curve
     ]
     names = ["fit", "network", "seed", "epoch", "lr", "train_loss", "val_loss", "val_error", "seconds"]
@@ -148,7 +158,9 @@ def in_print(found: FitsFound) -> list[InPrint]:
     table = CIFAR_TABLE if column and not spec.content.digest else ""
     if not table and (spec.content.classes, spec.resolution) == (1000, 224):
         table, column = IMAGENET_TABLE, "top1_error_pct"
-    ids = {fit.spec.title: fit.spec.architecture.id for fit in found.fits}
+    ids = {
+        title: fit.spec.architecture.id for title, fit in zip(titles_of(found.fits), found.fits, strict=True)
+    }
     rows = []
     for row in printed_rows():
         error = getattr(row, column) if column else ""
@@ -171,29 +183,42 @@ def in_print(found: FitsFound) -> list[InPrint]:
 
 def fit_statements(found: FitsFound) -> list[str]:
     """Return, in sentences, what the trainings allow to be said and what not."""
-    summary, open_ones = found.summary, [each for each in found.fits if each.metrics is None]
-    said = [f"{each.folder.name} is not finished ({state_words(each)})." for each in open_ones]
+    summary = found.summary
+    said = [
+        f"{each.folder.name} is not finished ({state_words(each)})."
+        for each in found.fits
+        if each.metrics is None
+    ]
     if not summary.variants:
         return [*said, "No training is finished yet."]
-    said += summary.left_out if not open_ones else []
+    said += summary.left_out
     said += [f"{each.name}: {describe(each, summary.n, found.baseline)}." for each in summary.differences]
-    if summary.n < 2:
+    if summary.n == 1:
         said.append("One seed: numbers, no claims. Train each network with two seeds or more.")
-    else:
+    elif not summary.n:
+        said.append("Nothing is claimed. Train each network with the same two seeds or more.")
+    elif any(each.low is not None for each in summary.differences):
         said.append(
             f"Intervals of differences hold all together in 95 % of such comparisons (Dunnett's test, "
             f"n = {summary.n}); they are over seeds, given these training and {part_words(found)} images."
         )
-    threads = {f"{each.metrics.environment.get('cpu')}" for each in found.done if each.metrics}
-    if len(threads) > 1:
-        said.append(f"Not all on one kind of processor: {listed(sorted(threads), 'and')}.")
+    if len(machines := {_machine(each) for each in found.done}) > 1:
+        said.append(f"Not all on one kind of machine: {'; '.join(sorted(machines))}.")
     if rows := in_print(found):
         same = [title for row in rows for title in row.same]
         which = f"and of {first_of(same)}" if same else "and of other networks"
+        images = "CIFAR" if rows[0].table == CIFAR_TABLE else "ImageNet"
         said.append(
-            f"Errors in print (Table {rows[0].table}) are of another protocol {which}: they are shown, not compared."
+            f"Errors in print (Table {rows[0].table}) are of {images}, of another protocol {which}: they are shown, "
+            "not compared."
         )
     return said
+
+
+def _machine(fit: Fit) -> str:
+    """Return what digits of a training depend on beside its specification."""
+    own = fit.metrics.environment if fit.metrics else {}
+    return ", ".join(f"{name} {own[name]}" for name in ("workers", "gpu", "cpu", "torch") if name in own)
 
 
 def part_words(found: FitsFound) -> str:
@@ -203,17 +228,17 @@ def part_words(found: FitsFound) -> str:
 
 def fits_findings(found: FitsFound) -> dict[str, Any]:
     """Return everything a report of trainings states as plain JSON data."""
-    costs = {fit.spec.title: fit.metrics for fit in found.done}
+    costs = dict(zip(titles_of(found.done), (fit.metrics for fit in found.done), strict=True))
     gaps = {each.name: asdict(each) for each in found.summary.differences}
     return {
         "fits": [
             {
                 "fit": fit.folder.name,
-                "network": fit.spec.title,
+                "network": title,
                 "seed": fit.spec.seed,
                 "state": state_words(fit),
             }
-            for fit in found.fits
+            for title, fit in zip(titles_of(found.fits), found.fits, strict=True)
         ],
         "part": found.part,
         "baseline": found.baseline,
@@ -222,6 +247,9 @@ def fits_findings(found: FitsFound) -> dict[str, Any]:
         "resolution": found.spec.resolution,
         "networks": [
             asdict(each)
+            # no error is below 0 or above 1
+            | {"low": None if each.low is None else max(0.0, each.low)}
+            | {"high": None if each.high is None else min(1.0, each.high)}
             | {
                 "params": getattr(costs.get(each.name), "params", None),
                 "macs": getattr(costs.get(each.name), "macs", None),
@@ -236,6 +264,6 @@ def fits_findings(found: FitsFound) -> dict[str, Any]:
         "statements": fit_statements(found),
         "environments": {fit.folder.name: fit.metrics.environment for fit in found.done if fit.metrics},
         "commands": {fit.folder.name: fit.metrics.command for fit in found.done if fit.metrics},
-        "state": "finished" if len(found.done) == len(found.fits) else "running",
+        "state": "finished" if len(found.done) == len(found.fits) else "not finished",
         "said": counted(len(found.fits), "training"),
     }

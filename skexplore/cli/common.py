@@ -18,7 +18,7 @@ from skexplore.cli.interrupts import INTERRUPTS
 from skexplore.data import DATASETS
 from skexplore.errors import UserError
 from skexplore.tracking import TRACKERS
-from skexplore.words import listed
+from skexplore.words import counted, listed
 
 if TYPE_CHECKING:
     from skexplore.arch import Architecture, Backbone, FlopsUnit
@@ -352,7 +352,7 @@ def typed_command() -> str:
 def said_time(seconds: float) -> str:
     """Return a time in the unit that reads best."""
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return counted(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 

@@ -8,10 +8,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ from skexplore.cli.bar import Bar
 from skexplore.cli.common import (
     TAKE,
     JsonOption,
-    OneBlockArgument,
     ReferenceOption,
     SystemOption,
     TrackOption,
@@ -42,18 +41,24 @@ if TYPE_CHECKING:
     from skexplore.study import Fit, FitSpec
 
 app = typer.Typer(rich_markup_mode=None)
-Log = Callable[[int, Mapping[str, float]], None]
-KEPT = "interrupted; a checkpoint is kept. Repeat the same command to go on."
+KEPT = "interrupted. Repeat the same command to go on from the last checkpoint."
 WAITS = 0.1  # share of the time that waiting for images may take before more workers are advised
 
 
 @app.command(rich_help_panel=TAKE)
 def fit(
-    block: OneBlockArgument = None,
+    block: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BLOCK", help="Block notation, the folder of an export, its block.json, or - for stdin."
+        ),
+    ] = None,
     system: SystemOption = None,
     data: Annotated[
         str,
         typer.Option(
+            "--data",
+            "--dataset",
             metavar="NAME|FOLDER",
             help=f"{', '.join(DATASETS)}, or your own images: a folder of train/CLASS/IMAGE, an .npz or Parquet files.",
         ),
@@ -91,7 +96,9 @@ def fit(
     accumulate: Annotated[
         int,
         typer.Option(
-            min=1, max=10_000, help="Take each batch through the network in so many parts, to save memory."
+            min=1,
+            max=10_000,
+            help="Take each batch through the network in so many parts, to save memory: another training.",
         ),
     ] = 1,
     minutes: Annotated[
@@ -122,7 +129,7 @@ def fit(
     Repeat the same command after any interruption: it goes on from the last checkpoint. For several GPUs: torchrun
     --nproc-per-node N -m skexplore.fit and the same options.
     """
-    spec = _asked(block, system, data, backbone, reference, recipe, epochs, resolution, seed)
+    spec = _asked(block, system, data, backbone, reference, recipe, epochs, resolution, seed, accumulate)
     from skexplore.fit import FitRequest, Listener, fit as run_fit
 
     request = FitRequest(
@@ -133,62 +140,84 @@ def fit(
         skip_broken=skip_broken,
         test=test,
         init=init,
-        accumulate=accumulate,
         minutes=minutes,
         workers=workers,
         device=_device(device),
         licence=licence,
         command=typed_command(),
     )
-    shown = int(os.environ.get("RANK", "0")) == 0  # of several processes one speaks
-    alone = "RANK" not in os.environ
-    tracked = _tracked(track, request) if shown else nullcontext(_unheard)
+    alone = "RANK" not in os.environ  # else torchrun hears Ctrl-C, and ends all of its processes
     with (
         writable(request.folder, "make room, or choose another --out"),
         interruptible(lambda text: print(text, file=sys.stderr), KEPT),
-        INTERRUPTS.counted() as interrupts,
+        INTERRUPTS.counted() if alone else nullcontext(int) as interrupts,
         Bar(sys.stderr) as bar,
-        tracked as log,
+        _Tracked(track, request) as tracked,
     ):
 
-        def tell(progress: FitProgress) -> None:
-            _print_epoch(progress)
-            epoch = progress.epoch
-            names = ("lr", "train_loss", "val_loss", "val_error")
-            log(epoch.epoch, {name: getattr(epoch, name) for name in names})
+        def on_data(what: str, done: int, total: int) -> None:
+            if interrupts():
+                raise KeyboardInterrupt
+            bar(what, done, total)
 
-        found = run_fit(
-            request,
-            Listener(
-                on_data=bar,
-                on_note=lambda text: print(f"note: {text}", file=sys.stderr),
-                on_epoch=tell,
-                stop=lambda: alone and interrupts() > 0,
-            ),
+        def on_epoch(progress: FitProgress) -> None:
+            _print_epoch(progress)
+            tracked.tell(progress)
+
+        listener = Listener(
+            on_data=on_data,
+            on_note=lambda text: print(f"note: {text}", file=sys.stderr),
+            on_epoch=on_epoch,
+            stop=lambda: interrupts() > 0,
         )
-    if shown:
+        found = run_fit(request, listener)
+        tracked.tell_end(found)
+    if int(os.environ.get("RANK", "0")) == 0:  # of several processes one speaks
         _print_fit(found, as_json=as_json)
 
 
-def _unheard(_step: int, _values: Mapping[str, float]) -> None:
-    pass
+class _Tracked:
+    """The run of a tracker that hears of each epoch: begun with the first one, since a repeated command has none."""
 
+    def __init__(self, track: str | None, request: FitRequest) -> None:
+        self._request = request
+        self._log: Callable[[int, Mapping[str, float]], None] | None = None
+        self._open, self._tracker = ExitStack(), None
+        if track is not None:
+            from skexplore.tracking import Tracker, check_tracker
 
-def _tracked(track: str | None, request: FitRequest) -> AbstractContextManager[Log]:
-    """Return the run of a tracker that hears of each epoch; of none where none is asked for."""
-    if track is None:
-        return nullcontext(_unheard)
-    from skexplore.tracking import Tracker, check_tracker
+            self._tracker = Tracker(
+                check_tracker(track),
+                request.folder,
+                f"fit-{_data_name(request.data)}",
+                warn=lambda text: print(f"note: {text}", file=sys.stderr),
+            )
 
-    spec = request.spec
-    tracker = Tracker(
-        check_tracker(track),
-        request.folder,
-        f"fit-{spec.content.name}",
-        warn=lambda text: print(f"note: {text}", file=sys.stderr),
-    )
-    settings = {"network": spec.title, "resolution": spec.resolution, "seed": spec.seed, "data": request.data}
-    return tracker.run(request.folder.name, settings | asdict(spec.recipe))
+    def __enter__(self) -> _Tracked:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
+
+    def tell(self, progress: FitProgress) -> None:
+        """Tell of an epoch, of the first ones too where the training was gone on with."""
+        if self._tracker is None:
+            return
+        new = progress.curve[-1:]
+        if self._log is None:
+            spec = self._request.spec
+            settings = {"network": spec.title, "resolution": spec.resolution, "seed": spec.seed}
+            run = self._tracker.run(self._request.folder.name, settings | asdict(spec.recipe))
+            self._log, new = self._open.enter_context(run), progress.curve
+        for epoch in new:
+            names = ("lr", "train_loss", "val_loss", "val_error")
+            self._log(epoch.epoch, {name: getattr(epoch, name) for name in names})
+
+    def tell_end(self, found: Fit) -> None:
+        """Tell what was measured of the finished network."""
+        if self._log is not None and found.metrics is not None:
+            values = {f"{each.part}_error_{each.resolution}px": each.error for each in found.metrics.measured}
+            self._log(len(found.curve), values)
 
 
 def _asked(
@@ -201,6 +230,7 @@ def _asked(
     epochs: int | None,
     resolution: int | None,
     seed: int,
+    accumulate: int,
 ) -> FitSpec:
     """Return what is asked of the training; what is known of a user's own images comes when they are read."""
     from skexplore.arch import format_blocks
@@ -208,6 +238,9 @@ def _asked(
     from skexplore.study import FitSpec, get_fit_recipe
 
     own = is_own(data)
+    place, at, side_given = data.rpartition("@")
+    if own and at and side_given.isdigit() and not Path(data).exists():
+        raise UserError(f"--data {data}: give the size by --resolution {side_given}, with --data {place}")
     if backbone is None and system is None and reference is None and not own:
         backbone = "sknet29"
     content = CIFAR if own else get_dataset(data).content
@@ -225,21 +258,21 @@ def _asked(
         content=content,
         recipe=found,
         seed=seed,
+        accumulate=accumulate,
     )
     spec.architecture.placed  # noqa: B018  # refuses a block that the backbone cannot hold
     return spec
 
 
+def _data_name(data: str) -> str:
+    return data if data in DATASETS else Path(data).resolve().stem
+
+
 def _name(spec: FitSpec, data: str) -> str:
     """Return the name of the training's folder."""
     network = spec.system or f"{spec.block}-{spec.backbone}"
-    words = (
-        Path(data).stem if data not in DATASETS else data,
-        network,
-        *(["r" + str(spec.resolution)] if "@" in data else []),
-    )
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-").lower()
-    return f"fit-{plain[:80]}-s{spec.seed}"
+    words = f"{_data_name(data)}-{network}"
+    return f"fit-{re.sub(r'[^A-Za-z0-9.]+', '-', words).strip('-').lower()[:80]}-s{spec.seed}"
 
 
 def _device(name: str | None) -> str | None:
@@ -255,12 +288,12 @@ def _device(name: str | None) -> str | None:
 
 
 def _print_epoch(progress: FitProgress) -> None:
-    epoch = progress.epoch
+    epoch = progress.curve[-1]
     waiting = ""
-    if progress.enough is not None:
+    if progress.waiting is not None:
         waiting = f", {100 * progress.waiting:.0f} % of the time waiting for images"
-        if progress.waiting > WAITS:
-            waiting += f" ({progress.enough} workers would hide it)"
+        if progress.waiting > WAITS and progress.enough is not None:
+            waiting += f" (--workers {progress.enough} would hide it)"
     print(
         f"epoch {epoch.epoch} of {progress.epochs}: training loss {epoch.train_loss:.4f}, validation error "
         f"{100 * epoch.val_error:.2f} %, {said_time(epoch.seconds)}{waiting}",

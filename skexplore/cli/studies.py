@@ -206,7 +206,7 @@ def report(
     from skexplore.study import find_fits, load_study
 
     if fits := find_fits([study, *(beside or [])]):
-        _report_fits(fits, study, out, picture=picture, watch=watch)
+        _report_fits(fits, [study, *(beside or [])], out, picture=picture, watch=watch)
         return
     if watch:
         with writable(out or Path("reports")), interruptible(print, ""):
@@ -225,14 +225,17 @@ def report(
     print_next(opening(folder / "index.html"), file=sys.stderr)
 
 
-def _report_fits(fits: list[Fit], name: str, out: Path | None, *, picture: bool | None, watch: bool) -> None:
+def _report_fits(
+    fits: list[Fit], names: list[str], out: Path | None, *, picture: bool | None, watch: bool
+) -> None:
     """Write the report of trainings of whole networks."""
     from skexplore.analysis import compare_fits
     from skexplore.report import fits_picture, write_fit_report, write_overview
 
     if watch:
         raise UserError("--watch: follows a study; the report of a training is written when it is asked for")
-    folder = out or Path("reports") / Path(name).name
+    more = "" if len(names) == 1 else f"-and-{len(names) - 1}-more"
+    folder = out or Path("reports") / f"{Path(names[0]).resolve().name}{more}"
     found = compare_fits(fits)
     with writable(folder):
         for path in write_fit_report(found, folder):

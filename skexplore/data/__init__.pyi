@@ -12,6 +12,7 @@ from .datasets import (
     get_dataset as get_dataset,
 )
 from .own import (
+    MOST_SIDE as MOST_SIDE,
     OwnImages as OwnImages,
     content_of as content_of,
     describe_own as describe_own,

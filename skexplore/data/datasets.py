@@ -78,6 +78,7 @@ class Download:
 class DataSet:
     """A data set of 3 x 32 x 32 pixels: the number of images in each of its files, the last of which is the test part.
 
+    names: of the classes, in the order of labels, where they are written down here.
     sums: MD5 of each file's decoded records (label byte + 3072 bytes in CHW order per image); empty where
     nobody has published them. Then each packing's ``sums`` of files are what is checked.
     downloads: by source (a key of ``cache.COMMANDS``), in the order in which they are tried.
@@ -86,6 +87,7 @@ class DataSet:
     name: str
     title: str
     classes: int
+    names: tuple[str, ...] = ()
     label_bytes: int = 1  # of a record of the binary release; the last one is the label
     label_key: bytes = b"labels"  # of a pickle of the Python release
     mirrored: bool = True  # whether a mirrored image is still one of its class
@@ -118,6 +120,7 @@ DATASETS: dict[str, DataSet] = {
         name="cifar10",
         title="CIFAR-10",
         classes=10,
+        names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         counts={**{f"data_batch_{number}": 10_000 for number in range(1, 6)}, "test_batch": 10_000},
         sums={  # of the binary release, whose files are these very records
             "data_batch_1": "5dd7e06a14cb22eb9f671a540d1b7c25",
@@ -197,6 +200,7 @@ DATASETS: dict[str, DataSet] = {
         name="svhn",
         title="SVHN",
         classes=10,
+        names=tuple("0123456789"),
         mirrored=False,
         counts={"train_32x32": 73_257, "test_32x32": 26_032},
         packings=(

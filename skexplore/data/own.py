@@ -117,7 +117,8 @@ def describe_own(text: str, *, skip_broken: bool = False, progress: Progress | N
     stamp = _stamp(full) if full.exists() else ""
     for known in _known():
         same = (known.place, known.stamp) == (str(full), stamp)
-        if same and known.side == side and not _damage(known, known.folder):
+        old = known.skipped > 0 and not known.broken  # by a version that did not write down which
+        if same and known.side == side and not old and not _damage(known, known.folder):
             return known
         skip_broken |= same and known.skipped > 0  # at another side
     return _decode(find_source(full), text, _name(full), stamp, side, skip_broken=skip_broken, report=report)
@@ -246,7 +247,8 @@ def _read(folder: Path) -> OwnImages | None:
         data = read_json(folder / ABOUT)
         listed = {name: tuple(data[name]) for name in ("classes", "mean", "std", "unused")}
         by_part = {
-            name: {part: tuple(each) for part, each in data[name].items()} for name in ("counts", "broken")
+            name: {part: tuple(each) for part, each in data.get(name, {}).items()}
+            for name in ("counts", "broken")
         }
         return OwnImages(**data | listed | by_part)
     except (UserError, TypeError, KeyError, AttributeError):

@@ -7,6 +7,8 @@ kept.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,13 +48,15 @@ class NoRuntimeError(UserError):
     """onnxruntime is not installed."""
 
 
-def onnx_bytes(network: Network, resolution: Resolution) -> tuple[bytes, Agreement]:
+def onnx_bytes(
+    network: Network, resolution: Resolution, labels: Sequence[str] = ()
+) -> tuple[bytes, Agreement]:
     """Return ``network`` in evaluation mode as an ONNX file, and how far onnxruntime's outputs are from torch's.
 
     It takes ``images``, float32 (batch, channels, height, width) of any batch and size, and gives ``logits`` (batch,
-    classes); ``resolution`` is the size of the images that are compared. Raises ``UserError`` without the extra
-    ``onnx`` or for a network too large for one file, ``StudyError`` if what was written does not compute what the
-    network does.
+    classes); ``resolution`` is the size of the images that are compared. labels: names of the classes, kept in the
+    file's metadata as a JSON list. Raises ``UserError`` without the extra ``onnx`` or for a network too large for one
+    file, ``StudyError`` if what was written does not compute what the network does.
     """
     require()
     size = sum(4 * tensor.numel() for tensor in network.state_dict().values())
@@ -61,7 +65,7 @@ def onnx_bytes(network: Network, resolution: Resolution) -> tuple[bytes, Agreeme
             f"{size / 1e9:.1f} GB of weights: an ONNX file holds at most {LARGEST / 1e9:.0f}; export without --onnx, "
             "or with --scale proxy"
         )
-    content = _Graph().file(network.eval())
+    content = _Graph().file(network.eval(), labels)
     agreement = compare(content, network, resolution)
     if not agreement.ok:
         raise StudyError(
@@ -120,7 +124,7 @@ class _Graph:
     nodes: list[Any] = field(default_factory=list)
     tensors: list[Any] = field(default_factory=list)
 
-    def file(self, network: Network) -> bytes:
+    def file(self, network: Network, labels: Sequence[str] = ()) -> bytes:
         from onnx import TensorProto, helper
 
         x = self._walk(network.stem, INPUT, "stem")
@@ -140,6 +144,8 @@ class _Graph:
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
+        if labels:
+            helper.set_model_props(model, {"labels": json.dumps(labels)})
         content: bytes = model.SerializeToString(deterministic=True)
         return content
 

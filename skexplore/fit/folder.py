@@ -9,75 +9,69 @@ import hashlib
 import io
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from skexplore.arch import (
-    REFERENCE,
+    Backbone,
     get_reference,
     net_id,
     resolution_text,
     written_for,
 )
-from skexplore.errors import UserError
+from skexplore.errors import StudyError, UserError
 from skexplore.export import onnx_bytes, standalone_code
 from skexplore.files import write_atomic
 from skexplore.nn import Network
 from skexplore.study import Fit, FitMetrics, FitSpec, write_metrics
-from skexplore.templates import environment, markdown_code, markdown_text, render
-from skexplore.training import save_weights
+from skexplore.templates import Markup, environment, markdown_code, markdown_text, render
+from skexplore.training import load_weights
 
 WEIGHTS, CODE, ONNX, PROGRAM, CONFIG, TIMM, CARD = (
     "model.safetensors", "block.py", "model.onnx", "model.pt2", "config.json", "timm_model.py", "README.md",
 )  # fmt: skip
 
 
-def hand_over(
-    folder: Path, spec: FitSpec, state: dict[str, Tensor], metrics: FitMetrics, licence: str
-) -> list[str]:
-    """Write the files that a finished training hands over, then ``metrics.json``; return what could not be written.
+def hand_over(fit: Fit, metrics: FitMetrics) -> list[str]:
+    """Write what a finished training hands over beside its weights, then ``metrics.json``; return what could not be.
 
-    state: the weights that are kept. Raises ``OSError`` for a write that the system refused and ``StudyError`` if
-    onnxruntime does not compute what torch does.
+    The card comes last: where there is one, all is there. Raises ``UserError`` for weights that are not those of the
+    training, and ``OSError`` for a write that the system refused.
     """
+    spec, folder = fit.spec, fit.folder
     network = Network(spec.architecture)
-    network.load_state_dict(state)
+    digest = metrics.files[WEIGHTS]
+    network.load_state_dict(load_weights(folder / WEIGHTS, digest)[1])
     network.eval()
-    digest = save_weights(folder / WEIGHTS, network.state_dict())
     written: dict[str, bytes] = {}
     missing: list[str] = []
     if spec.architecture.gate is None and spec.architecture.fuse_norm:
         written[CODE] = _code(spec).encode()
         written[TIMM] = _timm(spec).encode()
-        written[CONFIG] = (json.dumps(_config(spec), indent=2) + "\n").encode()
+        written[CONFIG] = (json.dumps(_config(spec, metrics.labels), indent=2) + "\n").encode()
         try:
-            written[ONNX] = onnx_bytes(network, spec.resolution)[0]
-        except UserError as error:  # without the extra, or too large
-            missing.append(f"{ONNX}: {error}".replace("--onnx needs", "needs"))
+            written[ONNX] = onnx_bytes(network, spec.resolution, metrics.labels)[0]
+        except (UserError, StudyError) as error:  # without the extra, too large, or not what torch computes
+            missing.append(f"{ONNX} ({str(error).replace('--onnx needs', 'it needs')})")
     else:
-        missing.append(
-            f"{CODE}, {CONFIG} and {ONNX}: of networks with attention modules beside the block there are none"
-        )
+        names = ", ".join((CODE, TIMM, CONFIG))
+        missing.append(f"{names} and {ONNX}, which networks with more than the block have not")
     written[PROGRAM] = _program(network, spec)
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in written.items()}
     metrics = replace(metrics, files={WEIGHTS: digest} | sums)
-    written[CARD] = card(spec, metrics, licence).encode()
     for name, content in written.items():
         write_atomic(folder / name, content)
-    write_metrics(folder, metrics)  # last: it says that the training is finished
+    write_metrics(folder, metrics)
+    write_atomic(folder / CARD, card(spec, metrics))
     return missing
 
 
-def write_card(fit: Fit, metrics: FitMetrics, licence: str) -> None:
-    """Write the card anew, with other measurements; raises ``OSError``."""
-    write_atomic(fit.folder / CARD, card(fit.spec, metrics, licence))
-
-
-def _reference(spec: FitSpec) -> Any:
-    return get_reference(spec.reference) if spec.reference else written_for(spec.architecture.backbone)
+def _reference(spec: FitSpec) -> Backbone:
+    """Return the network for which the block is written, the trained one where that has other stages than the block."""
+    own = spec.architecture
+    whole = get_reference(spec.reference) if spec.reference else written_for(own.backbone)
+    return whole if len(own.blocks) in (1, len(whole.stages)) else own.backbone
 
 
 def _code(spec: FitSpec) -> str:
@@ -105,7 +99,7 @@ def _timm(spec: FitSpec) -> str:
     return render("timm_model.py.j2", name=entry_name(spec), weights=WEIGHTS, channels=spec.content.channels)
 
 
-def _config(spec: FitSpec) -> dict[str, Any]:
+def _config(spec: FitSpec, labels: tuple[str, ...]) -> dict[str, Any]:
     """Return what timm reads of a model in a folder (``local-dir:``)."""
     content, side = spec.content, spec.resolution
     share = 0.875 if spec.recipe.crop == "random-size" else 1.0
@@ -113,6 +107,7 @@ def _config(spec: FitSpec) -> dict[str, Any]:
         "architecture": entry_name(spec),
         "num_classes": content.classes,
         "num_features": spec.architecture.backbone.features,
+        **({"label_names": list(labels)} if labels else {}),
         "model_args": {"in_chans": content.channels},
         "pretrained_cfg": {
             "num_classes": content.classes,
@@ -127,17 +122,16 @@ def _config(spec: FitSpec) -> dict[str, Any]:
     }
 
 
-def card(spec: FitSpec, metrics: FitMetrics, licence: str) -> str:
+def card(spec: FitSpec, metrics: FitMetrics) -> str:
     """Return the card in Markdown, with the metadata that model hubs read on its top."""
     markdown = environment(finalize=markdown_text)
-    markdown.filters |= {"code": markdown_code, "json": json.dumps}
+    markdown.filters |= {"code": markdown_code, "json": json.dumps, "raw": Markup}
     own = spec.architecture
     return markdown.get_template("fit-card.md.j2").render(
         spec=spec,
         metrics=metrics,
-        licence=licence,
+        licence=metrics.licence,
         backbone=own.backbone,
-        papers=own.backbone == REFERENCE,
         entry=entry_name(spec),
         pixels=resolution_text(spec.resolution),
         mean=", ".join(f"{value:.4f}" for value in spec.content.mean),

@@ -60,7 +60,7 @@ class ArrayImages:
     def __init__(self, data: Data, folder: Path, recipe: FitRecipe, *, seed: int, place: Place) -> None:
         self._data, self._folder, self._recipe, self._seed, self._place = data, folder, recipe, seed, place
         self.train_count = len(data.images)
-        self.batch_size = _even(min(recipe.batch_size, self.train_count), place)
+        self.batch_size = _even(recipe, self.train_count, place)
 
     def train(self, epoch: int, start: int) -> Batches:
         """Yield this process's part of the batches of ``epoch``, from batch ``start`` on."""
@@ -113,7 +113,7 @@ class FileImages:
         self._parts, self._content, self._recipe, self._place = parts, content, recipe, place
         self._seed, self._workers = seed, workers
         self.train_count = len(parts["train"])
-        self.batch_size = _even(min(recipe.batch_size, self.train_count), place)
+        self.batch_size = _even(recipe, self.train_count, place)
         self._keys = _Keys(self.train_count, self.batch_size, seed=seed, place=place)
         self.pictures = Pictures(parts["train"], content, recipe=recipe, side=resolution, seed=seed)
         self._loader: DataLoader[tuple[Tensor, Tensor]] | None = None
@@ -152,20 +152,29 @@ class FileImages:
 
     def _on_device(self, loader: DataLoader[tuple[Tensor, Tensor]]) -> Batches:
         device = self._place.device
-        for images, labels in loader:
-            yield (
-                normalise(images.to(device, non_blocking=True), self._content),
-                labels.to(device, non_blocking=True),
-            )
+        try:
+            for images, labels in loader:
+                yield (
+                    normalise(images.to(device, non_blocking=True), self._content),
+                    labels.to(device, non_blocking=True),
+                )
+        except UserError as error:  # of a worker it comes with the traceback of that process
+            raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
 
 
 def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def _even(batch: int, place: Place) -> int:
-    """Return the largest batch up to ``batch`` that all processes share in equal parts."""
-    return max(batch - batch % place.world, place.world)
+def _even(recipe: FitRecipe, images: int, place: Place) -> int:
+    """Return the size of a batch, of few images less than the recipe's, that all processes share in equal parts."""
+    world = place.world
+    if recipe.batch_size % world:
+        raise UserError(
+            f"batches of {recipe.batch_size} images cannot be shared by {world} processes; give a recipe with a "
+            f"batch_size that {world} divides, such as {max(1, recipe.batch_size // world) * world}"
+        )
+    return min(recipe.batch_size, max(images - images % world, world))
 
 
 class _Keys:
@@ -205,6 +214,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self._items, self._seed, self._side = items, seed, side
         self._mode = "RGB" if content.channels == 3 else "L"
+        least = recipe.least_area if recipe and recipe.crop == "random-size" else 1.0
+        self._most = round(side / min(share, least**0.5))  # of the shorter side
         self._change = v2.Compose([*_changes(recipe, content, side)]) if recipe else _centre(side, share)
 
     def __len__(self) -> int:
@@ -217,7 +228,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of metadata that nothing here reads
                 _, image = item.read()
-                image.draft("RGB", (2 * self._side, 2 * self._side))  # no more of a large JPEG than is needed
+                image.draft("RGB", (self._most, self._most))  # no more of a large JPEG than is needed
                 image = plain_image(image).convert(self._mode)
         except BROKEN as error:
             raise UserError(f"{item.name}: cannot be read ({error})") from None

@@ -36,7 +36,8 @@ LOOK = 50  # updates after which it is looked whether the loss is still finite: 
 class Progress:
     """Where a training stands: epochs that are done, updates of the one that is not, the sum of their losses.
 
-    seconds: of these updates, waiting: of them, those outside forward, backward and step.
+    seconds: of these updates, waiting: of them, those in which the next batch was made or waited for; on a GPU, which
+    computes meanwhile, that is the most that it waited.
     """
 
     curve: list[FitEpoch] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Fitting:
         place: Place,
         *,
         seed: int,
-        checkpoint: Path,
+        checkpoint: Path | None,
         accumulate: int = 1,
         minutes: float = 10.0,
     ) -> None:
@@ -132,38 +133,38 @@ class Fitting:
     def _epoch(self, images: Images, stop: Callable[[], bool]) -> None:
         progress, epoch, steps = self.progress, len(self.progress.curve), per_epoch(images)
         losses = torch.tensor(progress.loss_sum, device=self.place.device)
-        saved = last = time.monotonic()
+        stream = images.train(epoch, progress.step)
         self._copy.train()
-        for batch, labels in images.train(epoch, progress.step):
-            begun = time.monotonic()
+        saved = begun = time.monotonic()
+        while (batch := next(stream, None)) is not None:
+            progress.waiting += time.monotonic() - begun
             rate = self._recipe.rate(epoch * steps + progress.step, steps)
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
-            losses += self._update(batch, labels, epoch, progress.step)
+            losses += self._update(*batch, epoch, progress.step)
             progress.step += 1
             if self._average is not None:  # the first updates do not weigh for long
                 done = epoch * steps + progress.step
                 _average_in(self._average, self.network, 1 - min(self._recipe.ema, done / (done + 9)))
-            now = time.monotonic()
-            progress.waiting += begun - last
-            progress.seconds += now - last
-            last = now
-            old = now - saved > 60 * self._minutes
             ended = stop()
+            old = time.monotonic() - saved > 60 * self._minutes
             if old or ended or progress.step % LOOK == 0 or progress.step == steps:
                 progress.loss_sum = self._finite(losses, epoch)
+            progress.seconds += time.monotonic() - begun
             if old or ended:
                 self._save()
                 saved = time.monotonic()
             if ended:
                 raise KeyboardInterrupt
+            begun = time.monotonic()
 
     def _finite(self, losses: Tensor, epoch: int) -> float:
         """Return the sum of losses; raise ``StudyError`` where it is none."""
         found = float(losses)
         if not math.isfinite(found):
             raise StudyError(
-                f"the training loss became {found} in epoch {epoch + 1}; give a recipe with a lower lr or more warmup"
+                f"the training loss became {found} in epoch {epoch + 1}; give a recipe with a lower lr or more "
+                "warmup, and another --out"
             )
         return found
 
@@ -212,7 +213,7 @@ class Fitting:
         return pixels, wanted
 
     def _save(self) -> None:
-        if not self.place.first:
+        if not self.place.first or self._checkpoint is None:
             return
         state = {
             "network": self.network.state_dict(),
@@ -226,7 +227,7 @@ class Fitting:
         write_atomic(self._checkpoint, held.getvalue())
 
     def _restored(self) -> Progress:
-        if not self._checkpoint.exists():
+        if self._checkpoint is None or not self._checkpoint.exists():
             return Progress()
         try:
             state = torch.load(self._checkpoint, map_location=self.place.device, weights_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor
 
 from skexplore import __version__
 from skexplore.data import (
+    MOST_SIDE,
     Content,
     Item,
     describe_own,
@@ -30,11 +29,11 @@ from skexplore.data import (
 )
 from skexplore.engine import environment
 from skexplore.errors import StudyError, UserError
-from skexplore.fit.folder import hand_over, write_card
-from skexplore.fit.images import ArrayImages, FileImages, Images, array_items
+from skexplore.fit.folder import CARD, WEIGHTS, hand_over
+from skexplore.fit.images import ArrayImages, FileImages, Images, array_items, per_epoch
 from skexplore.fit.loop import Fitting
 from skexplore.fit.synced import Place, first_alone, join, leave
-from skexplore.nn import Network, seeded_build
+from skexplore.nn import Network, gpu_model, seeded_build
 from skexplore.study import (
     Fit,
     FitEpoch,
@@ -48,7 +47,8 @@ from skexplore.study import (
     write_metrics,
     write_spec,
 )
-from skexplore.training import Data, load_split, load_weights
+from skexplore.training import Data, core_count, load_split, load_weights, save_weights
+from skexplore.words import counted
 
 CHECKPOINT, LOCK = "checkpoint.pt", "fit.lock"
 LARGER = 10 / 7  # 320 pixels for a network of 224: section 4.1 measures at both
@@ -61,9 +61,8 @@ class FitRequest:
     """What is asked of a training: ``spec`` but for its images, which are at ``data``, and how it is run.
 
     data: a known data set or a place of images. test: whether the test part is read at the end. init: a file of weights
-    to begin with. accumulate: parts in which a batch goes through the network. minutes: between checkpoints within an
-    epoch. workers: processes that read images, None for as many as cores. licence: of the model card. stop: asked after
-    each update whether to end there.
+    to begin with. minutes: between checkpoints within an epoch. workers: processes that read images, None for as many
+    as cores. licence: of the model card, empty for that of before.
     """
 
     folder: Path
@@ -73,30 +72,33 @@ class FitRequest:
     skip_broken: bool = False
     test: bool = False
     init: Path | None = None
-    accumulate: int = 1
     minutes: float = 10.0
     workers: int | None = None
     device: str | None = None
-    licence: str = "other"
+    licence: str = ""
     command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitProgress:
-    """An epoch that is done. waiting: share of the time so far that passed outside forward, backward and step.
+    """An epoch that is done, the last of ``curve``.
 
-    enough: processes that would read images as fast as the network takes them, None where images are kept decoded.
+    waiting: share of the time so far that images were waited for, None where they are kept decoded. enough: processes
+    that would read them as fast as the network takes them, None where there are as many.
     """
 
-    epoch: FitEpoch
+    curve: tuple[FitEpoch, ...]
     epochs: int
-    waiting: float
+    waiting: float | None
     enough: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """What hears of a training: bytes of data as they are read, remarks, epochs; and says whether to stop."""
+    """What hears of a training: bytes of data as they are read, remarks, epochs.
+
+    stop: asked after each update whether to end there.
+    """
 
     on_data: Callable[[str, int, int], None] = lambda *_: None
     on_note: Callable[[str], None] = lambda _: None
@@ -118,8 +120,8 @@ def fit(request: FitRequest, listener: Listener | None = None) -> Fit:
             return _fit(request, place, told)
     except torch.OutOfMemoryError as error:
         raise StudyError(
-            f"memory is spent ({str(error).splitlines()[0]}); repeat the command with --accumulate "
-            f"{2 * request.accumulate}, which takes each batch in as many parts"
+            f"memory is spent ({str(error).splitlines()[0]}); begin another training (--out) with --accumulate "
+            f"{2 * request.spec.accumulate}, which takes each batch in as many parts"
         ) from None
     finally:
         leave(place)
@@ -128,51 +130,110 @@ def fit(request: FitRequest, listener: Listener | None = None) -> Fit:
 def _fit(request: FitRequest, place: Place, told: Listener) -> Fit:
     with first_alone(place):
         images, content = _images(request, place, told)
-    spec = replace(request.spec, content=content, init=_digest(request.init))
-    with first_alone(place):
+        spec = replace(request.spec, content=content, init=_digest(request.init))
+        _check_parts(images, spec, place)
         done = _begun(request, spec)
-    if done and (done.error("test") is not None or not request.test):
-        return done
-    network = _network(spec, request.init if done is None else None, told)
-    kept = load_weights(request.folder / "model.safetensors")[1] if done else None
-    fitting = Fitting(
-        network,
-        spec.recipe,
-        content.classes,
-        place,
-        seed=spec.seed,
-        checkpoint=request.folder / CHECKPOINT,
-        accumulate=request.accumulate,
-        minutes=request.minutes,
-    )
-    if kept is not None and done is not None:
-        return _with_test(request, fitting, kept, images, done)
-    told_epoch = _Told(request, place, told, images, fitting)
-    told_epoch.resumed()
-    fitting.run(images, spec.resolution, on_epoch=told_epoch, stop=told.stop)
-    parts = ("val", "test") if request.test else ("val",)
-    measured = tuple(_measured(fitting, images, parts, spec))
+    if done is None or done.metrics is None:
+        if images.batch_size < spec.recipe.batch_size:
+            told.on_note(
+                f"{images.train_count} images to train on: batches of {images.batch_size}, an epoch has "
+                f"{counted(per_epoch(images), 'update')}; a recipe with a smaller batch_size makes more"
+            )
+        done = _trained(request, spec, images, place, told)
+    else:
+        told.on_note("this training was finished before; nothing is trained again")
+    if request.test and done.error("test") is None:
+        done = _with_test(request, done, images, place)
     if place.first:
-        missing = hand_over(
-            request.folder,
-            spec,
-            fitting.kept.state_dict(),
-            _metrics(request, spec, fitting, images, measured),
-            request.licence,
-        )
-        for each in missing:
-            told.on_note(f"not written: {each}")
-        (request.folder / CHECKPOINT).unlink(missing_ok=True)
+        done = _handed_over(request, done, told)
+    return done
+
+
+def _trained(request: FitRequest, spec: FitSpec, images: Images, place: Place, told: Listener) -> Fit:
+    """Train to the end; the weights and what was measured are on disk then."""
+    fitting = _fitting(request, spec, _network(spec, request.init, told), place)
+    teller = _Teller(request, place, told, images, fitting)
+    teller.resumed()
+    fitting.run(images, spec.resolution, on_epoch=teller, stop=told.stop)
+    measured = tuple(_measured(fitting, images, "val", spec))
+    if place.first:
+        metrics = _metrics(request, spec, fitting, images, measured)
+        digest = save_weights(request.folder / WEIGHTS, fitting.kept.state_dict())
+        write_curve(request.folder, fitting.progress.curve)
+        write_metrics(request.folder, replace(metrics, files={WEIGHTS: digest}))
     with first_alone(place):
         return load_fit(request.folder)
 
 
+def _with_test(request: FitRequest, done: Fit, images: Images, place: Place) -> Fit:
+    """Read the test part, and write what the finished network gets wrong of it before anything else."""
+    assert done.metrics is not None
+    state = load_weights(done.folder / WEIGHTS, done.metrics.files[WEIGHTS])[1]
+    fitting = _fitting(request, done.spec, Network(done.spec.architecture), place, resume=False)
+    fitting.kept.load_state_dict(state)
+    measured = (*done.metrics.measured, *_measured(fitting, images, "test", done.spec))
+    if place.first:
+        write_metrics(done.folder, replace(done.metrics, measured=measured, command=request.command))
+        (done.folder / CARD).unlink(missing_ok=True)  # it says otherwise
+    with first_alone(place):
+        return load_fit(done.folder)
+
+
+def _handed_over(request: FitRequest, done: Fit, told: Listener) -> Fit:
+    """Write what of a finished training is handed over, unless all of it is there."""
+    assert done.metrics is not None
+    metrics = done.metrics
+    licence = request.licence or metrics.licence
+    if licence != metrics.licence or not _intact(done):
+        for each in hand_over(done, replace(metrics, licence=licence)):
+            told.on_note(f"not written: {each}")
+    (done.folder / CHECKPOINT).unlink(missing_ok=True)
+    return load_fit(done.folder)
+
+
+def _intact(done: Fit) -> bool:
+    """Return whether all that was handed over is there as it was written, and the card, which comes last."""
+    files = done.metrics.files if done.metrics else {}
+    there = all(
+        (done.folder / name).is_file() and sha256((done.folder / name).read_bytes()).hexdigest() == each
+        for name, each in files.items()
+    )
+    return there and (done.folder / CARD).is_file()
+
+
+def _fitting(
+    request: FitRequest, spec: FitSpec, network: Network, place: Place, *, resume: bool = True
+) -> Fitting:
+    return Fitting(
+        network,
+        spec.recipe,
+        spec.content.classes,
+        place,
+        seed=spec.seed,
+        checkpoint=request.folder / CHECKPOINT if resume else None,
+        accumulate=spec.accumulate,
+        minutes=request.minutes,
+    )
+
+
 @contextmanager
 def _locked(folder: Path, place: Place) -> Iterator[None]:
-    """Let no other training write into ``folder``."""
-    if not place.first:
+    """Let no other training write into ``folder``, and leave no empty one behind."""
+    lock = None
+    with first_alone(place):
+        if place.first:
+            lock = _lock(folder)
+    try:
         yield
-        return
+    finally:
+        if lock is not None:
+            lock.release()
+            if [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
+                folder.rmdir()
+
+
+def _lock(folder: Path) -> FileLock:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
@@ -183,10 +244,18 @@ def _locked(folder: Path, place: Place) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock
+
+
+def _check_parts(images: Images, spec: FitSpec, place: Place) -> None:
+    """Raise ``UserError`` where BatchNorm would see parts of a batch of less than two images."""
+    share = images.batch_size // place.world
+    least = share % -(-share // spec.accumulate) or -(-share // spec.accumulate)
+    if least < 2 or spec.accumulate > share // 2:
+        raise UserError(
+            f"--accumulate {spec.accumulate}: batches of {share} images (a process) would come in parts of less than "
+            f"two; give at most {max(1, share // 2)}"
+        )
 
 
 # Images
@@ -203,12 +272,14 @@ def _images(request: FitRequest, place: Place, told: Listener) -> tuple[Images, 
             return _arrays(folder, content, request, place), content
         if side != content.side:
             told.on_note(f"images of {content.side} pixels are scaled to {side}")
-        found = {part: array_items(folder, part) for part in ("train", "test")}
+        wanted = ("train", "test") if request.test else ("train",)
+        found = {part: array_items(folder, part) for part in wanted}
     else:
         own = describe_own(request.data, skip_broken=request.skip_broken, progress=told.on_data)
         for remark in remarks(own):
             told.on_note(remark)
-        if recipe.whole and sum(own.images.values()) * own.channels * side**2 <= MOST_KEPT:
+        small = side <= MOST_SIDE and sum(own.images.values()) * own.channels * side**2 <= MOST_KEPT
+        if recipe.whole and small:
             own = describe_own(f"{own.place}@{side}", skip_broken=True, progress=told.on_data)
             return _arrays(own.folder, own.content, request, place), own.content
         content, found = own.content, dict(items_of(own).items())
@@ -218,7 +289,7 @@ def _images(request: FitRequest, place: Place, told: Listener) -> tuple[Images, 
 
 
 def _workers(request: FitRequest, place: Place) -> int:
-    return request.workers if request.workers is not None else max(1, (os.cpu_count() or 1) // place.world)
+    return request.workers if request.workers is not None else max(1, core_count() // place.world)
 
 
 def _arrays(folder: Path, content: Content, request: FitRequest, place: Place) -> ArrayImages:
@@ -316,7 +387,7 @@ def _network(spec: FitSpec, init: Path | None, told: Listener) -> Network:
 # What is measured
 
 
-class _Told:
+class _Teller:
     """Writes the curve after each epoch and tells of it."""
 
     def __init__(
@@ -334,24 +405,26 @@ class _Told:
     def resumed(self) -> None:
         progress = self._fitting.progress
         if progress.curve or progress.step:
+            self._tell_curve(progress.curve)
             self._told.on_note(f"going on after epoch {len(progress.curve)}, update {progress.step}")
 
+    def _tell_curve(self, curve: list[FitEpoch]) -> None:
+        if self._place.first:
+            write_curve(self._request.folder, curve)
+
     def __call__(self, curve: list[FitEpoch]) -> None:
-        if not self._place.first:
-            return
-        write_curve(self._request.folder, curve)
+        self._tell_curve(curve)
         fitting = self._fitting
         busy = max(fitting.seconds - fitting.waiting, 1e-9)
-        enough = None
+        waiting = enough = None
         if self._reading is not None:  # of this process, which takes its part of the images
+            waiting = fitting.waiting / fitting.seconds
             seen = len(curve) * self._images.train_count / self._place.world
-            enough = math.ceil(self._reading * seen / busy)
+            needed = math.ceil(self._reading * seen / busy)
+            enough = needed if needed > _workers(self._request, self._place) else None
         self._told.on_epoch(
             FitProgress(
-                epoch=curve[-1],
-                epochs=self._request.spec.recipe.epochs,
-                waiting=fitting.waiting / fitting.seconds,
-                enough=enough,
+                curve=tuple(curve), epochs=self._request.spec.recipe.epochs, waiting=waiting, enough=enough
             )
         )
 
@@ -366,15 +439,14 @@ def _seconds_to_read(images: Images) -> float | None:
     return (time.monotonic() - began) / count
 
 
-def _measured(fitting: Fitting, images: Images, parts: tuple[str, ...], spec: FitSpec) -> Iterator[Measured]:
+def _measured(fitting: Fitting, images: Images, part: str, spec: FitSpec) -> Iterator[Measured]:
     """Yield what the finished network gets wrong: at its own size, and larger where crops of random size allow it."""
     sides = [spec.resolution]
     if isinstance(images, FileImages) and spec.recipe.crop == "random-size":
         sides.append(round(spec.resolution * LARGER / 32) * 32 or 32)
-    for part in parts:
-        for side in dict.fromkeys(sides):
-            loss, error = fitting.evaluate(images, part, side)
-            yield Measured(part=part, resolution=side, images=images.count(part), loss=loss, error=error)
+    for side in dict.fromkeys(sides):
+        loss, error = fitting.evaluate(images, part, side)
+        yield Measured(part=part, resolution=side, images=images.count(part), loss=loss, error=error)
 
 
 def _metrics(
@@ -388,21 +460,20 @@ def _metrics(
         train_images=images.train_count,
         seconds=fitting.seconds,
         waiting=fitting.waiting / fitting.seconds,
-        environment=environment([place.device.type] * place.world)
-        | {"threads": str(torch.get_num_threads())},
+        environment=environment([place.device.type] * place.world) | _device(place),
         command=request.command,
         version=__version__,
+        labels=_labels(request.data),
+        licence=request.licence or "other",
     )
 
 
-def _with_test(
-    request: FitRequest, fitting: Fitting, kept: dict[str, Tensor], images: Images, done: Fit
-) -> Fit:
-    """Return a finished training with what it gets wrong of the test part, which is read for the first time."""
-    assert done.metrics is not None
-    fitting.kept.load_state_dict(kept)
-    measured = tuple(_measured(fitting, images, ("test",), done.spec))
-    metrics = replace(done.metrics, measured=(*done.metrics.measured, *measured))
-    write_card(done, metrics, request.licence)
-    write_metrics(done.folder, metrics)
-    return load_fit(done.folder)
+def _labels(data: str) -> tuple[str, ...]:
+    """Return the names of the classes, in the order of logits."""
+    return describe_own(data, skip_broken=True).classes if is_own(data) else get_dataset(data).names
+
+
+def _device(place: Place) -> dict[str, str]:
+    if place.device.type == "cuda":
+        return {"gpu": gpu_model(str(place.device))}
+    return {"threads": str(torch.get_num_threads())}

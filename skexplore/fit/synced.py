@@ -14,7 +14,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from skexplore.errors import UserError
 
+WRONG = 2  # exit status of a user's mistake
 PATIENCE = timedelta(days=1)  # the first process may describe millions of images while the others wait
 
 
@@ -33,15 +35,27 @@ class Place:
 
 
 def join(device: str | None) -> Place:
-    """Return this process's place: alone, or as ``torchrun`` started it (gloo on CPUs, NCCL on GPUs)."""
+    """Return this process's place: alone, or as ``torchrun`` started it (gloo on CPUs, NCCL on GPUs).
+
+    Raises ``UserError`` where there are fewer GPUs than processes.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    own = torch.device(f"cuda:{local}" if kind == "cuda" and world > 1 else kind)
-    if own.type == "cuda":
+    own = torch.device(kind)
+    if kind == "cuda":
+        if local >= torch.cuda.device_count():
+            raise UserError(
+                f"process {local + 1} has no GPU of its own: this machine has {torch.cuda.device_count()}; give "
+                "torchrun --nproc-per-node as many, or --device cpu"
+            )
+        own = torch.device(f"cuda:{local}")
         torch.cuda.set_device(own)
     if world > 1:
-        dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
+        on_gpu = own.type == "cuda"
+        # objects, such as what went wrong, go over gloo in either case
+        kinds = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        dist.init_process_group(kinds, timeout=PATIENCE, device_id=own if on_gpu else None)
     return Place(rank=rank, world=world, device=own)
 
 
@@ -119,12 +133,21 @@ def sum_over_all(values: Tensor, place: Place) -> Tensor:
 
 @contextmanager
 def first_alone(place: Place) -> Iterator[None]:
-    """Let the first process do what is within before the others do: it fills caches and writes files for them."""
+    """Let the first process do what is within before the others do: it fills caches and writes files for them.
+
+    Where it fails there, the others end without a word: the first has said why.
+    """
+    said: list[bool | None] = [None]
     if place.world > 1 and not place.first:
-        dist.barrier()
-    yield
-    if place.world > 1 and place.first:
-        dist.barrier()
+        dist.broadcast_object_list(said, src=0, device=torch.device("cpu"))
+        if not said[0]:
+            raise SystemExit(WRONG)
+    try:
+        yield
+        said = [True]
+    finally:
+        if place.world > 1 and place.first:
+            dist.broadcast_object_list(said, src=0, device=torch.device("cpu"))
 
 
 def leave(place: Place) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,11 +53,6 @@ class FitRecipe:
     mixup: Annotated[float, _AMOUNT] = 0.0
     cutmix: Annotated[float, _AMOUNT] = 0.0
     ema: Annotated[float, _SHARE] = 0.0
-
-    @property
-    def id(self) -> str:
-        """Identity of the recipe; results of different recipes are not comparable."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def whole(self) -> bool:
@@ -157,6 +150,3 @@ def _meaning(data: dict[Any, Any]) -> Iterator[Problem]:
         yield "warmup", f"{warmup} epochs of {epochs}: must be fewer; give more epochs or less warm-up"
     if drops and None not in drops and any(one >= other for one, other in pairwise(drops)):
         yield "drops", "must rise"
-
-
-FIT_FIELDS = tuple(each.name for each in fields(FitRecipe))

@@ -37,7 +37,8 @@ class FitSpec:
 
     block: notation, empty for a ``system`` of the paper. backbone: the network around it; reference: the one for which
     the block is written, empty where that follows from ``backbone``. resolution: of the images trained on, in pixels.
-    init: SHA-256 of the weights it begins with, empty for fresh ones. digest: of the decoded images.
+    accumulate: parts in which a batch goes through the network, each with BatchNorm statistics of its own. init:
+    SHA-256 of the weights it begins with, empty for fresh ones.
     """
 
     block: str
@@ -48,6 +49,7 @@ class FitSpec:
     content: Content
     recipe: FitRecipe
     seed: int = 0
+    accumulate: int = 1
     init: str = ""
 
     @property
@@ -73,8 +75,10 @@ class FitSpec:
 
     @property
     def comparable(self) -> dict[str, Any]:
-        """What must be the same for errors of two trainings to be compared: all but network, seed and first weights."""
-        return {name: getattr(self, name) for name in ("content", "recipe", "resolution")}
+        """What must be the same for errors of two trainings to be compared: all but network and seed."""
+        return {
+            name: getattr(self, name) for name in ("content", "recipe", "resolution", "accumulate", "init")
+        }
 
 
 def sized(body: Backbone, resolution: int) -> Backbone:
@@ -113,7 +117,9 @@ class FitMetrics:
 
     measured: on validation images, and on test images if they were read. params, macs: of the network at its
     resolution. seconds: of all epochs, validation left out; waiting: the share of them that passed outside forward,
-    backward and step. files: SHA-256 of the files to hand over, by name.
+    backward and step. labels: names of the classes in the order of logits, empty where nobody gave any. licence: of the
+    card. files: SHA-256 of the files to hand over, by name; before these are all
+    written, of the weights alone.
     """
 
     measured: tuple[Measured, ...]
@@ -125,6 +131,8 @@ class FitMetrics:
     environment: dict[str, str]
     command: str
     version: str
+    labels: tuple[str, ...] = ()
+    licence: str = "other"
     files: dict[str, str] = field(default_factory=dict)
 
 
@@ -149,14 +157,9 @@ def is_fit(place: Path) -> bool:
     return (place / FIT).is_file()
 
 
-def fit_folder(name: str) -> Path:
-    """Return the folder of the training called ``name``: itself where it is a path, else under ``studies/``."""
-    return study_folder(name)
-
-
 def load_fit(name: str | Path) -> Fit:
     """Return the training in the folder ``name`` or ``studies/name``; raises ``UserError`` where there is none."""
-    folder = name if isinstance(name, Path) else fit_folder(name)
+    folder = name if isinstance(name, Path) else study_folder(name)
     if not is_fit(folder):
         raise UserError(
             f"{name}: holds no {FIT}; give a folder that `skexplore fit` wrote, such as {STUDIES}/NAME"
@@ -175,7 +178,7 @@ def find_fits(names: Sequence[str]) -> list[Fit]:
     found: list[Fit] = []
     other: list[str] = []
     for name in names:
-        folder = fit_folder(name)
+        folder = study_folder(name)
         places = [folder] if is_fit(folder) else sorted(path.parent for path in folder.glob(f"*/{FIT}"))
         found += [load_fit(place) for place in places]
         other += [] if places else [name]

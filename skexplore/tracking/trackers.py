@@ -187,7 +187,8 @@ def _trackio(folder: Path, group: str) -> Open:
     remote = any(os.environ.get(name) for name in ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"))
     if not remote:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TRACKIO_DIR", str((folder / "trackio").absolute()))
+        # which it reads once for all: studies are its projects
+        os.environ.setdefault("TRACKIO_DIR", str((folder.parent / "trackio").absolute()))
     import trackio
 
     project = _plain_name(group)

@@ -22,6 +22,7 @@ from .messages import (
 )
 from .pool import (
     Pool as Pool,
+    core_count as core_count,
     default_devices as default_devices,
     device_name as device_name,
 )

@@ -20,6 +20,7 @@ from skexplore.nn import LAYOUTS, environment, in_turns, median_ratio, use_threa
 from skexplore.study import Split, TrainSpec, get_profile
 from skexplore.training.batches import load_split, train_batches
 from skexplore.training.loop import Data, prepare, train_segment, update
+from skexplore.training.pool import core_count
 from skexplore.training.throughput import measure
 from skexplore.training.weights import save_weights
 
@@ -107,8 +108,7 @@ def time_train(
         },
         times_recipe_batch={size: median_ratio(own, took) for size, took in by_batch.items()},
         times_nchw=median_ratio(by_layout["NCHW"], by_layout["channels_last"]),
-        environment=where
-        | {"cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()},
+        environment=where | {"cores": core_count()},
     )
 
 

@@ -146,8 +146,12 @@ def default_devices(workers: int | None) -> list[str]:
     if gpus:
         count = workers or gpus
         return [f"cuda:{number % gpus}" for number in range(count)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ["cpu"] * (workers or cores)
+    return ["cpu"] * (workers or core_count())
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> int:

@@ -22,10 +22,13 @@ def test_networks_are_variants_and_seeds_replicates():
     }
     (gap,) = found.summary.differences
     assert (gap.name, gap.difference) == ("k3 in sknet29", pytest.approx(0.05))
+    assert (gap.low < 0.05 < gap.high, gap.distinguishable) == (True, True)
     findings = fits_findings(found)
     assert findings["networks"][0]["to_baseline"]["difference"] == pytest.approx(0.05)
-    assert any("k3 in sknet29: 5.00 points higher than k3+k3d2 in sknet29" in each or "no noise was measured" in each
-               for each in findings["statements"])  # fmt: skip
+    said = "k3 in sknet29: 5.00 points higher than k3+k3d2 in sknet29 (95 % "
+    assert any(each.startswith(said) for each in findings["statements"])
+    about = "Dunnett's test, n = 3); they are over seeds, given these training and test images"
+    assert any(about in each for each in findings["statements"])
 
 
 def test_without_all_test_errors_validation_decides():
@@ -47,7 +50,7 @@ def test_an_unfinished_training_is_named_and_not_counted():
     assert found.summary.n == 2
     findings = fits_findings(found)
     assert findings["statements"][0] == "k3+k3d2-s2 is not finished (epoch 1 of 2)."
-    assert findings["state"] == "running"
+    assert findings["state"] == "not finished"
     row = fits_table(found).iloc[-1]
     assert row["state"] == "epoch 1 of 2"
     assert len(fit_curves_table(found)) == 11
@@ -63,7 +66,9 @@ def test_nothing_is_said_before_a_training_is_finished():
     [
         ({"recipe": replace(RECIPE, lr=0.5)}, r"lr 0.1 here, 0.5 there"),
         ({"resolution": 64}, r"resolution 32 here, 64 there"),
-        ({"data": "cifar100"}, r"name cifar10 here, cifar100 there"),
+        ({"init": "a" * 64}, r"init none here, a{64} there"),
+        ({"accumulate": 4}, r"accumulate 1 here, 4 there"),
+        ({"data": "cifar100"}, r"images of cifar10 here, of cifar100 there"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(other, said):
@@ -95,3 +100,46 @@ def test_table_2_is_beside_images_of_imagenets_size_and_nothing_beside_others():
     assert rows["SKNet-50"].same == ("k3+k3d2 in sknet50",)
     few = {"content": replace(content, classes=3), "resolution": 224, "backbone": "sknet50"}
     assert in_print(compare_fits([training("k3+k3d2", 0, 0.2, **few)])) == []
+
+
+def test_seeds_that_are_not_shared_compare_nothing_and_it_is_said():
+    fits = [training("k3", seed, 0.2) for seed in (0, 1)] + [
+        training("k3+k3d2", seed, 0.1) for seed in (2, 3)
+    ]
+    said = fits_findings(compare_fits(fits))["statements"]
+    assert "No seed is complete: means are over different seeds, and nothing is compared." in said
+    assert "Nothing is claimed. Train each network with the same two seeds or more." in said
+    assert not any("Dunnett" in each or "One seed" in each for each in said)
+
+
+def test_one_network_has_no_difference_and_no_test_of_one():
+    said = fits_findings(compare_fits([training("k3", seed, 0.2 + seed / 100) for seed in range(3)]))[
+        "statements"
+    ]
+    assert not any("Dunnett" in each for each in said)
+
+
+def test_a_network_of_the_paper_is_the_same_one_in_notation():
+    system = training("", 1, 0.21, system="sknet29")
+    found = compare_fits([training("k3+k1/r32", 0, 0.2), system])
+    assert [each.name for each in found.summary.variants] == ["k3+k1/r32 in sknet29"]
+    assert found.summary.n == 2
+    assert set(fits_table(found)["network"]) == {"k3+k1/r32 in sknet29"}
+    papers = compare_fits(
+        [training("k3", 0, 0.2, backbone="sknet50"), training("", 0, 0.2, system="sknet50")]
+    )
+    assert papers.baseline == "sknet50"
+
+
+def test_machines_that_differ_are_named():
+    other = training("k3", 1, 0.2)
+    environment = {"cpu": "x", "gpu": "H200", "workers": "1 x cuda"}
+    moved = replace(other, metrics=replace(other.metrics, environment=environment))
+    said = fits_findings(compare_fits([training("k3", 0, 0.2), moved]))["statements"]
+    assert "Not all on one kind of machine: cpu x; workers 1 x cuda, gpu H200, cpu x." in said
+
+
+def test_an_interval_holds_errors_alone():
+    found = compare_fits([training("k3", 0, 0.1), training("k3", 1, 0.6)])
+    (network,) = fits_findings(found)["networks"]
+    assert (network["low"], network["high"]) == (0.0, 1.0)  # of two trainings far apart

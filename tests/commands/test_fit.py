@@ -58,6 +58,7 @@ def test_train_report_and_repeat(command, shades):
         (("fit", "k3+k5g48", "--backbone", "4x4d-111"), "groups"),
         (("fit", "k3;k3;k5;k3",), "stages"),
         (("fit", "--system", "sknet29", "--backbone", "sknet50"), "sknet29 has its own, sknet29; leave it out"),
+        (("fit", "k3", "--data", "./shades.npz@64"), "give the size by --resolution 64, with --data ./shades.npz"),
         (("fit", "k3", "--recipe", "modern", "--epochs", "2"), "warmup: 5 epochs of 2: must be fewer"),
     ],
 )  # fmt: skip
@@ -75,6 +76,24 @@ def test_other_options_for_the_same_folder_are_refused(command, shades):
     assert "x: holds another training (recipe epochs 2 here, 1 there)" in err
 
 
+def test_a_tracker_hears_each_epoch_once_the_training_has_begun(command, shades):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    words = (*WORDS, "--data", shades, "--epochs", "2", "--out", "x", "--track", "tensorboard")
+    for _ in range(2):  # the second has nothing to tell
+        code, _, err = command(*words)
+        assert code == 0, err
+    (run,) = Path("x/tensorboard").iterdir()
+    assert len(list(run.iterdir())) == 1
+    events = EventAccumulator(str(run))
+    events.Reload()
+    assert [each.step for each in events.Scalars("val_error")] == [1, 2]
+    assert [each.step for each in events.Scalars("val_error_32px")] == [2]
+    code, _, err = command(*WORDS, "--data", shades, "--out", "y", "--track", "tensorbord")
+    assert code == 2
+    assert "did you mean tensorboard?" in err
+
+
 def test_a_training_and_a_study_have_no_report_together(command, shades):
     assert command(*WORDS, "--data", shades, "--epochs", "1", "--out", "x")[0] == 0
     code, _, err = command("report", "x", "y")
@@ -89,13 +108,13 @@ def test_ctrl_c_keeps_a_checkpoint_and_the_command_goes_on(command, shades, monk
 
     def press(progress):
         tell(progress)
-        if progress.epoch.epoch == 1:
+        if len(progress.curve) == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(module, "_print_epoch", press)
     code, out, err = command(*WORDS, "--data", shades, "--epochs", "2", "--out", "x")
     assert (code, out) == (130, "")
-    assert "interrupted; a checkpoint is kept. Repeat the same command to go on." in err
+    assert "interrupted. Repeat the same command to go on from the last checkpoint." in err
     monkeypatch.setattr(module, "_print_epoch", tell)
     code, _, err = command(*WORDS, "--data", shades, "--epochs", "2", "--out", "x")
     assert code == 0, err

@@ -269,7 +269,7 @@ def test_training_an_own_block(command, instant):
         ([*SEARCH, "--sampler", "grid"], "must be one of tpe, model, random, nsga2, gp"),
         ([*SEARCH, "--pruner", "median"], "must be one of rungs, none"),
         ([*SEARCH, "--anchors", "three"], "must be one of two, table6"),
-        ([*SEARCH, "--keep-weights", "some"], "must be one of front, all, none"),
+        ([*SEARCH, "--keep-weights", "some"], "must be one of front, anchors, all, none"),
         ([*SEARCH, "--dataset", "mnist"], "unknown dataset"),
         ([*SEARCH, "--backbone", "sknet50"], "images of 224 pixels"),
         ([*SEARCH, "--storage", "redis://host"], "unknown scheme"),

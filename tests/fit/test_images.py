@@ -82,9 +82,13 @@ def test_processes_share_each_batch(world):
             assert torch.equal(parts[rank][number][1], labels[rank::world])
 
 
-def test_a_batch_that_cannot_be_shared_is_made_smaller():
-    images = stream(FitRecipe(batch_size=13), world=4)
-    assert (images.batch_size, per_epoch(images)) == (12, 5)
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(
+        UserError, match=r"batches of 13 images cannot be shared by 4 processes; .* such as 12"
+    ):
+        stream(FitRecipe(batch_size=13), world=4)
+    few = stream(FitRecipe(batch_size=255), world=3)  # of 64 images
+    assert (few.batch_size, per_epoch(few)) == (63, 1)
 
 
 def test_a_part_is_measured_whole_over_processes():

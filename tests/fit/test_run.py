@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from skexplore.data import CIFAR
-from skexplore.errors import UserError
+from skexplore.errors import StudyError, UserError
 from skexplore.fit import FitRequest, Listener, fit
 from skexplore.study import FIT_RECIPES, FitRecipe, FitSpec, load_fit
 
@@ -25,7 +26,14 @@ QUICK = FitRecipe(epochs=2, batch_size=40, lr=0.05, schedule="cosine", crop="pad
 SPEC = FitSpec(block="k3+k3d2", backbone="4x4d-111-s2", resolution=32, content=CIFAR, recipe=QUICK)
 
 
-def request(folder, data, spec=SPEC, **options):
+@pytest.fixture(autouse=True)
+def quick_program(request, monkeypatch):
+    """Leave the export of torch's program, which takes seconds, to the tests that look at it."""
+    if "handed_over" not in request.node.name:
+        monkeypatch.setattr("skexplore.fit.folder._program", lambda *_: b"program")
+
+
+def asked(folder, data, spec=SPEC, **options):
     return FitRequest(folder=folder, spec=spec, data=str(data), device="cpu", workers=0, **options)
 
 
@@ -36,14 +44,14 @@ def heard():
 
 def test_a_training_leaves_a_folder_that_says_what_it_is(tmp_path, arrays):
     _, epochs, listener = heard()
-    found = fit(request(tmp_path / "out", arrays, command="skexplore fit ..."), listener)
+    found = fit(asked(tmp_path / "out", arrays, command="skexplore fit ..."), listener)
     assert {path.name for path in found.folder.iterdir()} >= {
         "fit.json", "curve.csv", "metrics.json", "model.safetensors", "block.py", "model.onnx", "model.pt2",
         "config.json", "timm_model.py", "README.md",
     }  # fmt: skip
     assert not (found.folder / "checkpoint.pt").exists()
-    assert [each.epoch.epoch for each in epochs] == [1, 2]
-    assert all(each.enough is None for each in epochs)  # kept decoded
+    assert [each.curve[-1].epoch for each in epochs] == [1, 2]
+    assert all(each.waiting is None for each in epochs)  # kept decoded
     metrics = found.metrics
     assert [(each.part, each.resolution, each.images) for each in metrics.measured] == [("val", 32, 20)]
     assert metrics.measured[0].error == found.curve[-1].val_error < 0.75  # chance
@@ -53,12 +61,12 @@ def test_a_training_leaves_a_folder_that_says_what_it_is(tmp_path, arrays):
     assert found.spec.content.digest
     assert found.spec.content.classes == 4
     assert metrics.command == "skexplore fit ..."
-    assert fit(request(tmp_path / "out", arrays)) == found  # nothing is trained again
+    assert fit(asked(tmp_path / "out", arrays)) == found  # nothing is trained again
 
 
 @pytest.mark.slow
 def test_what_is_handed_over_computes_the_same_everywhere(tmp_path, arrays):
-    folder = fit(request(tmp_path / "out", arrays)).folder
+    folder = fit(asked(tmp_path / "out", arrays)).folder
     images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     np.save(tmp_path / "images.npy", images.numpy())
     # without skexplore on the path of imports
@@ -78,6 +86,8 @@ with torch.no_grad():
     model = timm.create_model("local-dir:.", pretrained=True).eval()
     by_timm = model(images)
     other = timm.create_model("local-dir:.", pretrained=True, num_classes=7)
+    features = timm.create_model("local-dir:.", pretrained=True, num_classes=0).eval()(images)
+assert features.shape == (3, 128)
 assert other.classifier.out_features == 7 and torch.equal(other.stem[0].weight, model.stem[0].weight)
 config = timm.data.resolve_model_data_config(model)
 assert config["input_size"] == (3, 32, 32) and config["crop_pct"] == 1.0, config
@@ -96,7 +106,7 @@ for each in (program, torch.from_numpy(onnx)):
 def test_the_card_has_the_metadata_of_model_hubs(tmp_path, arrays):
     from ruamel.yaml import YAML
 
-    folder = fit(request(tmp_path / "out", arrays, licence="mit")).folder
+    folder = fit(asked(tmp_path / "out", arrays, licence="mit")).folder
     text = (folder / "README.md").read_text()
     head, body = text.removeprefix("---\n").split("\n---\n")
     data = YAML(typ="safe").load(head)
@@ -116,23 +126,23 @@ def test_test_images_are_read_once_and_on_request(tmp_path, arrays, monkeypatch)
     monkeypatch.setattr(module, "load_test", lambda *given: read.append(1) or load_test(*given))
     from skexplore.training import load_test
 
-    assert fit(request(folder, arrays)).error("test") is None
+    assert fit(asked(folder, arrays)).error("test") is None
     assert not read
     before = (folder / "model.safetensors").read_bytes()
-    first = fit(request(folder, arrays, test=True))
+    first = fit(asked(folder, arrays, test=True))
     assert first.error("test") is not None
     assert first.metrics.measured[1].images == 40
     assert (folder / "model.safetensors").read_bytes() == before
     assert "Test images were read once" in (folder / "README.md").read_text()
-    assert fit(request(folder, arrays, test=True)) == first
+    assert fit(asked(folder, arrays, test=True)) == first
     assert len(read) == 1
 
 
 def test_test_images_measured_at_the_end_are_those_measured_later(tmp_path, arrays):
     later = tmp_path / "later"
-    fit(request(later, arrays))
-    found = fit(request(later, arrays, test=True))
-    assert found.metrics.measured == fit(request(tmp_path / "now", arrays, test=True)).metrics.measured
+    fit(asked(later, arrays))
+    found = fit(asked(later, arrays, test=True))
+    assert found.metrics.measured == fit(asked(tmp_path / "now", arrays, test=True)).metrics.measured
 
 
 @pytest.mark.slow
@@ -140,11 +150,18 @@ def test_photographs_are_streamed_and_measured_at_two_sizes(tmp_path, flowers):
     recipe = replace(FIT_RECIPES["paper"], epochs=3, batch_size=32, drops=(0.9,))
     spec = replace(SPEC, resolution=64, recipe=recipe)
     _, epochs, listener = heard()
-    found = fit(request(tmp_path / "out", flowers, spec), listener)
+    found = fit(asked(tmp_path / "out", flowers, spec), listener)
     assert [(each.part, each.resolution) for each in found.metrics.measured] == [("val", 64), ("val", 96)]
     assert found.metrics.measured[0].error < 0.5  # chance is 2 / 3
-    assert epochs[-1].enough >= 1
     assert 0 < epochs[-1].waiting < 1
+    assert epochs[-1].enough >= 1  # none read them beside the training
+    config = json.loads((found.folder / "config.json").read_text())
+    assert config["label_names"] == ["blue", "green", "red"]
+    assert "in this order: blue, green, red." in (found.folder / "README.md").read_text()
+    import onnx
+
+    (labels,) = onnx.load(found.folder / "model.onnx").metadata_props
+    assert json.loads(labels.value) == ["blue", "green", "red"]
     assert found.spec.content.classes == 3
     assert found.metrics.train_images == 216  # 240, a tenth of them to validate on
 
@@ -197,24 +214,24 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path, arrays):
 
 
 def test_weights_to_begin_with(tmp_path, arrays):
-    first = fit(request(tmp_path / "first", arrays)).folder / "model.safetensors"
+    first = fit(asked(tmp_path / "first", arrays)).folder / "model.safetensors"
     low = replace(SPEC, recipe=replace(QUICK, epochs=1, lr=1e-9), seed=5)
-    begun = fit(request(tmp_path / "second", arrays, low, init=first))
+    begun = fit(asked(tmp_path / "second", arrays, low, init=first))
     old, new = load_file(first), load_file(begun.folder / "model.safetensors")
     assert all(torch.allclose(old[name], new[name], atol=1e-5) for name in old if name.endswith("weight"))
     assert len(begun.spec.init) == 64
     assert begun.spec.init[:12] in (begun.folder / "README.md").read_text()
     with pytest.raises(UserError, match=r"weights of another network \(\d+ differ"):
-        fit(request(tmp_path / "third", arrays, replace(low, block="k3"), init=first))
+        fit(asked(tmp_path / "third", arrays, replace(low, block="k3"), init=first))
     with pytest.raises(UserError, match=r"--init .*none: cannot be read"):
-        fit(request(tmp_path / "fourth", arrays, low, init=tmp_path / "none"))
+        fit(asked(tmp_path / "fourth", arrays, low, init=tmp_path / "none"))
 
 
 def test_a_classifier_of_other_classes_is_fresh(tmp_path, arrays, flowers):
-    first = fit(request(tmp_path / "first", arrays)).folder / "model.safetensors"
+    first = fit(asked(tmp_path / "first", arrays)).folder / "model.safetensors"
     notes, _, listener = heard()
     low = replace(SPEC, recipe=replace(QUICK, epochs=1, lr=1e-9, crop="none"))
-    begun = fit(request(tmp_path / "second", flowers, low, init=first), listener)
+    begun = fit(asked(tmp_path / "second", flowers, low, init=first), listener)
     assert any("has another classifier" in note for note in notes)
     new = load_file(begun.folder / "model.safetensors")
     assert new["classifier.weight"].shape[0] == 3
@@ -222,27 +239,27 @@ def test_a_classifier_of_other_classes_is_fresh(tmp_path, arrays, flowers):
 
 
 def test_a_folder_with_another_training_is_refused_by_what_differs(tmp_path, arrays):
-    fit(request(tmp_path / "out", arrays))
+    fit(asked(tmp_path / "out", arrays))
     other = replace(SPEC, seed=1, recipe=replace(QUICK, lr=0.5))
     with pytest.raises(
         UserError, match=r"holds another training \(seed 1 here, 0 there, recipe lr 0.5 here, 0.05 there\)"
     ):
-        fit(request(tmp_path / "out", arrays, other))
+        fit(asked(tmp_path / "out", arrays, other))
 
 
 def test_images_that_were_changed_are_refused_by_their_digest(tmp_path, flowers):
     spec = replace(SPEC, recipe=replace(QUICK, epochs=1, crop="none"))
-    fit(request(tmp_path / "out", flowers, spec))
+    fit(asked(tmp_path / "out", flowers, spec))
     (flowers / "train" / "red" / "000.jpg").write_bytes((flowers / "train" / "red" / "003.jpg").read_bytes())
     with pytest.raises(UserError, match=r"holds another training \(digest of images \w+ here, \w+ there\)"):
-        fit(request(tmp_path / "out", flowers, spec))
+        fit(asked(tmp_path / "out", flowers, spec))
 
 
 def test_a_folder_in_use_for_something_else_is_left_alone(tmp_path, arrays):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("x")
     with pytest.raises(UserError, match="is not empty and holds no training; choose another --out"):
-        fit(request(tmp_path / "out", arrays))
+        fit(asked(tmp_path / "out", arrays))
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path, arrays):
@@ -253,19 +270,138 @@ def test_two_trainings_do_not_share_a_folder(tmp_path, arrays):
         FileLock(tmp_path / "out" / "fit.lock"),
         pytest.raises(UserError, match="another process trains there"),
     ):
-        fit(request(tmp_path / "out", arrays))
+        fit(asked(tmp_path / "out", arrays))
 
 
 def test_a_network_of_the_paper_with_attention_modules(tmp_path, arrays):
-    spec = replace(SPEC, block="", system="senet29", backbone="sknet29", recipe=replace(QUICK, epochs=1))
-    assert spec.architecture.gate is not None
-    assert spec.architecture.backbone.classes == 10
+    spec = replace(
+        SPEC,
+        block="",
+        system="shufflenetv2-0.5x-se",
+        backbone="shufflenetv2-0.5x",
+        recipe=replace(QUICK, epochs=1),
+    )
+    notes, _, listener = heard()
+    found = fit(asked(tmp_path / "out", arrays, spec), listener)
+    assert set(found.metrics.files) == {"model.safetensors", "model.pt2"}
+    assert any(
+        note.startswith("not written: block.py, timm_model.py, config.json and model.onnx") for note in notes
+    )
+    assert "from block import build" not in (found.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("fails", ["onnx_bytes", "_program"])
+def test_what_fails_after_the_training_costs_neither_it_nor_a_reading_of_the_test_part(
+    tmp_path, arrays, monkeypatch, fails
+):
+    from skexplore.fit import folder as module, images
+    from skexplore.training import load_test
+
+    read = []
+    monkeypatch.setattr(images, "load_test", lambda *given: read.append(1) or load_test(*given))
+
+    def broken(*_):
+        raise (
+            StudyError("onnxruntime does not agree")
+            if fails == "onnx_bytes"
+            else OSError(28, "no space left")
+        )
+
+    notes, epochs, listener = heard()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, fails, broken)
+        try:
+            fit(asked(tmp_path / "out", arrays, test=True), listener)
+        except OSError:
+            assert fails == "_program"
+    first = load_fit(tmp_path / "out")
+    assert first.error("test") is not None
+    again = fit(asked(tmp_path / "out", arrays, test=True), listener)
+    assert (len(read), len(epochs)) == (1, 2)
+    assert again.metrics.measured == first.metrics.measured
+    assert (tmp_path / "out" / "README.md").is_file()
+    if fails == "onnx_bytes":
+        assert "not written: model.onnx (onnxruntime does not agree)" in notes
+
+
+def test_weights_that_were_changed_are_not_measured(tmp_path, arrays):
+    folder = fit(asked(tmp_path / "out", arrays)).folder
+    other = fit(asked(tmp_path / "other", arrays, replace(SPEC, seed=3))).folder
+    (folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+    with pytest.raises(UserError, match="not the weights that the training left"):
+        fit(asked(folder, arrays, test=True))
+
+
+def test_the_licence_can_be_given_later_and_stays(tmp_path, arrays):
+    folder = fit(asked(tmp_path / "out", arrays)).folder
+    assert 'license: "other"' in (folder / "README.md").read_text()
+    fit(asked(folder, arrays, licence="mit"))
+    assert 'license: "mit"' in (folder / "README.md").read_text()
+    fit(asked(folder, arrays, test=True))
+    assert 'license: "mit"' in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "batch", "ok"), [(20, 40, True), (21, 40, False), (3, 8, True), (3, 7, False)]
+)
+def test_parts_of_less_than_two_images_are_refused(tmp_path, arrays, accumulate, batch, ok):
+    spec = replace(SPEC, accumulate=accumulate, recipe=replace(QUICK, epochs=1, batch_size=batch))
+    if ok:
+        assert fit(asked(tmp_path / "out", arrays, spec)).spec.accumulate == accumulate
+        return
+    with pytest.raises(
+        UserError, match=rf"--accumulate {accumulate}: batches of {batch} images .* less than two"
+    ):
+        fit(asked(tmp_path / "out", arrays, spec))
+    assert not (tmp_path / "out").exists()  # no empty folder is left
+
+
+def test_streamed_parts_are_those_of_the_arrays(tmp_path, flowers):
+    """Broken files left out, test held out, the same images to validate on."""
+    from skexplore.data import describe_own, items_of, load_part, split_indices
+    from skexplore.fit.run import _split
+
+    shutil.rmtree(flowers / "test")
+    (flowers / "train" / "red" / "003.jpg").write_bytes(b"broken")
+    own = describe_own(str(flowers), skip_broken=True)
+    parts = _split(dict(items_of(own)), own.content)
+    labels = {part: load_part(own.folder, part)[1].tolist() for part in ("train", "test")}
+    assert [item.label for item in parts["test"]] == labels["test"]
+    train, val = split_indices(
+        np.array(labels["train"]),
+        train_images=own.content.most_train,
+        val_images=own.content.most_val(own.content.most_train),
+    )
+    assert [item.label for item in parts["train"]] == [labels["train"][i] for i in train]
+    images = load_part(own.folder, "train")[0]
+    for item, number in zip(parts["val"], val, strict=True):
+        pixels = np.asarray(item.read()[1].convert("RGB").resize((41, 32)))  # about as it was decoded
+        assert abs(pixels.mean() - images[number].mean()) < 6
+    assert not {item.name for item in parts["val"]} & {item.name for item in parts["train"]}
+
+
+@pytest.mark.slow
+def test_a_broken_image_met_by_a_worker_is_named_without_a_traceback(tmp_path, flowers):
+    spec = replace(SPEC, resolution=48, recipe=replace(FIT_RECIPES["paper"], epochs=1, batch_size=32))
+    from skexplore.data import describe_own
+
+    describe_own(str(flowers))
+    name = flowers / "train" / "red" / "000.jpg"
+    stamp = name.stat()
+    name.write_bytes(name.read_bytes()[: stamp.st_size // 2] + b"\0" * (stamp.st_size - stamp.st_size // 2))
+    os.utime(name, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # unseen until it is read
+    name.write_bytes(b"x" * stamp.st_size)
+    os.utime(name, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with pytest.raises(UserError) as ended:
+        fit(replace(asked(tmp_path / "out", flowers, spec), workers=1))
+    assert str(ended.value).startswith(f"{name}: cannot be read")
+    assert "Traceback" not in str(ended.value)
 
 
 def test_sums_of_what_is_handed_over_are_on_record(tmp_path, arrays):
     from hashlib import sha256
 
-    found = fit(request(tmp_path / "out", arrays))
+    found = fit(asked(tmp_path / "out", arrays))
     files = json.loads((found.folder / "metrics.json").read_text())["files"]
     assert {
         "model.safetensors",
@@ -277,4 +413,39 @@ def test_sums_of_what_is_handed_over_are_on_record(tmp_path, arrays):
     } == set(files)
     assert all(
         sha256((Path(found.folder) / name).read_bytes()).hexdigest() == each for name, each in files.items()
+    )
+
+
+def test_what_is_lost_or_damaged_of_a_finished_training_is_written_again(tmp_path, arrays):
+    folder = fit(asked(tmp_path / "out", arrays)).folder
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "model.onnx").unlink()
+    (folder / "block.py").write_text("junk")
+    notes, _, listener = heard()
+    fit(asked(folder, arrays), listener)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert "this training was finished before; nothing is trained again" in notes
+    (folder / "model.safetensors").write_text("junk")
+    with pytest.raises(UserError, match="not the weights that the training left"):
+        fit(asked(folder, arrays))
+
+
+def test_a_block_for_each_stage_of_a_network_with_other_stages_than_the_reference(tmp_path, arrays):
+    spec = replace(SPEC, block="k3;k3;k5", backbone="4x4d-111-s2", recipe=replace(QUICK, epochs=1))
+    folder = fit(asked(tmp_path / "out", arrays, spec)).folder
+    done = subprocess.run(
+        [sys.executable, "block.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "trained: " in done.stdout
+
+
+def test_small_sets_are_noted(tmp_path, arrays):
+    notes, _, listener = heard()
+    fit(
+        asked(tmp_path / "out", arrays, replace(SPEC, recipe=replace(QUICK, epochs=1, batch_size=256))),
+        listener,
+    )
+    assert any(
+        note.startswith("180 images to train on: batches of 180, an epoch has 1 update;") for note in notes
     )

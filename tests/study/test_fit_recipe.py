@@ -100,4 +100,3 @@ def test_each_recipe_says_itself_in_a_line():
     assert FIT_RECIPES["modern"].words.endswith(
         "crops of random size, flips, randaugment 7, mixup 0.1, cutmix 1 and an average of the weights of decay 0.9999"
     )
-    assert len({recipe.id for recipe in FIT_RECIPES.values()}) == len(FIT_RECIPES)

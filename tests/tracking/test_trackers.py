@@ -97,7 +97,7 @@ import sys, json
 from pathlib import Path
 sys.path[:0] = [sys.argv[2]]
 from test_trackers import tracked
-print(json.dumps(tracked("trackio", Path(sys.argv[1]))))
+print(json.dumps(tracked("trackio", Path(sys.argv[1]) / "study")))
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script, str(tmp_path), str(Path(__file__).parent)],

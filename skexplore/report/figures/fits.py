@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from skexplore.report.figures.comparison import STYLES
 from skexplore.report.figures.style import empty, percent, span, text_of
 
+FEW = 20  # epochs of which each has its tick and its mark
+
 
 def fit_curves_figure(curves: pd.DataFrame) -> go.Figure:
     """Return the validation error after each epoch: thin for a training, thick for the mean of a network's.
@@ -15,7 +17,8 @@ def fit_curves_figure(curves: pd.DataFrame) -> go.Figure:
     curves: ``analysis.fit_curves_table``. A mean reaches as far as all trainings of the network do.
     """
     figure = empty("Epoch", "Validation error, %")
-    figure.update_xaxes(rangemode="tozero", tickformat=",d")
+    few = curves["epoch"].max() <= FEW
+    figure.update_xaxes(tickformat=",d", **({"dtick": 1} if few else {}))
     figure.update_yaxes(range=span([100 * error for error in curves["val_error"]], least=1.0))
     for number, (network, rows) in enumerate(curves.groupby("network", sort=False)):
         color, dash = STYLES[number % len(STYLES)]
@@ -35,7 +38,7 @@ def fit_curves_figure(curves: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=[*means.index],
             y=percent(means),
-            mode="lines",
+            mode="lines+markers" if few else "lines",
             name=words,
             legendgroup=str(network),
             line=line,
