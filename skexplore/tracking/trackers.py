@@ -160,7 +160,7 @@ def _mlflow(folder: Path, group: str) -> Open:
 def _wandb(folder: Path, group: str) -> Open:
     import wandb
 
-    mode = os.environ.get("WANDB_MODE", "offline")
+    mode: Any = os.environ.get("WANDB_MODE", "offline")
 
     def begin(name: str, config: Mapping[str, Any]) -> Run:
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _wandb(folder: Path, group: str) -> Open:
             name=name,
             config=dict(config),
             dir=str(folder),
-            mode=mode,  # type: ignore[arg-type]
+            mode=mode,
             reinit="create_new",
             settings=wandb.Settings(
                 silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
@@ -203,7 +203,7 @@ def _trackio(folder: Path, group: str) -> Open:
             auto_log_gpu=False,
             auto_log_cpu=False,
         )
-        return lambda step, values: own.log(dict(values), step=step), lambda _: trackio.finish()  # type: ignore[no-untyped-call]
+        return lambda step, values: own.log(dict(values), step=step), lambda _: trackio.finish()
 
     return begin
 
