@@ -104,7 +104,7 @@ def test_cifar_as_class_folders_gives_the_same_errors_to_the_bit(tmp_path, monke
         for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
             place = tmp_path / "cifar" / part / NAMES[label]
             place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels.transpose(1, 2, 0)).save(place / f"{number:05}.png", compress_level=1)
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(place / f"{number:05}.bmp")
     options = {"budget_gflops": 4.5, "profile": "smoke", "anchors": "none", "trials": 1, "progress": False}
     known = search(study="known", **options)
     monkeypatch.setenv("SKEXPLORE_CACHE", str(tmp_path / "cache"))
