@@ -72,7 +72,8 @@ def processes(count: int, *words: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_training_to_rounding(tmp_path, accumulate="2"):
+def test_two_processes_are_one_training_to_rounding(tmp_path):
+    accumulate = "2"
     one, *_ = processes(1, "-c", TWO, str(tmp_path / "one.pt"), accumulate)
     two, nothing = processes(2, "-c", TWO, str(tmp_path / "two.pt"), accumulate)
     assert nothing == ""
