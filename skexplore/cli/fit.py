@@ -115,8 +115,8 @@ def fit(
         bool, typer.Option("--skip-broken", help="Leave out images of your own that cannot be decoded.")
     ] = False,
     licence: Annotated[
-        str, typer.Option("--license", help="Licence in the model card, such as mit.")
-    ] = "other",
+        str, typer.Option("--license", help="Licence in the model card, such as mit.  [default: other]")
+    ] = "",
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the data set, instead of fetching it.")
     ] = None,
@@ -315,9 +315,7 @@ def _print_fit(found: Fit, *, as_json: bool) -> None:
             f"loss {each.loss:.4f}"
         )
     waiting = 100 * found.metrics.waiting
-    print(
-        f"trained    {said_time(found.metrics.seconds)}, {waiting:.1f} % of it outside forward, backward and step"
-    )
+    print(f"trained    {said_time(found.metrics.seconds)}, {waiting:.1f} % of it waiting for images")
     if found.error("test") is None:
         print_prose("The test images were not read; --test with the same command reads them.")
     print_next(f"skexplore report {shlex.quote(str(found.folder))}")

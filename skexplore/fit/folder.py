@@ -17,12 +17,12 @@ from skexplore.arch import (
     Backbone,
     get_reference,
     net_id,
-    resolution_text,
     written_for,
 )
 from skexplore.errors import StudyError, UserError
 from skexplore.export import onnx_bytes, standalone_code
 from skexplore.files import write_atomic
+from skexplore.fit.images import eval_share
 from skexplore.nn import Network
 from skexplore.study import Fit, FitMetrics, FitSpec, write_metrics
 from skexplore.templates import Markup, environment, markdown_code, markdown_text, render
@@ -102,7 +102,6 @@ def _timm(spec: FitSpec) -> str:
 def _config(spec: FitSpec, labels: tuple[str, ...]) -> dict[str, Any]:
     """Return what timm reads of a model in a folder (``local-dir:``)."""
     content, side = spec.content, spec.resolution
-    share = 0.875 if spec.recipe.crop == "random-size" else 1.0
     return {
         "architecture": entry_name(spec),
         "num_classes": content.classes,
@@ -113,7 +112,7 @@ def _config(spec: FitSpec, labels: tuple[str, ...]) -> dict[str, Any]:
             "num_classes": content.classes,
             "input_size": [content.channels, side, side],
             "interpolation": "bilinear",
-            "crop_pct": share,
+            "crop_pct": eval_share(spec.recipe),
             "mean": list(content.mean),
             "std": list(content.std),
             "classifier": "classifier",
@@ -133,9 +132,8 @@ def card(spec: FitSpec, metrics: FitMetrics) -> str:
         licence=metrics.licence,
         backbone=own.backbone,
         entry=entry_name(spec),
-        pixels=resolution_text(spec.resolution),
         mean=", ".join(f"{value:.4f}" for value in spec.content.mean),
         std=", ".join(f"{value:.4f}" for value in spec.content.std),
         files=metrics.files,
-        share=0.875 if spec.recipe.crop == "random-size" else 1.0,
+        share=eval_share(spec.recipe),
     )

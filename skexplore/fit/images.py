@@ -49,6 +49,11 @@ class Images(Protocol):
         """Return how many images ``part`` has, for all processes."""
 
 
+def eval_share(recipe: FitRecipe) -> float:
+    """Return the share of the shorter side that a network is measured on."""
+    return EVAL_SHARE if recipe.crop == "random-size" else 1.0
+
+
 def per_epoch(images: Images) -> int:
     """Return the updates of an epoch."""
     return max(1, images.train_count // images.batch_size)
@@ -127,8 +132,7 @@ class FileImages:
 
     def eval(self, part: str, side: int) -> Batches:
         """Yield this process's part of the images of ``part``, each scaled and its centre cropped to ``side``."""
-        share = EVAL_SHARE if self._recipe.crop == "random-size" else 1.0
-        pictures = Pictures(self._parts[part], self._content, side=side, share=share)
+        pictures = Pictures(self._parts[part], self._content, side=side, share=eval_share(self._recipe))
         own = range(self._place.rank, len(pictures), self._place.world)
         keys = [
             [(0, number) for number in own[at : at + EVAL_BATCH]] for at in range(0, len(own), EVAL_BATCH)

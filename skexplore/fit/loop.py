@@ -242,7 +242,7 @@ class Fitting:
             raise
         except (
             Exception
-        ) as error:  # whatever damaged bytes lead to; torch's words advise to run what the file holds
+        ) as error:  # whatever damaged bytes lead to; torch's words advise to run what they hold
             raise UserError(
                 f"{self._checkpoint}: is damaged ({type(error).__name__}); delete it to begin this training anew"
             ) from None

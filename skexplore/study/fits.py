@@ -116,10 +116,9 @@ class FitMetrics:
     """What came of a training: ``metrics.json``.
 
     measured: on validation images, and on test images if they were read. params, macs: of the network at its
-    resolution. seconds: of all epochs, validation left out; waiting: the share of them that passed outside forward,
-    backward and step. labels: names of the classes in the order of logits, empty where nobody gave any. licence: of the
-    card. files: SHA-256 of the files to hand over, by name; before these are all
-    written, of the weights alone.
+    resolution. seconds: of all epochs, validation left out; waiting: the share of them in which images were made or
+    waited for. labels: names of the classes in the order of logits, empty where nobody gave any. licence: of the card.
+    files: SHA-256 of the files to hand over, by name; before these are all written, of the weights alone.
     """
 
     measured: tuple[Measured, ...]

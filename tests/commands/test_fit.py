@@ -41,8 +41,10 @@ def test_train_report_and_repeat(command, shades):
     assert f"reports/{folder.name}/index.html" in out.splitlines()
     code, out, err = command("report", folder.name, "--no-picture")
     assert code == 0, err
+    assert command(*WORDS, "--data", shades, "--epochs", "2", "--license", "mit")[0] == 0
     code, out, err = command(*WORDS, "--data", shades, "--epochs", "2", "--test")
     assert code == 0, err
+    assert 'license: "mit"' in (folder / "README.md").read_text()
     assert "test " in out
 
 
